@@ -1,0 +1,10 @@
+"""Callbacks: one picture or one behaviour per file."""
+
+from eurosat_cls.callbacks.checkpoints import Checkpoints
+from eurosat_cls.callbacks.guard import StopOnNonFiniteLoss
+from eurosat_cls.callbacks.predictions import PredictionWriter
+from eurosat_cls.callbacks.progress import EpochSummary
+from eurosat_cls.callbacks.record import RunRecord
+from eurosat_cls.callbacks.report import Report
+
+__all__ = ["Checkpoints", "EpochSummary", "PredictionWriter", "Report", "RunRecord", "StopOnNonFiniteLoss"]

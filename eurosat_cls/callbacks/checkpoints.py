@@ -1,0 +1,84 @@
+"""Keep the best and the last checkpoint of a run."""
+
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from eurosat_cls.errors import UserError
+from eurosat_cls.files import replacing
+
+
+class Checkpoints(Checkpoint):
+    """Save ``checkpoints/last.ckpt`` after every epoch, and ``best.ckpt`` when the monitored figure has improved.
+
+    Args:
+        monitor: logged name that decides which epoch is the best; it must be logged by the validation.
+        mode: whether more or less of it is better.
+        dirpath: folder of the checkpoints; ``checkpoints`` in the run folder when None.
+    """
+
+    def __init__(
+        self, monitor: str = "val/accuracy", mode: Literal["max", "min"] = "max", dirpath: str | None = None
+    ) -> None:
+        self.monitor, self.mode, self.dirpath = monitor, mode, dirpath
+        self.best_score: float | None = None
+        self.best_epoch: int | None = None
+        self._validated = False
+
+    @property
+    def state_key(self) -> str:
+        """Name under which the state is kept in checkpoints."""
+        return self._generate_state_key(monitor=self.monitor, mode=self.mode)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Best figure so far, as plain data."""
+        return {"best_score": self.best_score, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from an earlier best."""
+        self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
+
+    def folder(self, trainer: Trainer) -> Path:
+        """Where the checkpoints go."""
+        return Path(self.dirpath) if self.dirpath else Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints"
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that this epoch has figures of its own."""
+        self._validated = not trainer.sanity_checking
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the epoch."""
+        if trainer.fast_dev_run:
+            return
+        improved = self._validated and self._improves(trainer)
+        self._validated = False
+        last = self.folder(trainer) / "last.ckpt"
+        trainer.save_checkpoint(last)
+        if improved and trainer.is_global_zero:
+            with replacing(last.with_name("best.ckpt")) as part:
+                _link_or_copy(last, part)
+
+    def _improves(self, trainer: Trainer) -> bool:
+        if self.monitor not in trainer.callback_metrics:
+            logged = ", ".join(sorted(k for k in trainer.callback_metrics if k.startswith("val/")))
+            raise UserError(
+                f"checkpoint.monitor: {self.monitor!r} is not logged; there are {logged or 'no val figures'}."
+            )
+        score = float(trainer.callback_metrics[self.monitor])
+        better = self.best_score is None or (score > self.best_score if self.mode == "max" else score < self.best_score)
+        if better and not math.isnan(score):
+            self.best_score, self.best_epoch = score, trainer.current_epoch
+            return True
+        return False
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)  # last.ckpt is replaced, never changed in place, so the link keeps this epoch
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,82 @@
+"""Write predictions to a file while they are made."""
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from torch import Tensor
+
+from eurosat_cls.data.batch import Batch
+from eurosat_cls.errors import UserError
+
+
+class PredictionWriter(BasePredictionWriter):
+    """Write ``predictions.csv``: file, predicted class, confidence, and the probability of every class.
+
+    Rows go to ``predictions.csv.part`` batch by batch; when all are written it is renamed, so that an earlier file
+    stays whole until then and a file of that final name is never half of one.
+
+    Args:
+        path: the CSV file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(write_interval="batch")
+        self.path = Path(path)
+        self.part = self.path.with_name(self.path.name + ".part")
+        self.rows = 0
+        self._file: IO[str] | None = None
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the file and write its header."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.part, "w", newline="", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{self.path}: predictions cannot be written there ({error.strerror}).") from None
+        names: Sequence[str] = pl_module.class_names  # type: ignore[assignment]
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(["file", "predicted", "confidence", *names])
+
+    def write_on_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        prediction: Tensor,
+        batch_indices: Sequence[int] | None,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Write one row for each patch of the batch."""
+        assert self._file is not None
+        names: Sequence[str] = pl_module.class_names  # type: ignore[assignment]
+        confidence, predicted = prediction.max(dim=1)
+        files = trainer.datamodule.files(batch.index.tolist())  # type: ignore[attr-defined]
+        for file, best, k, row in zip(files, confidence.tolist(), predicted.tolist(), prediction.tolist()):
+            self._writer.writerow([file, names[k], f"{best:.6f}", *(f"{p:.6f}" for p in row)])
+        self._file.flush()
+        self.rows += len(files)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the finished file its name."""
+        assert self._file is not None
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._file = None
+        os.replace(self.part, self.path)
+        print(f"{self.rows} predictions in {self.path}")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Close what was written so far; it stays as ``.part``."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing to keep."""
+        return {}

@@ -1,0 +1,46 @@
+"""One line per epoch, and the figures of the training itself."""
+
+import sys
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from eurosat_cls.data.batch import Batch
+
+
+class EpochSummary(Callback):
+    """Print a line after every epoch; log ``train/images_per_second`` and ``train/learning_rate``.
+
+    The rate counts training steps only, not validation.
+    """
+
+    def __init__(self) -> None:
+        self._images = 0
+        self._start = self._end = self._epoch_start = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._images = 0
+        self._start = self._end = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the images."""
+        self._images += len(batch.target)
+        self._end = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log and print."""
+        rate = self._images / max(self._end - self._start, 1e-9)
+        learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+        pl_module.log("train/images_per_second", rate)
+        pl_module.log("train/learning_rate", learning_rate)
+        if trainer.is_global_zero:
+            seconds = time.perf_counter() - self._start
+            figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
+            shown = [f"{name} {figures[name]:.4f}" for name in ("train/loss", "val/loss", "val/accuracy", "val/macro_f1")
+                     if name in figures]  # fmt: skip
+            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            print(f"{epoch}  {'  '.join(shown)}  {rate:.0f} images/s  {seconds:.1f} s", file=sys.stderr, flush=True)

@@ -1,0 +1,75 @@
+"""The figures of a test, as a table and as JSON."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from eurosat_cls.files import write_json
+
+
+class Report(Callback):
+    """After ``test`` print a table per class and write ``test.json``; after ``validate`` print the figures.
+
+    Args:
+        folder: the run folder.
+        checkpoint: the checkpoint that is tested.
+        details: what else to keep in ``test.json`` (split, versions, settings), as plain data.
+    """
+
+    def __init__(self, folder: Path, checkpoint: str, details: dict[str, Any] | None = None) -> None:
+        self.folder, self.checkpoint, self.details = folder, checkpoint, details or {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the figures of ``validate``; those of a training are printed by its epochs."""
+        if trainer.state.fn == "validate" and trainer.is_global_zero:
+            print(_line(_figures(trainer, "val")))
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the table and write the file."""
+        matrix: Tensor = pl_module.confusion_matrix("test")  # type: ignore[operator]
+        if not trainer.is_global_zero:
+            return
+        scores = per_class(matrix, pl_module.class_names)  # type: ignore[arg-type]
+        figures = _figures(trainer, "test")
+        path = self.folder / "test.json"
+        content = {**figures, "per_class": scores, "confusion_matrix": matrix.tolist(), "checkpoint": self.checkpoint}
+        write_json(path, {**content, **self.details})
+        table = Table("class", *(("images", "precision", "recall", "F1")), title=f"test of {self.checkpoint}")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for name, s in scores.items():
+            table.add_row(name, str(s["images"]), f"{s['precision']:.4f}", f"{s['recall']:.4f}", f"{s['f1']:.4f}")
+        console = Console()
+        console.print(table)
+        print(f"{_line(figures)}\nwritten to {path}")
+
+
+def per_class(matrix: Tensor, class_names: list[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and number of images of each class.
+
+    Args:
+        matrix: counts ``[K, K]``; row is the true class, column the predicted one.
+        class_names: the ``K`` names.
+
+    A score without any case (nothing predicted, or no image) is 0.
+    """
+    hits, true, predicted = matrix.diag().double(), matrix.sum(1).double(), matrix.sum(0).double()
+    precision = hits / predicted.clamp_min(1)
+    recall = hits / true.clamp_min(1)
+    f1 = 2 * hits / (true + predicted).clamp_min(1)
+    return {
+        name: {"images": int(true[k]), "precision": float(precision[k]), "recall": float(recall[k]), "f1": float(f1[k])}
+        for k, name in enumerate(class_names)
+    }
+
+
+def _figures(trainer: Trainer, stage: str) -> dict[str, float]:
+    return {k: float(v) for k, v in sorted(trainer.callback_metrics.items()) if k.startswith(f"{stage}/")}
+
+
+def _line(figures: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in figures.items())

@@ -1,0 +1,105 @@
+"""Checkpoints: written whole or not at all, read without ever executing what they hold."""
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import LightningModule
+from torch import nn
+
+from eurosat_cls.errors import UserError
+from eurosat_cls.files import replacing
+
+
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Load a checkpoint with ``weights_only=True``.
+
+    Raises:
+        UserError: when the file is missing, truncated, no checkpoint, or holds pickled code.
+    """
+    if "://" in str(path):
+        raise UserError(f"{path}: checkpoints are read from local files only; download it first.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on foreign pickles before it refuses them
+            loaded = torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such checkpoint.") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder; name the checkpoint file in it.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except pickle.UnpicklingError as error:
+        if "Unsupported global" in str(error) or "Unsupported class" in str(error):
+            raise UserError(f"{path}: refused, it holds pickled code, not only weights and plain data.") from None
+        raise UserError(f"{path}: not a checkpoint.") from None
+    except Exception as error:  # whatever foreign bytes make the readers of zip and pickle raise
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise UserError(f"{path}: truncated or not a checkpoint ({reason}).") from None
+    if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
+        raise UserError(f"{path}: not a checkpoint of a training run (no state_dict in it).")
+    return loaded
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Save through a temporary file beside the target, flushed and renamed; load plain data and weights only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write ``checkpoint``; an earlier file of that name stays whole until the new one is.
+
+        Raises:
+            UserError: when the disk is full or the folder cannot be written.
+        """
+        try:
+            with replacing(Path(path)) as part:
+                torch.save(checkpoint, part)
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"{path}: the checkpoint could not be written ({error}). Earlier ones are intact."
+            ) from error
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read a checkpoint; ``weights_only`` is always taken as True."""
+        return read_checkpoint(path, map_location or "cpu")
+
+
+def check_fits(checkpoint: dict[str, Any], model: LightningModule, path: str | Path) -> None:
+    """Refuse a checkpoint of other classes, bands or layers than the model's.
+
+    Raises:
+        UserError: naming the first differences.
+    """
+    theirs = checkpoint.get("hyper_parameters", {})
+    for key in ("class_names", "bands"):
+        ours = getattr(model, key, None)
+        if ours is not None and key in theirs and list(theirs[key]) != list(ours):
+            raise UserError(f"{path} was trained on other {key.replace('_', ' ')}: {_differences(theirs[key], ours)}.")
+    differences = _layer_differences(checkpoint["state_dict"], model)
+    if differences:
+        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
+        raise UserError(f"{path} holds another network than the configuration describes: {shown}.")
+
+
+def _differences(theirs: list[str], ours: list[str]) -> str:
+    if sorted(theirs) == sorted(ours):
+        return "the same ones in another order"
+    gone = [name for name in theirs if name not in ours]
+    new = [name for name in ours if name not in theirs]
+    parts = [f"the checkpoint has {len(theirs)}, the data {len(ours)}"]
+    parts += [f"only in the checkpoint: {', '.join(gone[:4])}"] if gone else []
+    parts += [f"only in the data: {', '.join(new[:4])}"] if new else []
+    return "; ".join(parts)
+
+
+def _layer_differences(state: dict[str, Any], model: nn.Module) -> list[str]:
+    ours = model.state_dict()
+    differences = [
+        f"{key} is {list(state[key].shape)} there and {list(ours[key].shape)} here"
+        for key in ours
+        if key in state and state[key].shape != ours[key].shape
+    ]
+    differences += [f"{key} is missing there" for key in ours if key not in state]
+    return differences + [f"{key} exists only there" for key in state if key not in ours]

@@ -1,0 +1,288 @@
+"""The command line: ``fit``, ``validate``, ``test`` and ``predict`` from one YAML file."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Optional
+
+import jsonargparse
+import yaml
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from eurosat_cls import machine
+from eurosat_cls.callbacks import Checkpoints, EpochSummary, PredictionWriter, Report, RunRecord, StopOnNonFiniteLoss
+from eurosat_cls.checkpoints import check_fits, read_checkpoint
+from eurosat_cls.classifier import Classifier
+from eurosat_cls.data.demo import Demo
+from eurosat_cls.data.eurosat import EuroSAT
+from eurosat_cls.data.images import ImageFiles
+from eurosat_cls.errors import UserError
+from eurosat_cls.losses import FocalLoss
+from eurosat_cls.messages import short_message
+from eurosat_cls.quiet import quieten
+from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.trainer import Trainer
+
+# Short names in a config mean these (and every other imported subclass of what a setting takes).
+SHORT_NAMES = (Classifier, Demo, EuroSAT, FocalLoss)
+RUN_FOLDER = "EUROSAT_RUN_FOLDER"  # how the processes of one training agree on their run folder
+
+# Lightning's command line opens --config to URLs when it is imported: close that again.
+jsonargparse.set_parsing_settings(config_read_mode_fsspec_enabled=False, config_read_mode_urls_enabled=False)
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # about Lightning's own calls
+
+
+class Parser(LightningArgumentParser):
+    """Lightning's parser with short errors and no abbreviated options."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        """End with one or two lines and exit code 2."""
+        raise UserError(short_message(message)) from ex
+
+
+class EuroSATCLI(LightningCLI):
+    """LightningCLI with links from data to model, run folders, and checkpoints found by name."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Subcommands, and the arguments of their trainer methods that are no options."""
+        hidden = {"model", "datamodule", "weights_only"}
+        return {
+            "fit": hidden | {"train_dataloaders", "val_dataloaders"},
+            "validate": hidden | {"dataloaders", "verbose"},
+            "test": hidden | {"dataloaders", "verbose"},
+            "predict": hidden | {"dataloaders", "return_predictions"},
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the checkpoint settings, and link what follows from the data to the model."""
+        parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        for name in ("class_names", "bands", "class_counts", "mean", "std"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "predict":
+            parser.add_argument(
+                "--images", type=Optional[str], default=None, help="Folder of images to predict on instead of the data."
+            )
+        return parser
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: Lightning would let a checkpoint's hyper-parameters, class paths included, replace the config."""
+
+    # --- before anything is built ------------------------------------------------------------------------------
+
+    def before_instantiate_classes(self) -> None:
+        """Find the checkpoint and the run folder; refuse to evaluate without a checkpoint."""
+        config = self.config[self.subcommand]
+        self.root = Path(config.trainer.default_root_dir or ".") / LOGS
+        self.checkpoint: dict[str, Any] | None = None
+        if not config.ckpt_path:
+            if self.subcommand != "fit":
+                raise UserError(
+                    f"{self.subcommand} needs a checkpoint: --ckpt_path best, --ckpt_path last, or the path of one."
+                )
+            return
+        config.ckpt_path = str(self._find(config.ckpt_path))
+        self.checkpoint = read_checkpoint(config.ckpt_path)
+        if self.subcommand == "predict" and config.images:
+            self._predict_on_images(config)
+
+    def _find(self, name: str) -> Path:
+        if name not in ("best", "last"):
+            return Path(name)
+        path, differences = find_checkpoint(name, self.root, self._plain_config())  # type: ignore[arg-type]
+        note = f" (trained with other {', '.join(differences)})" if differences else ""
+        print(f"{name} checkpoint: {path}{note}", file=sys.stderr)
+        return path
+
+    def _plain_config(self) -> dict[str, Any]:
+        return dict(yaml.safe_load(self._dump()))
+
+    def _dump(self) -> str:
+        parser = self._parser(self.subcommand)
+        return str(parser.dump(self.config[self.subcommand], skip_none=False, format="yaml"))
+
+    def _predict_on_images(self, config: Any) -> None:
+        assert self.checkpoint is not None
+        saved = self.checkpoint.get("hyper_parameters", {})
+        if "class_names" not in saved or "bands" not in saved:
+            raise UserError(
+                f"{config.ckpt_path} does not say its classes and bands; --images needs a checkpoint of this project."
+            )
+        known = {key: saved.get(key) for key in ("class_names", "bands", "mean", "std")}
+        given = config.data.init_args
+        init = {
+            "path": config.images,
+            "batch_size": given.batch_size,
+            "on_error": given.get("on_error", "raise"),
+            **known,
+        }
+        config.data = jsonargparse.Namespace(
+            class_path=f"{ImageFiles.__module__}.{ImageFiles.__qualname__}", init_args=jsonargparse.Namespace(init)
+        )
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        quiet: dict[str, Any] = {"predict": {"return_predictions": False}, "fit": {}}.get(
+            subcommand, {"verbose": False}
+        )
+        return {**super()._prepare_subcommand_kwargs(subcommand), **quiet}
+
+    # --- building ----------------------------------------------------------------------------------------------
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Settle what is ``auto``, choose the run folder, and build the trainer."""
+        config = self.config[self.subcommand]
+        if self.checkpoint is not None:
+            check_fits(self.checkpoint, self.model, config.ckpt_path)
+            self._check_split(config.ckpt_path)
+        execution = self._execution(config)
+        folder = self._run_folder(config)
+        given = config.trainer
+        kwargs["precision"] = execution.precision
+        if given.logger is None or given.logger is True:
+            quiet = self.subcommand in ("validate", "predict") or given.fast_dev_run
+            kwargs["logger"] = False if quiet else TensorBoardLogger(str(folder.parent), name="", version=folder.name)
+        # A bar is for a terminal; elsewhere the line per epoch says it all.
+        bar = sys.stderr.isatty() if given.enable_progress_bar is None else given.enable_progress_bar
+        kwargs["enable_progress_bar"] = bar
+        callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
+        callbacks += [RichProgressBar()] if bar and not given.barebones else []
+        kwargs["callbacks"] = callbacks + self._callbacks(folder, config, execution)
+        trainer: Trainer = super().instantiate_trainer(**kwargs)
+        return trainer
+
+    def _execution(self, config: Any) -> machine.Execution:
+        """Settle precision, memory format and compile, in the model and in the configuration that is saved."""
+        device = machine.device_of(config.trainer.accelerator)
+        machine.check_precision(config.trainer.precision, device)
+        if not isinstance(self.model, Classifier):
+            precision = "32-true" if config.trainer.precision == "auto" else str(config.trainer.precision)
+            return machine.Execution(precision, "contiguous", False, {})
+        if self.checkpoint is not None:
+            self._saved_execution(config, device)
+        shape = (self.datamodule.batch_size, *self.datamodule.patch_shape)
+        planned = len(self.datamodule.split.train) * (config.trainer.max_epochs or 0) if self.subcommand == "fit" else 0
+        execution = machine.choose(
+            self.model, shape, device, config.trainer.precision or "32-true",
+            self.model.memory_format, self.model.compile_encoder, planned,
+        )  # fmt: skip
+        self.model.set_execution(execution.memory_format, execution.compile)
+        config.trainer.precision = execution.precision
+        config.model.init_args.memory_format, config.model.init_args.compile = (
+            execution.memory_format,
+            execution.compile,
+        )
+        print(f"running with {execution}", file=sys.stderr)
+        return execution
+
+    def _saved_execution(self, config: Any, device: Any) -> None:
+        """Let ``auto`` be what it was in the run that is continued or evaluated, where this machine can do it."""
+        assert self.checkpoint is not None
+        saved = self.checkpoint.get("execution", {})
+        if config.trainer.precision == "auto" and machine.can_run(saved.get("precision"), device):
+            config.trainer.precision = saved["precision"]
+        memory_format, compiled = self.model.memory_format, self.model.compile_encoder
+        self.model.set_execution(
+            saved.get("memory_format", memory_format) if memory_format == "auto" else memory_format,
+            saved.get("compile", compiled) if compiled == "auto" else compiled,
+        )
+
+    def _check_split(self, path: str) -> None:
+        """Say, or when resuming refuse, that the checkpoint was trained on another split."""
+        assert self.checkpoint is not None
+        saved = self.checkpoint.get(type(self.datamodule).__qualname__, {}).get("split_sha256")
+        if saved is None or isinstance(self.datamodule, ImageFiles) or saved == self.datamodule.split.sha256:
+            return
+        if self.subcommand == "fit":
+            raise UserError(
+                f"{path} was trained on another split of the data; continue it with the same split and data."
+            )
+        print(
+            f"warning: {path} was trained on another split: patches scored now may be ones it has seen", file=sys.stderr
+        )
+
+    def _run_folder(self, config: Any) -> Path:
+        """The folder of the run that is continued or evaluated; a new one otherwise."""
+        if RUN_FOLDER in os.environ and rank_zero_only.rank != 0:
+            return Path(os.environ[RUN_FOLDER])
+        folder = run_folder_of(Path(config.ckpt_path)) if config.ckpt_path else None
+        if folder is None:
+            folder = new_run_folder(self.root) if not config.trainer.fast_dev_run else self.root
+        print(f"run folder: {folder}", file=sys.stderr)
+        os.environ[RUN_FOLDER] = str(folder)
+        return folder
+
+    def _callbacks(self, folder: Path, config: Any, execution: machine.Execution) -> list[Any]:
+        if self.subcommand == "predict":
+            return [PredictionWriter(folder / "predictions.csv")]
+        split = self.datamodule.state_dict() if hasattr(self.datamodule, "state_dict") else {}
+        settings = {
+            "precision": execution.precision,
+            "memory_format": execution.memory_format,
+            "compile": execution.compile,
+        }
+        if self.subcommand != "fit":
+            details = {"split": split, "execution": settings, "versions": machine.versions()}
+            return [Report(folder, config.ckpt_path, details)]
+        self.config_init[self.subcommand].checkpoint.dirpath = self.config_init[
+            self.subcommand
+        ].checkpoint.dirpath or str(folder / "checkpoints")
+        record = {
+            **machine.environment(),
+            "execution": {**settings, "measured_images_per_second": execution.rates},
+            "data": split,
+        }
+        return [StopOnNonFiniteLoss(), EpochSummary(), RunRecord(folder, self._dump(), record)]
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run a command; return the exit code.
+
+    Args:
+        args: the arguments after the program's name; those of the process when None.
+
+    Returns:
+        0 when the command did what was asked, 2 for a mistake in command, config or files (told in a line or two on
+        stderr), 143 when stopped by SIGTERM.
+    """
+    quieten()
+    try:
+        EuroSATCLI(
+            model_class=LightningModule,
+            datamodule_class=LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            trainer_class=Trainer,
+            parser_class=Parser,
+            save_config_callback=None,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=args,
+        )
+    except SIGTERMException:
+        print("eurosat_cls: stopped by SIGTERM; continue with --ckpt_path last", file=sys.stderr)
+        return 143
+    except ValueError as error:
+        if (mistake := _mistake_behind(error)) is None:
+            raise
+        print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _mistake_behind(error: BaseException | None) -> UserError | None:
+    """The UserError that another exception was made of: the parser wraps what constructors raise."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error

@@ -1,0 +1,197 @@
+"""What every data module of patches has in common."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from eurosat_cls.data.augment import Augmentation
+from eurosat_cls.data.batch import Batch
+from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
+from eurosat_cls.data.splits import Split, check_classes, random_split, read_split_lists
+from eurosat_cls.data.statistics import band_statistics
+from eurosat_cls.data.store import Store
+from eurosat_cls.errors import UserError
+
+Part = Literal["train", "val", "test", "all"]
+
+
+class PatchDataModule(LightningDataModule, ABC):
+    """Serve a patch store in whole batches, split into train, val and test.
+
+    A subclass says where its store comes from (:meth:`open_store`). The store is opened, or built, when one of the
+    properties or loaders is first used.
+
+    Args:
+        bands: bands to serve, in this order, by their names in the store; None for all.
+        split: ``random``, or split lists as :func:`eurosat_cls.data.splits.read_split_lists` takes them.
+        fractions: shares of train, val and test of a random split.
+        split_seed: seed of a random split, independent of the seed of the training.
+        batch_size: patches of a batch, in training and evaluation.
+        augment: augmentations of the training batches, in order.
+        predict_split: which part ``predict`` goes through.
+
+    Raises:
+        UserError: for a batch size below 1; later for anything wrong with the source or the split.
+    """
+
+    def __init__(
+        self,
+        bands: Sequence[str] | None,
+        split: str,
+        fractions: Sequence[float],
+        split_seed: int,
+        batch_size: int,
+        augment: Sequence[Augmentation] | None,
+        predict_split: Part,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise UserError(f"data.batch_size must be at least 1, got {batch_size}.")
+        self.wanted_bands, self.split_source, self.fractions, self.split_seed = bands, split, fractions, split_seed
+        self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
+        self._first_row = 0
+
+    @abstractmethod
+    def open_store(self) -> Store:
+        """Open the store, building it first if need be."""
+
+    # --- what follows from the data, linked to the model ---------------------------------------------------------
+
+    @cached_property
+    def store(self) -> Store:
+        """The patches."""
+        return self.open_store()
+
+    @cached_property
+    def split(self) -> Split:
+        """The rows of train, val and test."""
+        store = self.store
+        if self.split_source == "random":
+            split = random_split(store.files, store.labels, self.fractions, self.split_seed)
+        else:
+            split = read_split_lists(self.split_source, store.files, store.skipped)
+        check_classes(split, store.labels, store.class_names)
+        return split
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes in label order."""
+        return self.store.class_names
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Training patches of each class."""
+        counts = np.bincount(self.store.labels[self.split.train], minlength=len(self.class_names))
+        return [int(count) for count in counts]
+
+    @property
+    def bands(self) -> list[str]:
+        """The bands in channel order."""
+        return list(self.store.bands if self.wanted_bands is None else self.wanted_bands)
+
+    @property
+    def channels(self) -> list[int]:
+        """Positions of :attr:`bands` in the store."""
+        for band in self.bands:
+            if band not in self.store.bands:
+                raise UserError(
+                    f"data.bands: {band!r} is not in this data set, which has {', '.join(self.store.bands)}."
+                )
+        return [self.store.bands.index(band) for band in self.bands]
+
+    @cached_property
+    def _statistics(self) -> tuple[list[float], list[float]]:
+        mean, std = band_statistics(self.store, self.split)
+        # A band that never varies carries nothing; dividing by its 0 would carry NaN.
+        std = np.where(std > 0, std, 1.0)
+        return [float(mean[c]) for c in self.channels], [float(std[c]) for c in self.channels]
+
+    @property
+    def mean(self) -> list[float]:
+        """Mean of each band over the training patches, in raw sensor values."""
+        return self._statistics[0]
+
+    @property
+    def std(self) -> list[float]:
+        """Standard deviation of each band over the training patches, in raw sensor values."""
+        return self._statistics[1]
+
+    @property
+    def patch_shape(self) -> tuple[int, int, int]:
+        """``(C, H, W)`` of a patch as the model gets it."""
+        return (len(self.bands), *self.store.images.shape[2:])
+
+    @property
+    def train_batches(self) -> int:
+        """Training batches of an epoch.
+
+        Raises:
+            UserError: when there are fewer training patches than one batch.
+        """
+        rows = len(self.split.train)
+        if rows < self.batch_size:
+            raise UserError(
+                f"There are {rows} training patches, fewer than one batch: lower data.batch_size from {self.batch_size}."
+            )
+        return rows // self.batch_size
+
+    def files(self, rows: Sequence[int]) -> list[str]:
+        """Names of the patches at these positions of the store."""
+        return [self.store.files[row] for row in rows]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the data, as plain values."""
+        return {"split_sha256": self.split.sha256, "source": self.store.source, "fingerprint": self.store.fingerprint}
+
+    # --- batches -------------------------------------------------------------------------------------------------
+
+    def _loader(self, rows: np.ndarray, training: bool) -> DataLoader[Batch]:
+        # PL_GLOBAL_SEED is where Lightning's seed_everything keeps the seed of the run.
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if training else None
+        return make_loader(PatchDataset(self.store, self.channels), EpochBatches(rows, self.batch_size, seed, training))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled batches; a last one that is not full is left out."""
+        assert self.train_batches
+        return self._loader(self.split.train, training=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Validation patches in order."""
+        return self._loader(self.split.val, training=False)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Test patches in order."""
+        return self._loader(self.split.test, training=False)
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """The patches of ``predict_split`` in order."""
+        everything = np.arange(len(self.store.files), dtype=np.int64)
+        return self._loader(
+            everything if self.predict_split == "all" else getattr(self.split, self.predict_split), False
+        )
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move the batch; its first row, read before the move, seeds its augmentation."""
+        self._first_row = int(batch.index[0])
+        moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment training batches, with randomness that follows from the seed, the epoch and the batch alone."""
+        if self.trainer is None or not self.trainer.training or not self.augment:
+            return batch
+        epoch = self.trainer.current_epoch
+        words = [int(os.environ.get("PL_GLOBAL_SEED", 0)), epoch, self._first_row]
+        generator = torch.Generator().manual_seed(
+            int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+        )
+        for augmentation in self.augment:
+            batch = augmentation(batch, epoch, generator)
+        return batch

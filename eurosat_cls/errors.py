@@ -1,0 +1,9 @@
+"""The one exception type that means "the person can fix this"."""
+
+
+class UserError(ValueError):
+    """A mistake in a command, a config or a file, told in one or two lines: what, where, and the way out.
+
+    The command line prints its message without a traceback. Raise it for what a person can cause; use
+    ``assert`` for what only a bug in this package can cause.
+    """

@@ -1,0 +1,34 @@
+"""Make the parser's errors short."""
+
+import re
+
+_NOISE = re.compile(
+    r"^(Does not validate against|Subtypes:|Errors:|Given value|Problem with given|Expected a <class 'NoneType'>"
+    r"|Parser key|usage:|Traceback)"
+)
+
+
+def short_message(message: str) -> str:
+    """Return the key and the innermost reason of a nested parser message.
+
+    Example:
+        >>> short_message('Parser key "model":\\n  Does not validate against any of the Union subtypes\\n  Errors:\\n'
+        ...     '    - Problem with given class_path:\\n        Parser key "encoder":\\n'
+        ...     "          Option 'widthz' is not accepted")
+        "model.encoder: Option 'widthz' is not accepted"
+    """
+    keys: list[str] = []
+    reasons: list[str] = []
+    for line in message.splitlines():
+        text = line.strip().lstrip("- ").strip()
+        if found := re.match(r'Parser key "([^"]+)":?\s*(.*)', text):
+            keys.append(found[1])
+            text = found[2]
+        if text and not _NOISE.match(text):
+            reasons.append(re.sub(r"\s*Got value: Namespace\(.*", "", text))
+    if not reasons:
+        return " ".join(message.split())[:400]
+    reasons.sort(key=lambda reason: reason.startswith("Expected a"))  # a subtype that was not meant, most often
+    path = ".".join(keys[:1] + [key for before, key in zip(keys, keys[1:]) if key != before])
+    reason = reasons[0] if len(reasons[0]) < 400 else reasons[0][:400] + " ..."
+    return f"{path}: {reason}" if path else reason

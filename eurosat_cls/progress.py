@@ -1,0 +1,75 @@
+"""Show that long work moves on: a bar on a terminal, a few plain lines in a log file."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+QUIET_SECONDS = 0.5  # work that ends sooner prints nothing
+
+
+class _Display:
+    """Count steps and draw them on stderr once the work has lasted ``QUIET_SECONDS``."""
+
+    def __init__(self, total: int | None, label: str) -> None:
+        self.total, self.label = total, label
+        self.done, self.fifths = 0, 0
+        self.started = time.monotonic()
+        self.visible = False
+        self.bar: Any = None
+        self.task: Any = None
+
+    def advance(self, n: int = 1) -> None:
+        self.done += n
+        if not self.visible and time.monotonic() - self.started >= QUIET_SECONDS:
+            self._show()
+        if self.bar is not None:
+            self.bar.update(self.task, completed=self.done)
+        elif self.visible and self.total and 5 * self.done // self.total > self.fifths:
+            self.fifths = 5 * self.done // self.total
+            if self.fifths < 5:
+                self._line(f"{20 * self.fifths} %")
+
+    def close(self, whole: bool) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+        if self.visible:
+            state = "done in" if whole else "stopped after"
+            self._line(f"{state} {time.monotonic() - self.started:.1f} s")
+
+    def _show(self) -> None:
+        self.visible = True
+        if not sys.stderr.isatty():
+            self._line("started")
+            return
+        from rich.console import Console  # loading rich takes longer than most work that is never shown
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self.task = self.bar.add_task(self.label, total=self.total)
+        self.bar.start()
+
+    def _line(self, text: str) -> None:
+        print(f"{self.label}: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(total: int | None, label: str) -> Iterator[Callable[[int], None]]:
+    """Yield an ``advance(n=1)`` function and draw what it counts on stderr.
+
+    A terminal gets a bar; anything else gets a line at the start, about every 20 %, and at the end with the seconds.
+    Work that ends within half a second prints nothing. Call ``advance`` from one thread only.
+
+    Args:
+        total: number of steps in all; None where it is not known (then only start and end are told).
+        label: what is being done, e.g. ``"building the store"``.
+    """
+    display = _Display(total, label)
+    try:
+        yield display.advance
+    except BaseException:
+        display.close(whole=False)
+        raise
+    display.close(whole=True)

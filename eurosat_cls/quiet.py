@@ -1,0 +1,30 @@
+"""Keep what Lightning says to what a user can use."""
+
+import logging
+import warnings
+
+_WARNINGS = (
+    ".*does not have many workers.*",  # batches are read whole, in this process, by design
+    ".*isinstance.treespec, LeafSpec.*",  # Lightning's own use of torch
+    ".*LightningCLI's args parameter is intended.*",  # main(args) is meant to be called so
+    ".*experiment logs directory .* exists and is not empty.*",  # a run that is continued or tested
+    ".*Precision .* is not supported by the model summary.*",
+    ".*Couldn't infer the batch indices.*",  # a batch carries its own
+    ".*is smaller than the logging interval.*",  # figures are logged by epoch
+    ".*Checkpoint directory .* exists and is not empty.*",
+)
+_MESSAGES = ("litlogger", "litmodels", "`weights_only` was not set", "TPU available", "Automatic Mixed Precision")
+
+
+def _useful(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(part in message for part in _MESSAGES)
+
+
+def quieten() -> None:
+    """Drop warnings and log lines that say nothing about the user's run."""
+    for message in _WARNINGS:
+        warnings.filterwarnings("ignore", message)
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(("lightning.", "lightning_fabric", "lightning")):
+            logging.getLogger(name).addFilter(_useful)

@@ -1,0 +1,59 @@
+"""Fixtures: an own cache and working folder for every test, and a training that takes a second."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eurosat_cls.cli import main
+
+REPOSITORY = Path(__file__).parent.parent
+CONFIGS = REPOSITORY / "configs"
+REAL_ZIP = REPOSITORY.parent / "shared" / "data" / "EuroSAT.zip"
+
+QUICK = {
+    "model": {
+        "init_args": {"encoder": {"init_args": {"widths": [16, 16], "blocks": [1, 1]}}, "memory_format": "contiguous"}
+    },
+    "data": {"class_path": "Demo", "init_args": {"patches_per_class": 20, "batch_size": 40}},
+    "trainer": {"max_epochs": 2, "precision": "32-true", "accelerator": "cpu", "num_sanity_val_steps": 0},
+}
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("EUROSAT_CACHE", str(cache))
+    monkeypatch.delenv("EUROSAT_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> list[str]:
+    """Arguments that make tiny_resnet18.yaml a training of a second on the demo data."""
+    overlay = tmp_path / "quick.yaml"
+    overlay.write_text(yaml.safe_dump(QUICK))
+    return ["--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", str(overlay)]
+
+
+@pytest.fixture
+def run(quick: list[str], capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Run a command with the quick configuration; return its exit code and all that it printed."""
+
+    def command(subcommand: str, *args: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = main([subcommand, *quick, *args])
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return command

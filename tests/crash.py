@@ -1,0 +1,28 @@
+"""Callbacks that end a training in the middle, for tests of what is left then."""
+
+import os
+import signal
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class Crash(Callback):
+    """Raise when an epoch starts."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise RuntimeError("crashed on purpose")
+
+
+class Terminate(Callback):
+    """Send SIGTERM to this process in the middle of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
+        if trainer.current_epoch == self.epoch and trainer.global_step % 2:
+            os.kill(os.getpid(), signal.SIGTERM)

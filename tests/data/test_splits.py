@@ -1,0 +1,180 @@
+"""Splits: the same everywhere, stratified, and never silently wrong."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eurosat_cls.data.splits import Split, check_classes, random_split, read_split_lists
+from eurosat_cls.errors import UserError
+
+from .helpers import CLASS_NAMES
+
+COUNTS = [3000, 3000, 3000, 2500, 2500, 2000, 2500, 3000, 2500, 3000]  # EuroSAT
+COOP = Path(__file__).parents[2].parent / "shared/data/splits"
+
+
+def eurosat_names(suffix: str = ".jpg", counts: list[int] = COUNTS) -> tuple[list[str], np.ndarray]:
+    """Names and labels like those of EuroSAT."""
+    pairs = [(f"{c}/{c}_{n}{suffix}", k) for k, c in enumerate(CLASS_NAMES) for n in range(1, counts[k] + 1)]
+    return [file for file, _ in pairs], np.array([label for _, label in pairs])
+
+
+def members(split: Split, files: list[str]) -> dict[str, set[str]]:
+    """Stems of each part."""
+    return {part: {files[i].rsplit("/")[-1][:-4] for i in rows} for part, rows in split.parts().items()}
+
+
+def test_the_full_set_gives_the_published_sizes_in_every_class() -> None:
+    files, labels = eurosat_names()
+    split = random_split(files, labels)
+    assert [len(rows) for rows in split.parts().values()] == [16_200, 5_400, 5_400]
+    assert np.bincount(labels[split.train]).tolist() == [count * 6 // 10 for count in COUNTS]
+    assert np.bincount(labels[split.val]).tolist() == np.bincount(labels[split.test]).tolist()
+    assert len(np.unique(np.concatenate(list(split.parts().values())))) == 27_000
+    assert all(rows.dtype == np.int64 and (np.diff(rows) > 0).all() for rows in split.parts().values())
+
+
+def test_the_split_is_this_one_on_every_machine() -> None:
+    split = random_split(*eurosat_names())
+    assert split.sha256 == "28e88c24855f3e5a658de463fe2b8b5b56e279ea5472de707305a19a9b0a9068"
+    assert split.test[:5].tolist() == [9, 10, 12, 15, 16]
+
+
+def test_neither_order_nor_extension_nor_folder_changes_the_split() -> None:
+    files, labels = eurosat_names(counts=[50] * 10)
+    first = random_split(files, labels)
+    order = list(range(len(files)))
+    random.Random(0).shuffle(order)
+    shuffled = [files[i] for i in order]
+    tiffs = [file.rsplit("/")[-1].replace(".jpg", ".tif") for file in files]
+    for other_files, other_labels in ((shuffled, labels[order]), (tiffs, labels)):
+        other = random_split(other_files, other_labels)
+        assert members(other, other_files) == members(first, files)
+        assert other.sha256 == first.sha256
+
+
+def test_another_seed_or_other_fractions_give_another_split() -> None:
+    files, labels = eurosat_names(counts=[50] * 10)
+    shas = {random_split(files, labels, seed=seed).sha256 for seed in range(5)}
+    assert len(shas) == 5
+    part = random_split(files, labels, fractions=(0.1, 0.1, 0.1))
+    assert [len(rows) for rows in part.parts().values()] == [50, 50, 50]
+    assert members(part, files)["train"] < members(random_split(files, labels), files)["train"]
+
+
+@pytest.mark.parametrize(
+    "fractions", [(0.6, 0.2), (0.6, 0.4, 0.2), (1.0, 0.0, 0.0), (0.9, -0.1, 0.2), (float("nan"), 0.2, 0.2)]
+)
+def test_bad_fractions_are_told(fractions: tuple[float, ...]) -> None:
+    with pytest.raises(UserError, match=r"split fractions are .*three positive numbers"):
+        random_split(*eurosat_names(counts=[5] * 10), fractions=fractions)
+
+
+def test_a_class_missing_from_a_part_is_named() -> None:
+    files, labels = eurosat_names(counts=[5] * 10)
+    check_classes(random_split(files, labels), labels, CLASS_NAMES)
+    files, labels = eurosat_names(counts=[5] * 8 + [1, 5])
+    with pytest.raises(UserError, match=r"the val part of the split has no patch of class River$"):
+        check_classes(random_split(files, labels), labels, CLASS_NAMES)
+
+
+# --- lists ------------------------------------------------------------------------------------------------------
+
+FILES, LABELS = eurosat_names(counts=[3] * 10)
+
+
+def write_lists(folder: Path, name: str = "my-", **changes: str) -> str:
+    """Write three lists of ten names, one of each class; return their pattern."""
+    folder.mkdir(exist_ok=True)
+    for number, part in enumerate(("train", "val", "test"), 1):
+        text = "\n".join(f"{c}_{number}.jpg" for c in CLASS_NAMES) + "\n"
+        (folder / f"{name}{part}.txt").write_text(changes.get(part, text))
+    return str(folder / f"{name}{{}}.txt")
+
+
+def test_lists_are_read_by_pattern_and_by_folder(tmp_path: Path) -> None:
+    pattern = write_lists(tmp_path)
+    for where in (pattern, tmp_path):
+        split = read_split_lists(where, FILES)
+        assert split.val.tolist() == list(range(1, 30, 3))
+        check_classes(split, LABELS, CLASS_NAMES)
+
+
+@pytest.mark.parametrize(
+    "line", ["River_1", "River_1.tif", "River/River_1.jpg", "2750/River/River_1.jpg", "River\\River_1"]
+)
+def test_folder_and_extension_in_a_line_do_not_matter(tmp_path: Path, line: str) -> None:
+    split = read_split_lists(write_lists(tmp_path, train=f"\ufeff{line}\r\n\r\n"), FILES)
+    assert [FILES[row] for row in split.train] == ["River/River_1.jpg"]
+
+
+def test_equal_stems_in_two_classes_need_the_class_folder(tmp_path: Path) -> None:
+    files = ["a/1.jpg", "a/2.jpg", "a/3.jpg", "b/1.jpg"]
+    changes = {"train": "a/1.jpg", "val": "2", "test": "3"}
+    assert read_split_lists(write_lists(tmp_path, **changes), files).train.tolist() == [0]
+    with pytest.raises(UserError, match=r"my-train.txt: 1 doubtful names \(add the class folder\): 1"):
+        read_split_lists(write_lists(tmp_path, **{**changes, "train": "1.jpg"}), files)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"val": "River_2.jpg\nRiver_99.jpg\nX_1.jpg"},
+            r"my-val.txt: 2 names that the data lacks: River_99, X_1$",
+        ),
+        ({"val": "\n".join(f"X_{n}" for n in range(9))}, r"my-val.txt: 9 names .*X_4, \.\.\.$"),
+        ({"val": "River_2.jpg\nRiver/River_2.tif"}, "my-val.txt: 1 files named more than once: River/River_2.jpg"),
+        ({"val": "River_1.jpg"}, "my-val.txt and .*my-train.txt overlap in 1 files: River/River_1.jpg"),
+        ({"test": "River_1.jpg"}, "my-test.txt and .*my-train.txt overlap"),
+        ({"test": " \n\n"}, "my-test.txt is empty"),
+        ({"test": "River/Forest_3.jpg"}, "my-test.txt: 1 names that the data lacks: River/Forest_3"),
+    ],
+)
+def test_a_wrong_list_is_told_with_its_name(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_split_lists(write_lists(tmp_path, **changes), FILES)
+
+
+def test_a_missing_or_binary_list_is_told(tmp_path: Path) -> None:
+    pattern = write_lists(tmp_path)
+    (tmp_path / "my-val.txt").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(UserError, match=r"my-val.txt: not a text file"):
+        read_split_lists(pattern, FILES)
+    (tmp_path / "my-val.txt").unlink()
+    with pytest.raises(UserError, match=r"my-val.txt: No such file"):
+        read_split_lists(pattern, FILES)
+    with pytest.raises(UserError, match=r"has no set of"):
+        read_split_lists(tmp_path, FILES)
+    with pytest.raises(UserError, match=r"neither a folder nor a pattern"):
+        read_split_lists("offical", FILES)
+
+
+def test_several_sets_in_a_folder_are_never_mixed_but_asked_about(tmp_path: Path) -> None:
+    write_lists(tmp_path)
+    pattern = write_lists(tmp_path, "eurosat-spatial-")
+    with pytest.raises(UserError) as caught:
+        read_split_lists(tmp_path, FILES)
+    assert pattern in str(caught.value)
+    assert str(tmp_path / "my-{}.txt") in str(caught.value)
+    (tmp_path / "my-val.txt").unlink()  # an incomplete set is no candidate, and lends no list to the other
+    assert len(read_split_lists(tmp_path, FILES).train) == 10
+
+
+def test_names_that_were_skipped_when_the_store_was_built_are_no_error(tmp_path: Path) -> None:
+    present = [file for file in FILES if file != "River/River_2.jpg"]
+    with pytest.raises(UserError, match=r"lacks: River_2"):
+        read_split_lists(write_lists(tmp_path), present)
+    assert len(read_split_lists(write_lists(tmp_path), present, skipped={"River/River_2.jpg": "empty file"}).val) == 9
+
+
+@pytest.mark.skipif(not COOP.exists(), reason="the published lists are not here")
+def test_the_published_lists_fit_the_published_names() -> None:
+    split = read_split_lists(COOP / "coop-{}.txt", eurosat_names()[0])
+    assert [len(rows) for rows in split.parts().values()] == [13_500, 5_400, 8_100]
+    split = read_split_lists(COOP / "eurosat100-{}.txt", eurosat_names()[0])
+    assert [len(rows) for rows in split.parts().values()] == [60, 20, 20]
+    with pytest.raises(UserError, match=r"several sets of lists"):
+        read_split_lists(COOP, eurosat_names()[0])

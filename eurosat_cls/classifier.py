@@ -26,7 +26,9 @@ Stage = Literal["train", "val", "test"]
 class LossFactory(Protocol):
     """Builds a loss; ``weight`` (class weights ``[K]``) is handed over only when there are class weights."""
 
-    def __call__(self, *, weight: Tensor | None) -> nn.Module: ...
+    def __call__(self, *, weight: Tensor | None) -> nn.Module:
+        """Return the loss module."""
+        ...
 
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -161,7 +163,8 @@ class Classifier(LightningModule):
     def predict_logits(self, image: Tensor) -> Tensor:
         """Raw ``[B, C, H, W]`` -> logits ``[B, K]`` in float32, over eight views where so configured."""
         if not self.test_time_augmentation:
-            return self(image).float()
+            logits: Tensor = self(image)
+            return logits.float()
         mean = torch.stack([self(dihedral_view(image, k)).float().softmax(1) for k in range(8)]).mean(0)
         return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
 
@@ -248,8 +251,8 @@ class Classifier(LightningModule):
         planned = self._planned_steps()
         if restored is not None and restored != planned:
             raise UserError(
-                f"The checkpoint's learning-rate schedule was planned for {restored} steps, this training has {planned}. "
-                "Continue with the same trainer.max_epochs and batch size, or start a new run."
+                f"The checkpoint's learning-rate schedule was planned for {restored} steps, this training has "
+                f"{planned}. Continue with the same trainer.max_epochs and batch size, or start a new run."
             )
 
     def _planned_steps(self) -> int:

@@ -8,11 +8,11 @@ from typing import Any, Optional
 import jsonargparse
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from eurosat_cls import machine
 from eurosat_cls.callbacks import Checkpoints, EpochSummary, PredictionWriter, Report, RunRecord, StopOnNonFiniteLoss
@@ -127,9 +127,9 @@ class EuroSATCLI(LightningCLI):
             "on_error": given.get("on_error", "raise"),
             **known,
         }
-        config.data = jsonargparse.Namespace(
-            class_path=f"{ImageFiles.__module__}.{ImageFiles.__qualname__}", init_args=jsonargparse.Namespace(init)
-        )
+        class_path = f"{ImageFiles.__module__}.{ImageFiles.__qualname__}"
+        # jsonargparse leaves its Namespace untyped
+        config.data = jsonargparse.Namespace(class_path=class_path, init_args=jsonargparse.Namespace(init))  # type: ignore[no-untyped-call]
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         quiet: dict[str, Any] = {"predict": {"return_predictions": False}, "fit": {}}.get(
@@ -139,7 +139,7 @@ class EuroSATCLI(LightningCLI):
 
     # --- building ----------------------------------------------------------------------------------------------
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+    def instantiate_trainer(self, **kwargs: Any) -> LightningTrainer:
         """Settle what is ``auto``, choose the run folder, and build the trainer."""
         config = self.config[self.subcommand]
         if self.checkpoint is not None:
@@ -155,11 +155,14 @@ class EuroSATCLI(LightningCLI):
         # A bar is for a terminal; elsewhere the line per epoch says it all.
         bar = sys.stderr.isatty() if given.enable_progress_bar is None else given.enable_progress_bar
         kwargs["enable_progress_bar"] = bar
+        if given.enable_model_summary is None and self.subcommand == "fit":
+            parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+            print(f"{type(self.model).__name__}: {parameters:,} trainable parameters", file=sys.stderr)
+        kwargs["enable_model_summary"] = bool(given.enable_model_summary)
         callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
         callbacks += [RichProgressBar()] if bar and not given.barebones else []
         kwargs["callbacks"] = callbacks + self._callbacks(folder, config, execution)
-        trainer: Trainer = super().instantiate_trainer(**kwargs)
-        return trainer
+        return super().instantiate_trainer(**kwargs)
 
     def _execution(self, config: Any) -> machine.Execution:
         """Settle precision, memory format and compile, in the model and in the configuration that is saved."""
@@ -213,7 +216,7 @@ class EuroSATCLI(LightningCLI):
 
     def _run_folder(self, config: Any) -> Path:
         """The folder of the run that is continued or evaluated; a new one otherwise."""
-        if RUN_FOLDER in os.environ and rank_zero_only.rank != 0:
+        if RUN_FOLDER in os.environ and int(os.environ.get("LOCAL_RANK", 0)) != 0:
             return Path(os.environ[RUN_FOLDER])
         folder = run_folder_of(Path(config.ckpt_path)) if config.ckpt_path else None
         if folder is None:

@@ -8,10 +8,10 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -21,7 +21,6 @@ from eurosat_cls.data.cache import cache_folder
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_json
 
-MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 # Compiling takes about this long; it is only tried where a tenth of the training would pay for it.
 COMPILE_SECONDS = 40.0
 
@@ -54,7 +53,7 @@ def device_of(accelerator: str) -> torch.device:
 def supports_bf16(device: torch.device) -> bool:
     """Whether bfloat16 runs on the device's own units rather than being imitated slowly."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
@@ -81,8 +80,8 @@ def choose(
     shape: tuple[int, ...],
     device: torch.device,
     precision: Any,
-    memory_format: MemoryFormat,
-    compile: bool | Literal["auto"],
+    memory_format: str,
+    compile: bool | str,
     planned_images: int,
 ) -> Execution:
     """Turn every ``auto`` into what is fastest here, by timing a few training steps of a copy of the network.
@@ -122,10 +121,8 @@ def choose(
     best = max(rates, key=lambda c: rates[c])
     named = {f"{p} {f}{' compiled' if compiled else ''}": round(rate, 1) for (p, f, compiled), rate in rates.items()}
     chosen = Execution(*best, named)
-    try:
+    with suppress(OSError):  # an unwritable cache only means measuring again
         write_json(kept, {**_read(kept), key: asdict(chosen)})
-    except OSError:
-        pass  # an unwritable cache only means measuring again
     return chosen
 
 

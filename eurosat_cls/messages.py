@@ -1,6 +1,7 @@
 """Make the parser's errors short."""
 
 import re
+from itertools import pairwise
 
 _NOISE = re.compile(
     r"^(Does not validate against|Subtypes:|Errors:|Given value|Problem with given|Expected a <class 'NoneType'>"
@@ -9,11 +10,11 @@ _NOISE = re.compile(
 
 
 def short_message(message: str) -> str:
-    """Return the key and the innermost reason of a nested parser message.
+    r"""Return the key and the innermost reason of a nested parser message.
 
     Example:
-        >>> short_message('Parser key "model":\\n  Does not validate against any of the Union subtypes\\n  Errors:\\n'
-        ...     '    - Problem with given class_path:\\n        Parser key "encoder":\\n'
+        >>> short_message('Parser key "model":\n  Does not validate against any of the Union subtypes\n  Errors:\n'
+        ...     '    - Problem with given class_path:\n        Parser key "encoder":\n'
         ...     "          Option 'widthz' is not accepted")
         "model.encoder: Option 'widthz' is not accepted"
     """
@@ -29,6 +30,6 @@ def short_message(message: str) -> str:
     if not reasons:
         return " ".join(message.split())[:400]
     reasons.sort(key=lambda reason: reason.startswith("Expected a"))  # a subtype that was not meant, most often
-    path = ".".join(keys[:1] + [key for before, key in zip(keys, keys[1:]) if key != before])
+    path = ".".join(keys[:1] + [key for before, key in pairwise(keys) if key != before])
     reason = reasons[0] if len(reasons[0]) < 400 else reasons[0][:400] + " ..."
     return f"{path}: {reason}" if path else reason

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 import torch
-from lightning.fabric.connector import _PRECISION_INPUT
+from lightning.fabric.connector import _PRECISION_INPUT  # type: ignore[attr-defined]
 from lightning.pytorch import Trainer as LightningTrainer
 
 from eurosat_cls.checkpoints import SafeCheckpointIO

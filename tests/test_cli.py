@@ -99,7 +99,8 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, s
         options += ["--model.init_args.lr_scheduler", '{"class_path": "ExponentialLR", "init_args": {"gamma": 0.5}}']
         options += ["--model.init_args.lr_scheduler_interval", "epoch"]
     if scheduler == "plateau":
-        plateau = '{"class_path": "torch.optim.lr_scheduler.ReduceLROnPlateau", "init_args": {"patience": 0, "threshold": 10.0}}'
+        name = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+        plateau = f'{{"class_path": "{name}", "init_args": {{"patience": 0, "threshold": 10.0}}}}'
         options += ["--model.init_args.lr_scheduler", plateau, "--model.init_args.lr_scheduler_monitor", "val/loss"]
     assert run("fit", *options)[0] == 0
     crash = '[{"class_path": "tests.crash.Crash", "init_args": {"epoch": 1}}]'

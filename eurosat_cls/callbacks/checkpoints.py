@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,7 +54,7 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the epoch."""
-        if trainer.fast_dev_run:
+        if getattr(trainer, "fast_dev_run", False):
             return
         improved = self._validated and self._improves(trainer)
         self._validated = False
@@ -62,6 +63,12 @@ class Checkpoints(Checkpoint):
         if improved and trainer.is_global_zero:
             with replacing(last.with_name("best.ckpt")) as part:
                 _link_or_copy(last, part)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say where the best one is."""
+        if self.best_score is not None and self.best_epoch is not None and trainer.is_global_zero:
+            where = self.folder(trainer) / "best.ckpt"
+            print(f"best {self.monitor} {self.best_score:.4f} in epoch {self.best_epoch + 1}: {where}", file=sys.stderr)
 
     def _improves(self, trainer: Trainer) -> bool:
         if self.monitor not in trainer.callback_metrics:

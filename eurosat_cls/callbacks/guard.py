@@ -41,10 +41,15 @@ class StopOnNonFiniteLoss(Callback):
             return
         loss, index, step = pending
         where = f"The training loss is {loss.item()} at step {step} (epoch {trainer.current_epoch})."
-        names = getattr(trainer, "datamodule", None) and trainer.datamodule.files(index.tolist())
+        names = _files(trainer, index)
         if not names:
             raise UserError(f"{where} Training stopped; lower the learning rate or look at the images.")
         listed = Path(trainer.log_dir or trainer.default_root_dir) / "nonfinite_batch.txt"
         write_text(listed, "\n".join(names) + "\n")
         shown = ", ".join(names[:4])
         raise UserError(f"{where} Training stopped. Files of the batch: {shown}, ... (all {len(names)} in {listed}).")
+
+
+def _files(trainer: Trainer, index: Tensor) -> list[str]:
+    data: Any = getattr(trainer, "datamodule", None)
+    return [] if data is None else list(data.files(index.tolist()))

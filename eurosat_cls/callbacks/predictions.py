@@ -35,7 +35,7 @@ class PredictionWriter(BasePredictionWriter):
         """Open the file and write its header."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.part, "w", newline="", encoding="utf-8")
+            self._file = self.part.open("w", newline="", encoding="utf-8")
         except OSError as error:
             raise UserError(f"{self.path}: predictions cannot be written there ({error.strerror}).") from None
         names: Sequence[str] = pl_module.class_names  # type: ignore[assignment]

@@ -8,6 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls.data.batch import Batch
 
+SHOWN = ("train/loss", "val/loss", "val/accuracy", "val/macro_f1")
+
 
 class EpochSummary(Callback):
     """Print a line after every epoch; log ``train/images_per_second`` and ``train/learning_rate``.
@@ -40,7 +42,6 @@ class EpochSummary(Callback):
         if trainer.is_global_zero:
             seconds = time.perf_counter() - self._start
             figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
-            shown = [f"{name} {figures[name]:.4f}" for name in ("train/loss", "val/loss", "val/accuracy", "val/macro_f1")
-                     if name in figures]  # fmt: skip
+            shown = [f"{name} {figures[name]:.4f}" for name in SHOWN if name in figures]
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             print(f"{epoch}  {'  '.join(shown)}  {rate:.0f} images/s  {seconds:.1f} s", file=sys.stderr, flush=True)

@@ -50,7 +50,7 @@ class Demo(PatchDataModule):
         }
         recipe = Recipe(
             name=f"demo-{self.patches_per_class}-{self.data_seed}",
-            fingerprint=f"demo version {demo_patches.VERSION}, seed {self.data_seed}, {self.patches_per_class} per class",
+            fingerprint=f"demo version {demo_patches.VERSION}, seed {self.data_seed}, {len(pairs)} patches",
             class_names=names,
             bands=RGB,
             shape=(3, 64, 64),

@@ -138,7 +138,8 @@ class PatchDataModule(LightningDataModule, ABC):
         rows = len(self.split.train)
         if rows < self.batch_size:
             raise UserError(
-                f"There are {rows} training patches, fewer than one batch: lower data.batch_size from {self.batch_size}."
+                f"There are {rows} training patches, fewer than one batch: "
+                f"lower data.batch_size from {self.batch_size}."
             )
         return rows // self.batch_size
 

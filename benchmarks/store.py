@@ -11,8 +11,10 @@ import tempfile
 BUILD = """
 import time, resource
 from eurosat_cls.data import EuroSAT
-start = time.perf_counter(); store = EuroSAT().store
-print(f"{time.perf_counter() - start:.3f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.3f} {len(store.files)}")
+start = time.perf_counter()
+patches = len(EuroSAT().store.files)
+seconds = time.perf_counter() - start
+print(f"{seconds:.3f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.3f} {patches}")
 """
 
 if __name__ == "__main__":

@@ -73,10 +73,9 @@ def ours(steps: int) -> float:
     """Rate of ``eurosat_cls fit`` with the shipped config."""
     with tempfile.TemporaryDirectory() as folder:
         callbacks = yaml.safe_dump([{"class_path": "common.Clock"}], default_flow_style=True).strip()
-        code = main(["fit", "--config", str(CONFIG), "--trainer.max_epochs", "1", "--trainer.callbacks", callbacks,
+        main(["fit", "--config", str(CONFIG), "--trainer.max_epochs", "1", "--trainer.callbacks", callbacks,
                      "--trainer.limit_train_batches", str(steps), "--trainer.limit_val_batches", "0",
                      "--trainer.default_root_dir", folder, "--model.init_args.total_steps", "1000"])  # fmt: skip
-    assert code == 0
     return Clock.rates.pop()
 
 

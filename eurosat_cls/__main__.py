@@ -1,13 +1,11 @@
 """``python -m eurosat_cls`` and the console script ``eurosat-cls``."""
 
-import sys
-
 
 def run() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line; mistakes end in an exit code other than 0."""
     from eurosat_cls.cli import main
 
-    sys.exit(main())
+    main()
 
 
 if __name__ == "__main__":

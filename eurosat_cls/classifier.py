@@ -1,16 +1,14 @@
 """The one LightningModule that classifies: encoder, decoder, loss, optimizer and metrics are handed in."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
+from eurosat_cls.base import OptimizerFactory, PatchModule, SchedulerFactory
 from eurosat_cls.class_weights import ClassWeights, class_weight_tensor
 from eurosat_cls.data.augment import dihedral_view
 from eurosat_cls.data.batch import Batch
@@ -31,11 +29,7 @@ class LossFactory(Protocol):
         ...
 
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
-
-
-class Classifier(LightningModule):
+class Classifier(PatchModule):
     """Classify raw patches with an injected encoder, decoder and loss.
 
     In YAML every part is a ``class_path`` with ``init_args``; in Python a class or a ``functools.partial``. What
@@ -94,7 +88,16 @@ class Classifier(LightningModule):
         compile: bool | Literal["auto"] = False,
         test_time_augmentation: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            optimizer,
+            lr_scheduler,
+            lr_scheduler_interval,
+            lr_scheduler_monitor,
+            total_steps,
+            memory_format,
+            compile,
+        )
+        self.test_time_augmentation = test_time_augmentation
         arguments = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         # Plain data only, so that a checkpoint loads with weights_only=True; `_instantiator` is how Lightning's
         # load_from_checkpoint turns it into objects again.
@@ -106,12 +109,6 @@ class Classifier(LightningModule):
         self.encoder: Encoder = build("encoder", encoder, len(self.bands))
         self.decoder: Decoder = build("decoder", decoder, self.encoder.out_features, len(self.class_names))
         self.loss = self._build_loss(loss, class_weights, class_counts)
-        self.optimizer_factory, self.scheduler_factory = optimizer, lr_scheduler
-        self.lr_scheduler_interval, self.lr_scheduler_monitor = lr_scheduler_interval, lr_scheduler_monitor
-        self.total_steps = total_steps
-        self.memory_format: str = memory_format
-        self.compile_encoder: bool | str = compile
-        self.test_time_augmentation = test_time_augmentation
         builders = metrics or {"accuracy": _accuracy, "macro_f1": _macro_f1}
         count = len(self.class_names)
         built = MetricCollection({name: build(f"metrics.{name}", metric, count) for name, metric in builders.items()})
@@ -132,26 +129,6 @@ class Classifier(LightningModule):
         return built
 
     # --- the network -------------------------------------------------------------------------------------------
-
-    def set_execution(self, memory_format: str, compile: bool | str) -> None:
-        """Settle what was ``auto``, also in the hyper-parameters that checkpoints keep."""
-        self.memory_format, self.compile_encoder = memory_format, compile
-        self.hparams.update(memory_format=memory_format, compile=compile)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how the network was run, so that a resumed run goes on alike."""
-        checkpoint["execution"] = {
-            "precision": str(self.trainer.precision),
-            "memory_format": self.memory_format,
-            "compile": self.compile_encoder,
-        }
-
-    def setup(self, stage: str) -> None:
-        """Put the encoder into its memory format, and compile it when asked."""
-        if self.memory_format == "channels_last":
-            self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.compile_encoder is True and self.encoder._compiled_call_impl is None:
-            self.encoder.compile()
 
     def forward(self, image: Tensor) -> Tensor:
         """Raw ``[B, C, H, W]`` -> logits ``[B, K]``."""
@@ -225,50 +202,6 @@ class Classifier(LightningModule):
         """Counts ``[K, K]`` of the stage's last epoch: row is the true class, column the predicted one."""
         matrix: Tensor = self.confusion[f"{stage}_"].compute()  # type: ignore[operator]
         return matrix
-
-    # --- optimisation ------------------------------------------------------------------------------------------
-
-    def configure_optimizers(self) -> Any:
-        """Build the optimizer and, where configured, its scheduler."""
-        if self.optimizer_factory is None:
-            optimizer: Optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9, nesterov=True)
-        else:
-            optimizer = build("optimizer", self.optimizer_factory, self.parameters())
-        if self.scheduler_factory is None:
-            return optimizer
-        planned = {"total_steps": self._planned_steps()} if accepts(self.scheduler_factory, "total_steps") else {}
-        scheduler = build("lr_scheduler", self.scheduler_factory, optimizer, **planned)
-        config: dict[str, Any] = {"scheduler": scheduler, "interval": self.lr_scheduler_interval}
-        if isinstance(scheduler, ReduceLROnPlateau):
-            config |= {"interval": "epoch", "monitor": self.lr_scheduler_monitor or "val/loss"}
-        return {"optimizer": optimizer, "lr_scheduler": config}
-
-    def on_train_start(self) -> None:
-        """Refuse to continue with a schedule that was planned for a training of another length."""
-        if self.scheduler_factory is None or not accepts(self.scheduler_factory, "total_steps"):
-            return
-        restored = getattr(self.lr_schedulers(), "total_steps", None)
-        planned = self._planned_steps()
-        if restored is not None and restored != planned:
-            raise UserError(
-                f"The checkpoint's learning-rate schedule was planned for {restored} steps, this training has "
-                f"{planned}. Continue with the same trainer.max_epochs and batch size, or start a new run."
-            )
-
-    def _planned_steps(self) -> int:
-        """Scheduler steps of the whole training."""
-        if self.total_steps is not None:
-            return self.total_steps
-        epochs = self.trainer.max_epochs or -1
-        if self.lr_scheduler_interval == "epoch" and epochs > 0:
-            return epochs
-        batches = getattr(getattr(self.trainer, "datamodule", None), "train_batches", None)
-        if batches is None or epochs < 0:
-            return int(self.trainer.estimated_stepping_batches)
-        limit = self.trainer.limit_train_batches
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        steps = epochs * -(-batches // self.trainer.accumulate_grad_batches)
-        return min(steps, self.trainer.max_steps) if self.trainer.max_steps > 0 else steps
 
 
 def _accuracy(num_classes: int) -> Metric:

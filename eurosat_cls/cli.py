@@ -20,10 +20,10 @@ from eurosat_cls.checkpoints import check_fits, read_checkpoint
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.data.demo import Demo
 from eurosat_cls.data.eurosat import EuroSAT
-from eurosat_cls.data.images import ImageFiles
+from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.errors import UserError
 from eurosat_cls.losses import FocalLoss
-from eurosat_cls.messages import short_message
+from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
 from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
 from eurosat_cls.trainer import Trainer
@@ -31,21 +31,6 @@ from eurosat_cls.trainer import Trainer
 # Short names in a config mean these (and every other imported subclass of what a setting takes).
 SHORT_NAMES = (Classifier, Demo, EuroSAT, FocalLoss)
 RUN_FOLDER = "EUROSAT_RUN_FOLDER"  # how the processes of one training agree on their run folder
-
-# Lightning's command line opens --config to URLs when it is imported: close that again.
-jsonargparse.set_parsing_settings(config_read_mode_fsspec_enabled=False, config_read_mode_urls_enabled=False)
-os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # about Lightning's own calls
-
-
-class Parser(LightningArgumentParser):
-    """Lightning's parser with short errors and no abbreviated options."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, **kwargs)
-
-    def error(self, message: str, ex: Exception | None = None) -> Any:
-        """End with one or two lines and exit code 2."""
-        raise UserError(short_message(message)) from ex
 
 
 class EuroSATCLI(LightningCLI):
@@ -114,22 +99,13 @@ class EuroSATCLI(LightningCLI):
 
     def _predict_on_images(self, config: Any) -> None:
         assert self.checkpoint is not None
-        saved = self.checkpoint.get("hyper_parameters", {})
-        if "class_names" not in saved or "bands" not in saved:
-            raise UserError(
-                f"{config.ckpt_path} does not say its classes and bands; --images needs a checkpoint of this project."
-            )
-        known = {key: saved.get(key) for key in ("class_names", "bands", "mean", "std")}
         given = config.data.init_args
-        init = {
-            "path": config.images,
-            "batch_size": given.batch_size,
-            "on_error": given.get("on_error", "raise"),
-            **known,
-        }
+        init = arguments_for(config.images, self.checkpoint, config.ckpt_path)
+        init |= {"batch_size": given.batch_size, "on_error": given.get("on_error", "raise")}
         class_path = f"{ImageFiles.__module__}.{ImageFiles.__qualname__}"
         # jsonargparse leaves its Namespace untyped
-        config.data = jsonargparse.Namespace(class_path=class_path, init_args=jsonargparse.Namespace(init))  # type: ignore[no-untyped-call]
+        data = jsonargparse.Namespace(class_path=class_path, init_args=jsonargparse.Namespace(init))  # type: ignore[no-untyped-call]
+        config.data = data
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         quiet: dict[str, Any] = {"predict": {"return_predictions": False}, "fit": {}}.get(
@@ -248,15 +224,15 @@ class EuroSATCLI(LightningCLI):
         return [StopOnNonFiniteLoss(), EpochSummary(), RunRecord(folder, self._dump(), record)]
 
 
-def main(args: list[str] | None = None) -> int:
-    """Run a command; return the exit code.
+def main(args: list[str] | None = None) -> None:
+    """Run a command; return when it has done what was asked.
 
     Args:
         args: the arguments after the program's name; those of the process when None.
 
-    Returns:
-        0 when the command did what was asked, 2 for a mistake in command, config or files (told in a line or two on
-        stderr), 143 when stopped by SIGTERM.
+    Raises:
+        SystemExit: with code 2 for a mistake in command, config or files, which is told in a line or two on stderr;
+            with 143 when stopped by SIGTERM; with 0 after ``--help`` and its like.
     """
     quieten()
     try:
@@ -275,13 +251,12 @@ def main(args: list[str] | None = None) -> int:
         )
     except SIGTERMException:
         print("eurosat_cls: stopped by SIGTERM; continue with --ckpt_path last", file=sys.stderr)
-        return 143
-    except ValueError as error:
+        raise SystemExit(143) from None
+    except Exception as error:
         if (mistake := _mistake_behind(error)) is None:
             raise
         print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
-        return 2
-    return 0
+        raise SystemExit(2) from error
 
 
 def _mistake_behind(error: BaseException | None) -> UserError | None:

@@ -22,6 +22,15 @@ QUICK = {
 }
 
 
+def exit_code(arguments: list[str]) -> int:
+    """Run a command in this process; return the exit code that a shell would see."""
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
@@ -52,7 +61,7 @@ def run(quick: list[str], capsys: pytest.CaptureFixture[str]) -> Callable[..., t
 
     def command(subcommand: str, *args: str) -> tuple[int, str]:
         capsys.readouterr()
-        code = main([subcommand, *quick, *args])
+        code = exit_code([subcommand, *quick, *args])
         captured = capsys.readouterr()
         return code, captured.out + captured.err
 

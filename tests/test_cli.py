@@ -11,7 +11,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from eurosat_cls import Classifier
-from eurosat_cls.cli import main
+from tests.conftest import exit_code
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
@@ -143,7 +143,7 @@ def test_a_checkpoint_is_self_contained(run: Run) -> None:
 
 def test_a_saved_config_finds_its_own_run_and_tests_it(run: Run) -> None:
     run("fit")
-    assert main(["test", "--config", str(RUN / "config.yaml"), "--ckpt_path", "best"]) == 0
+    assert exit_code(["test", "--config", str(RUN / "config.yaml"), "--ckpt_path", "best"]) == 0
     assert (RUN / "test.json").is_file()
 
 
@@ -225,3 +225,30 @@ def test_sigterm_ends_with_143_and_leaves_a_checkpoint_to_continue_from(run: Run
     assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
     assert run("fit", *options, "--ckpt_path", "last")[0] == 0
     assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 2
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["fit", "--model.help", "Classifier"]])
+def test_help_is_printed_and_ends_well(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(arguments) == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["fitt"], ["fit", "--config", "nowhere.yaml"], ["fit"]])
+def test_a_command_that_makes_no_sense_ends_with_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(arguments) == 2
+    assert capsys.readouterr().err.strip().count("\n") == 0
+
+
+def test_a_failing_command_is_a_failing_process(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    from tests.conftest import REPOSITORY
+
+    command = [sys.executable, "-m", "eurosat_cls", "test", "--config", "nowhere.yaml"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "nowhere.yaml" in done.stderr
+    assert "Traceback" not in done.stderr

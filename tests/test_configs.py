@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eurosat_cls.cli import main
-from tests.conftest import CONFIGS, QUICK
+from tests.conftest import CONFIGS, QUICK, exit_code
 
 OVERLAYS = sorted(p.stem for p in CONFIGS.glob("*.yaml") if p.stem != "tiny_resnet18")
 
@@ -28,14 +27,14 @@ def test_config_fits_tests_and_predicts(overlay: str, tmp_path: Path, capsys: py
     )
     arguments = [part for file in files for part in ("--config", file)]
     for command in (["fit"], ["test", "--ckpt_path", "best"], ["predict", "--ckpt_path", "best"]):
-        assert main([command[0], *arguments, *command[1:]]) == 0, capsys.readouterr().err
+        assert exit_code([command[0], *arguments, *command[1:]]) == 0, capsys.readouterr().err
     assert Path("lightning_logs/version_0/predictions.csv").is_file()
 
 
 def test_the_shipped_model_is_small_enough(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     import torch
 
-    assert main(["fit", "--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", str(CONFIGS / "demo.yaml"),
+    assert exit_code(["fit", "--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", str(CONFIGS / "demo.yaml"),
                  "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.limit_val_batches", "1",
                  "--data.init_args.patches_per_class", "5", "--data.init_args.batch_size", "10",
                  "--trainer.precision", "32-true", "--model.init_args.memory_format", "contiguous"]) == 0  # fmt: skip

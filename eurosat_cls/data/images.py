@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from torch.utils.data import DataLoader
@@ -115,3 +115,15 @@ class ImageFiles(PatchDataModule):
     def predict_dataloader(self) -> DataLoader[Batch]:
         """All images in order of their names."""
         return self._loader(np.arange(len(self.store.files), dtype=np.int64), training=False)
+
+
+def arguments_for(path: str, checkpoint: dict[str, Any], name: str) -> dict[str, Any]:
+    """What :class:`ImageFiles` has to know of the model, from the model's checkpoint.
+
+    Raises:
+        UserError: when the checkpoint does not say its classes and bands.
+    """
+    saved = checkpoint.get("hyper_parameters", {})
+    if "class_names" not in saved or "bands" not in saved:
+        raise UserError(f"{name} does not say its classes and bands; --images needs a checkpoint of this project.")
+    return {"path": path, **{key: saved.get(key) for key in ("class_names", "bands", "mean", "std")}}

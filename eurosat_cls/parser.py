@@ -1,7 +1,30 @@
-"""Make the parser's errors short."""
+"""The parser: closed to URLs, without abbreviations, and with short errors."""
 
+import os
 import re
 from itertools import pairwise
+from typing import Any
+
+import jsonargparse
+from lightning.pytorch.cli import LightningArgumentParser
+
+from eurosat_cls.errors import UserError
+
+# Lightning's command line opens --config to URLs when it is imported: close that again.
+jsonargparse.set_parsing_settings(config_read_mode_fsspec_enabled=False, config_read_mode_urls_enabled=False)
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # about Lightning's own calls
+
+
+class Parser(LightningArgumentParser):
+    """Lightning's parser with short errors and no abbreviated options."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        """End with one or two lines and exit code 2."""
+        raise UserError(short_message(message)) from ex
+
 
 _NOISE = re.compile(
     r"^(Does not validate against|Subtypes:|Errors:|Given value|Problem with given|Expected a <class 'NoneType'>"

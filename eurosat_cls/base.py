@@ -1,0 +1,123 @@
+"""What every LightningModule of this package shares: how it is optimised, and how it is run."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from eurosat_cls.encoders import Encoder
+from eurosat_cls.errors import UserError
+from eurosat_cls.factories import accepts, build
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
+
+
+class PatchModule(LightningModule):
+    """Optimise injected parts, in a chosen memory format, with the encoder compiled when asked.
+
+    A subclass sets ``encoder``. The arguments are those of :class:`~eurosat_cls.classifier.Classifier` of that name.
+    """
+
+    encoder: Encoder
+
+    def __init__(
+        self,
+        optimizer: OptimizerFactory | None,
+        lr_scheduler: SchedulerFactory | None,
+        lr_scheduler_interval: Literal["step", "epoch"],
+        lr_scheduler_monitor: str | None,
+        total_steps: int | None,
+        memory_format: str,
+        compile: bool | str,
+    ) -> None:
+        super().__init__()
+        self.optimizer_factory, self.scheduler_factory = optimizer, lr_scheduler
+        self.lr_scheduler_interval = lr_scheduler_interval
+        self.total_steps = total_steps
+        self.memory_format, self.compile_encoder = memory_format, compile
+        self._plateau_monitor = lr_scheduler_monitor or "val/loss"
+        self._plateau_figure: float | None = None
+
+    # --- how it is run -----------------------------------------------------------------------------------------
+
+    def set_execution(self, memory_format: str, compile: bool | str) -> None:
+        """Settle what was ``auto``, also in the hyper-parameters that checkpoints keep."""
+        self.memory_format, self.compile_encoder = memory_format, compile
+        self.hparams.update(memory_format=memory_format, compile=compile)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep how the network was run, so that a resumed run goes on alike."""
+        checkpoint["execution"] = {
+            "precision": str(self.trainer.precision),
+            "memory_format": self.memory_format,
+            "compile": self.compile_encoder,
+        }
+        if isinstance(self.lr_schedulers(), ReduceLROnPlateau):
+            # Checkpoints are written before Lightning hands the epoch's figure to a plateau scheduler, and Lightning
+            # leaves that out after a resume: keep the figure and hand it over then.
+            figure = self.trainer.callback_metrics.get(self._plateau_monitor)
+            checkpoint["plateau_figure"] = None if figure is None else float(figure)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take back what on_save_checkpoint kept for the schedule."""
+        self._plateau_figure = checkpoint.get("plateau_figure")
+
+    def setup(self, stage: str) -> None:
+        """Put the encoder into its memory format, and compile it when asked."""
+        if self.memory_format == "channels_last":
+            self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.compile_encoder is True and self.encoder._compiled_call_impl is None:
+            self.encoder.compile()
+
+    # --- how it is optimised -----------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer and, where configured, its scheduler."""
+        if self.optimizer_factory is None:
+            optimizer: Optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+        else:
+            optimizer = build("optimizer", self.optimizer_factory, self.parameters())
+        if self.scheduler_factory is None:
+            return optimizer
+        planned = {"total_steps": self._planned_steps()} if accepts(self.scheduler_factory, "total_steps") else {}
+        scheduler = build("lr_scheduler", self.scheduler_factory, optimizer, **planned)
+        config: dict[str, Any] = {"scheduler": scheduler, "interval": self.lr_scheduler_interval}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            config |= {"interval": "epoch", "monitor": self._plateau_monitor}
+        return {"optimizer": optimizer, "lr_scheduler": config}
+
+    def on_train_start(self) -> None:
+        """Bring a restored schedule up to date; refuse one that was planned for a training of another length."""
+        schedule = self.lr_schedulers()
+        if isinstance(schedule, ReduceLROnPlateau) and self._plateau_figure is not None:
+            schedule.step(self._plateau_figure)
+            self._plateau_figure = None
+        if self.scheduler_factory is None or not accepts(self.scheduler_factory, "total_steps"):
+            return
+        restored = getattr(schedule, "total_steps", None)
+        planned = self._planned_steps()
+        if restored is not None and restored != planned:
+            raise UserError(
+                f"The checkpoint's learning-rate schedule was planned for {restored} steps, this training has "
+                f"{planned}. Continue with the same trainer.max_epochs and batch size, or start a new run."
+            )
+
+    def _planned_steps(self) -> int:
+        """Scheduler steps of the whole training."""
+        if self.total_steps is not None:
+            return self.total_steps
+        epochs = self.trainer.max_epochs or -1
+        if self.lr_scheduler_interval == "epoch" and epochs > 0:
+            return epochs
+        batches = getattr(getattr(self.trainer, "datamodule", None), "train_batches", None)
+        if batches is None or epochs < 0:
+            return int(self.trainer.estimated_stepping_batches)
+        limit = self.trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        steps = epochs * -(-batches // self.trainer.accumulate_grad_batches)
+        return min(steps, self.trainer.max_steps) if self.trainer.max_steps > 0 else steps

@@ -1,0 +1,57 @@
+"""The shape of the package, and that what the README says exists."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import CONFIGS, REPOSITORY
+
+MODULES = sorted((REPOSITORY / "eurosat_cls").rglob("*.py"))
+
+
+def test_no_module_is_long() -> None:
+    lengths = sorted(len(path.read_text().splitlines()) for path in MODULES)
+    assert lengths[-1] <= 300
+    assert lengths[len(lengths) // 2] <= 150
+
+
+def test_data_knows_no_model_and_encoders_know_no_lightning() -> None:
+    for path in MODULES:
+        text = path.read_text()
+        if "data" in path.parts:
+            assert "eurosat_cls.encoders" not in text, path
+            assert "eurosat_cls.classifier" not in text, path
+        if {"encoders", "decoders"} & set(path.parts):
+            assert "lightning" not in text, path
+
+
+def test_importing_the_package_loads_no_torch() -> None:
+    code = "import sys, eurosat_cls; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
+
+
+def test_every_config_in_the_readme_exists() -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    named = set(re.findall(r"configs/[\w-]+\.yaml", text))
+    assert named
+    for name in named:
+        assert (REPOSITORY / name).is_file(), name
+    for path in CONFIGS.glob("*.yaml"):
+        assert path.name in text, f"{path.name} is not in the README"
+
+
+def test_the_python_example_of_the_readme_runs(tmp_path: Path) -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    example = text[text.index("```python") + 9 :]
+    example = example[: example.index("```")].replace("Demo(", "Demo(20, batch_size=40, ").replace("=3)", "=1)")
+    script = tmp_path / "example.py"
+    script.write_text(example)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=_env(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def _env() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY)}

@@ -1,6 +1,5 @@
 """What the benchmarks share: the network, its raw training step, and a fair way to take turns."""
 
-import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -50,29 +49,36 @@ def raw_step(precision: str, memory_format: str, compile: bool = False) -> Calla
     return step
 
 
-def rate_of(step: Callable[[], None], seconds: float) -> float:
-    """Median images/s of repeated steps during about ``seconds``, after two to warm up."""
-    step(), step()
-    taken = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        step()
-        taken.append(time.perf_counter() - start)
-    return BATCH / statistics.median(taken)
+class Turns(Callback):
+    """Let a training and a raw step take turns in one process, some steps each, so that both meet the same machine.
 
+    ``fit`` and ``raw`` hold seconds per step: of every turn, the mean over its steps but the first, which finds the
+    other's data in the caches.
+    """
 
-class Clock(Callback):
-    """Time the training steps of a run, from the first batch's end to the last one's."""
+    fit: list[float] = []
+    raw: list[float] = []
+    steps = 6
 
-    rates: list[float] = []
-
-    def on_train_epoch_start(self, trainer: object, pl_module: object) -> None:
-        self.ends: list[float] = []
+    def __init__(self, precision: str, memory_format: str, compile: bool = False) -> None:
+        self.step = raw_step(precision, memory_format, compile)
+        self.done = 0
+        self.start = 0.0
 
     def on_train_batch_end(self, *args: object, **kwargs: object) -> None:
-        self.ends.append(time.perf_counter())
+        self.done += 1
+        if self.done % self.steps == 1:
+            self.start = time.perf_counter()
+        if self.done % self.steps == 0:
+            if self.done > 2 * self.steps:
+                Turns.fit.append((time.perf_counter() - self.start) / (self.steps - 1))
+                Turns.raw.append(self._raw())
+            else:
+                self._raw()
 
-    def on_train_epoch_end(self, trainer: object, pl_module: object) -> None:
-        gaps = [b - a for a, b in zip(self.ends[2:], self.ends[3:])]
-        Clock.rates.append(BATCH / statistics.median(gaps))
+    def _raw(self) -> float:
+        self.step()
+        start = time.perf_counter()
+        for _ in range(self.steps - 1):
+            self.step()
+        return (time.perf_counter() - start) / (self.steps - 1)

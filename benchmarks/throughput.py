@@ -1,11 +1,11 @@
-"""How much of the raw training step the command line keeps, and what a plain Lightning application keeps.
+"""How much of the raw training step the command line keeps, beside a plain Lightning application.
 
-    EUROSAT_ROOT=... python benchmarks/throughput.py [--rounds 3]
+    EUROSAT_ROOT=... python benchmarks/throughput.py
 
-In every round each candidate trains for some seconds in turn: the raw step on one resident batch (float32 and the
-machine's ``auto`` setting), ``python -m eurosat_cls fit`` as a user runs it, and a plain LightningCLI + ImageFolder +
-DataLoader application in its default float32 with the same network and batch size. Prints medians over the rounds
-and their ratios; absolute rates depend on the machine and its other load.
+Runs ``python -m eurosat_cls fit`` with the shipped config on the real data, as a user does, and a plain LightningCLI +
+ImageFolder + DataLoader application in its default float32 with the same network and batch size. Each takes turns, six
+steps at a time, with the bare optimisation step of that network on one resident batch in the same precision, memory
+format and compile setting. Prints medians and ratios; absolute rates depend on the machine and its other load.
 """
 
 import argparse
@@ -17,8 +17,7 @@ import zipfile
 from pathlib import Path
 
 import torch
-import yaml
-from common import BATCH, Clock, rate_of, raw_step
+from common import BATCH, Turns
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningCLI
 from torch import nn
@@ -69,63 +68,46 @@ class PlainData(LightningDataModule):
         return DataLoader(ImageFolder(self.root, usual), BATCH, shuffle=True, drop_last=True, num_workers=2)
 
 
-def ours(steps: int) -> float:
-    """Rate of ``eurosat_cls fit`` with the shipped config."""
+def ours(steps: int, *more: str) -> None:
+    """``eurosat_cls fit`` with the shipped config, for some steps."""
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = yaml.safe_dump([{"class_path": "common.Clock"}], default_flow_style=True).strip()
-        main(["fit", "--config", str(CONFIG), "--trainer.max_epochs", "1", "--trainer.callbacks", callbacks,
-                     "--trainer.limit_train_batches", str(steps), "--trainer.limit_val_batches", "0",
-                     "--trainer.default_root_dir", folder, "--model.init_args.total_steps", "1000"])  # fmt: skip
-    return Clock.rates.pop()
+        main(["fit", "--config", str(CONFIG), "--trainer.max_epochs", "1", "--trainer.limit_train_batches", str(steps),
+              "--trainer.limit_val_batches", "0", "--trainer.default_root_dir", folder,
+              "--model.init_args.total_steps", "1000", *more])  # fmt: skip
 
 
-def plain(root: str, steps: int) -> float:
-    """Rate of the plain application."""
+def plain(root: str, steps: int) -> None:
+    """The plain application, for some steps."""
     with tempfile.TemporaryDirectory() as folder:
         LightningCLI(
             PlainModule,
             PlainData,
             args=["fit", "--data.root", root, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", str(steps),
                   "--trainer.default_root_dir", folder],
-            trainer_defaults={"callbacks": [Clock()], "accelerator": "cpu"},
+            trainer_defaults={"callbacks": [Turns("32-true", "contiguous")], "accelerator": "cpu"},
         )  # fmt: skip
-    return Clock.rates.pop()
 
 
-def extracted(archive: Path, folder: str) -> str:
-    """Extract the archive for the plain application, which reads a folder."""
-    with zipfile.ZipFile(archive) as file:
-        file.extractall(folder)
-    return str(Path(folder) / "2750")
+def report(name: str) -> float:
+    """Print what the last training and its raw step reached; return the training's images/s."""
+    fit, raw = (BATCH / statistics.median(seconds) for seconds in (Turns.fit, Turns.raw))
+    ratio = statistics.median(r / f for f, r in zip(Turns.fit, Turns.raw))
+    print(f"{name:45} {fit:6.0f} images/s, its raw step {raw:6.0f}, ratio {ratio:.3f} ({len(Turns.fit)} turns)")
+    Turns.fit, Turns.raw = [], []
+    return fit
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--steps", type=int, default=100)
+    arguments.add_argument("--steps", type=int, default=126, help="training steps of each application")
     given = arguments.parse_args()
-    found: dict[str, list[float]] = {}
+    ours(4)  # builds the store and settles `auto`
+    chosen = list(json.loads((cache_folder() / "machine.json").read_text()).values())[-1]
+    settings = {key: chosen[key] for key in ("precision", "memory_format", "compile")}
+    ours(given.steps, "--trainer.callbacks", json.dumps([{"class_path": "common.Turns", "init_args": settings}]))
+    rate = report(f"eurosat_cls fit, {chosen['precision']}, {chosen['memory_format']}")
     with tempfile.TemporaryDirectory() as folder:
-        tree = extracted(Path(os.environ.get("EUROSAT_ROOT", "data")) / "EuroSAT.zip", folder)
-        ours(4)  # builds the store and settles `auto`
-        chosen = list(json.loads((cache_folder() / "machine.json").read_text()).values())[-1]
-        auto = (chosen["precision"], chosen["memory_format"])
-        for _ in range(given.rounds):
-            turns = {
-                "raw step, auto": lambda: rate_of(raw_step(*auto), 12),
-                "eurosat_cls fit, auto": lambda: ours(given.steps),
-                "raw step, float32": lambda: rate_of(raw_step("32-true", "contiguous"), 12),
-                "plain LightningCLI + ImageFolder, float32": lambda: plain(tree, given.steps // 2),
-            }
-            for name, turn in turns.items():
-                found.setdefault(name, []).append(turn())
-    medians = {name: statistics.median(rates) for name, rates in found.items()}
-    print(f"auto is {auto[0]}, {auto[1]}; medians of {given.rounds} rounds, images/s:")
-    for name, rate in medians.items():
-        print(f"  {name:45} {rate:7.0f}   {[round(r) for r in found[name]]}")
-    fit, raw, slow = (
-        medians[k] for k in ("eurosat_cls fit, auto", "raw step, auto", "plain LightningCLI + ImageFolder, float32")
-    )
-    each = [a / b for a, b in zip(found["eurosat_cls fit, auto"], found["raw step, auto"])]
-    print(f"eurosat_cls fit / raw step, same setting: {fit / raw:.3f}   by round {[round(r, 3) for r in each]}")
-    print(f"eurosat_cls fit / plain application:      {fit / slow:.2f}")
+        with zipfile.ZipFile(Path(os.environ.get("EUROSAT_ROOT", "data")) / "EuroSAT.zip") as archive:
+            archive.extractall(folder)
+        plain(str(Path(folder) / "2750"), given.steps)
+    print(f"eurosat_cls fit / plain application: {rate / report('plain LightningCLI + ImageFolder, float32'):.2f}")

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from eurosat_cls.base import OptimizerFactory, PatchModule, SchedulerFactory
@@ -115,6 +115,7 @@ class Classifier(PatchModule):
         self.metrics = nn.ModuleDict(
             {f"{stage}_": built.clone(prefix=f"{stage}/") for stage in ("train", "val", "test")}
         )
+        self.losses = nn.ModuleDict({f"{stage}_": MeanMetric("disable") for stage in ("train", "val", "test")})
         confusion = MulticlassConfusionMatrix(len(self.class_names), validate_args=False)
         self.confusion = nn.ModuleDict({f"{stage}_": confusion.clone() for stage in ("val", "test")})
 
@@ -151,14 +152,14 @@ class Classifier(PatchModule):
         self._check_batch(batch, first)
         logits = self(batch.image).float() if stage != "test" else self.predict_logits(batch.image)
         loss: Tensor = self.loss(logits, batch.target)
-        size = len(batch.target)
-        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=stage == "train", batch_size=size)
         # Metrics get detached float32 logits: the argmax of a half-precision tie would depend on the precision.
-        metrics = self.metrics[f"{stage}_"]
-        metrics.update(logits.detach(), batch.target)  # type: ignore[operator]
-        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=size)  # type: ignore[arg-type]
+        self.losses[f"{stage}_"].update(loss.detach(), len(batch.target))  # type: ignore[operator]
+        self.metrics[f"{stage}_"].update(logits.detach(), batch.target)  # type: ignore[operator]
         if stage != "train":
             self.confusion[f"{stage}_"].update(logits, batch.target)  # type: ignore[operator]
+        if first:  # Lightning keeps the objects and computes them when the epoch ends; every further call costs time
+            self.log(f"{stage}/loss", self.losses[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
+            self.log_dict(self.metrics[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
         return loss
 
     def _check_batch(self, batch: Batch, first: bool) -> None:

@@ -46,7 +46,7 @@ class Normalize(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """``[B, C, H, W]`` uint8, uint16 or float in the sensor's unit -> float32 of the same shape."""
         scale = 1 / self.std[:, None, None]
-        return image.float() * scale - self.mean[:, None, None] * scale
+        return torch.addcmul(-self.mean[:, None, None] * scale, image.float(), scale)
 
     def check_unit(self, image: Tensor) -> None:
         """Refuse images whose values are plainly in another unit than the training data's.

@@ -1,9 +1,9 @@
 """Stop a training whose loss is no longer a number."""
 
+import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -37,7 +37,7 @@ class StopOnNonFiniteLoss(Callback):
         self._check(trainer, pending)
 
     def _check(self, trainer: Trainer, pending: tuple[Tensor, Tensor, int] | None) -> None:
-        if pending is None or torch.isfinite(pending[0]):
+        if pending is None or math.isfinite(pending[0].item()):
             return
         loss, index, step = pending
         where = f"The training loss is {loss.item()} at step {step} (epoch {trainer.current_epoch})."

@@ -5,6 +5,7 @@ that it is given, so that a resumed run augments exactly as an uninterrupted one
 """
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -62,10 +63,7 @@ class Dihedral(Augmentation):
             view = ((batch.index * 2654435761 >> 13) + epoch) % 8
         else:
             view = torch.randint(8, (len(image),), generator=generator).to(image.device)
-        height, width = image.shape[-2:]
-        positions = torch.arange(height * width, device=image.device).view(height, width)
-        views = torch.stack([dihedral_view(positions, k).flatten() for k in range(8)])  # [8, H*W]
-        return batch._replace(image=_take_pixels(image, views[view]))
+        return batch._replace(image=_take_pixels(image, _views(image.shape[-1], image.device)[view]))
 
 
 class Shift(Augmentation):
@@ -96,6 +94,13 @@ class Shift(Augmentation):
         column = columns[dx + torch.arange(width, device=image.device)]  # [B, W]
         pixels = row[:, :, None] * width + column[:, None, :]  # [B, H, W]
         return batch._replace(image=_take_pixels(image, pixels.flatten(1)))
+
+
+@lru_cache(maxsize=4)
+def _views(size: int, device: torch.device) -> Tensor:
+    """Flat positions ``[8, size * size]`` of the pixels of each view of a square patch."""
+    positions = torch.arange(size * size, device=device).view(size, size)
+    return torch.stack([dihedral_view(positions, k).flatten() for k in range(8)])
 
 
 def _take_pixels(image: Tensor, pixels: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import MulticlassConfusionMatrix
 
 from eurosat_cls.base import OptimizerFactory, PatchModule, SchedulerFactory
 from eurosat_cls.class_weights import ClassWeights, class_weight_tensor
@@ -16,6 +16,7 @@ from eurosat_cls.decoders import Decoder, LinearHead
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
 from eurosat_cls.factories import accepts, build, describe, target_of
+from eurosat_cls.metrics import MeanLoss, accuracy, macro_f1
 from eurosat_cls.normalize import Normalize, Raw
 
 Stage = Literal["train", "val", "test"]
@@ -109,13 +110,13 @@ class Classifier(PatchModule):
         self.encoder: Encoder = build("encoder", encoder, len(self.bands))
         self.decoder: Decoder = build("decoder", decoder, self.encoder.out_features, len(self.class_names))
         self.loss = self._build_loss(loss, class_weights, class_counts)
-        builders = metrics or {"accuracy": _accuracy, "macro_f1": _macro_f1}
+        builders = metrics or {"accuracy": accuracy, "macro_f1": macro_f1}
         count = len(self.class_names)
         built = MetricCollection({name: build(f"metrics.{name}", metric, count) for name, metric in builders.items()})
         self.metrics = nn.ModuleDict(
             {f"{stage}_": built.clone(prefix=f"{stage}/") for stage in ("train", "val", "test")}
         )
-        self.losses = nn.ModuleDict({f"{stage}_": MeanMetric("disable") for stage in ("train", "val", "test")})
+        self.losses = nn.ModuleDict({f"{stage}_": MeanLoss() for stage in ("train", "val", "test")})
         confusion = MulticlassConfusionMatrix(len(self.class_names), validate_args=False)
         self.confusion = nn.ModuleDict({f"{stage}_": confusion.clone() for stage in ("val", "test")})
 
@@ -203,11 +204,3 @@ class Classifier(PatchModule):
         """Counts ``[K, K]`` of the stage's last epoch: row is the true class, column the predicted one."""
         matrix: Tensor = self.confusion[f"{stage}_"].compute()  # type: ignore[operator]
         return matrix
-
-
-def _accuracy(num_classes: int) -> Metric:
-    return MulticlassAccuracy(num_classes, average="micro", validate_args=False)
-
-
-def _macro_f1(num_classes: int) -> Metric:
-    return MulticlassF1Score(num_classes, average="macro", validate_args=False)

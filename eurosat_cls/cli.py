@@ -101,7 +101,7 @@ class EuroSATCLI(LightningCLI):
         assert self.checkpoint is not None
         given = config.data.init_args
         init = arguments_for(config.images, self.checkpoint, config.ckpt_path)
-        init |= {"batch_size": given.batch_size, "on_error": given.get("on_error", "raise")}
+        init |= {"batch_size": given.get("batch_size", 128), "on_error": given.get("on_error", "raise")}
         class_path = f"{ImageFiles.__module__}.{ImageFiles.__qualname__}"
         # jsonargparse leaves its Namespace untyped
         data = jsonargparse.Namespace(class_path=class_path, init_args=jsonargparse.Namespace(init))  # type: ignore[no-untyped-call]
@@ -250,7 +250,7 @@ def main(args: list[str] | None = None) -> None:
             args=args,
         )
     except SIGTERMException:
-        print("eurosat_cls: stopped by SIGTERM; continue with --ckpt_path last", file=sys.stderr)
+        print("eurosat_cls: stopped by SIGTERM", file=sys.stderr)
         raise SystemExit(143) from None
     except Exception as error:
         if (mistake := _mistake_behind(error)) is None:

@@ -108,7 +108,7 @@ def choose(
     key = _key(network, shape, device, [candidates, compile, planned_images if compile == "auto" else 0])
     kept = cache_folder() / "machine.json"
     known = _read(kept)
-    if key in known:
+    with suppress(KeyError, TypeError):  # not measured yet, or kept in a form of another version
         return Execution(**known[key])
     rates = _rates(network, shape, device, [(*c, fixed) for c in candidates])
     if compile == "auto":

@@ -172,6 +172,18 @@ def test_best_is_the_epoch_with_the_best_monitored_figure(run: Run) -> None:
     assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 3
 
 
+def test_best_is_chosen_among_the_epochs_that_were_validated(run: Run) -> None:
+    assert run("fit", "--trainer.max_epochs", "3", "--trainer.check_val_every_n_epoch", "2")[0] == 0
+    assert torch.load(RUN / "checkpoints/best.ckpt", weights_only=True)["epoch"] == 1
+    assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 2
+
+
+def test_gradient_accumulation_ends_the_schedule_with_the_training(run: Run) -> None:
+    assert run("fit", "--trainer.accumulate_grad_batches", "2")[0] == 0
+    state = torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)
+    assert state["lr_schedulers"][0]["total_steps"] == state["global_step"] == 4
+
+
 def test_class_weights_change_the_training(run: Run) -> None:
     run("fit")
     run("fit", "--model.init_args.class_weights", "{DemoRiver: 3.0}")

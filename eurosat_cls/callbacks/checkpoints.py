@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing
@@ -63,6 +64,14 @@ class Checkpoints(Checkpoint):
         if improved and trainer.is_global_zero:
             with replacing(last.with_name("best.ckpt")) as part:
                 _link_or_copy(last, part)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Say from where a training that was stopped can go on."""
+        if trainer.state.fn != "fit" or not isinstance(exception, (KeyboardInterrupt, SIGTERMException)):
+            return
+        last = self.folder(trainer) / "last.ckpt"
+        way = f"continue from {last} with --ckpt_path last" if last.is_file() else "no epoch was finished, start again"
+        print(f"stopped in epoch {trainer.current_epoch + 1}; {way}", file=sys.stderr)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where the best one is."""

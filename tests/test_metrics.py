@@ -1,0 +1,59 @@
+"""The logged figures are those of the whole set, whatever the batches."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from eurosat_cls import Classifier, Trainer
+from eurosat_cls.data import Demo
+from eurosat_cls.encoders import ResNet
+from eurosat_cls.metrics import MeanLoss
+
+
+def test_the_mean_loss_counts_samples_not_batches() -> None:
+    mean = MeanLoss()
+    mean.update(torch.tensor(1.0), 30)
+    mean.update(torch.tensor(5.0), 10)
+    assert mean.compute() == 2.0
+    mean.update(torch.tensor(float("nan")), 10)
+    assert mean.compute().isnan()
+
+
+@pytest.mark.parametrize("batch_size", [7, 40, 64])
+def test_validation_figures_equal_those_computed_over_the_whole_set(batch_size: int) -> None:
+    data = Demo(patches_per_class=20, batch_size=batch_size)
+    torch.manual_seed(0)
+    model = Classifier(
+        partial(ResNet, widths=(16, 16), blocks=(1, 1)),
+        data.class_names,
+        data.bands,
+        mean=data.mean,
+        std=data.std,
+    )
+    options = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    trainer = Trainer(accelerator="cpu", precision="32-true", max_epochs=1, **options)
+    trainer.fit(model, datamodule=data)
+    (figures,) = trainer.validate(model, datamodule=data, verbose=False)
+
+    rows = data.split.val
+    image, target = torch.from_numpy(data.store.images[rows]), torch.from_numpy(data.store.labels[rows])
+    with torch.no_grad():
+        logits = model.eval()(image)
+    assert figures["val/loss"] == pytest.approx(nn.functional.cross_entropy(logits, target).item(), rel=1e-4)
+    predicted = logits.argmax(1)
+    assert figures["val/accuracy"] == pytest.approx((predicted == target).float().mean().item())
+    scores = []
+    for k in range(10):
+        hits, ours, theirs = (int(x.sum()) for x in ((predicted == k) & (target == k), predicted == k, target == k))
+        scores.append(2 * hits / (ours + theirs))
+    assert figures["val/macro_f1"] == pytest.approx(sum(scores) / 10, rel=1e-5)
+    matrix = model.confusion_matrix("val")
+    assert matrix.sum() == len(rows)
+    assert matrix.diag().sum() == (predicted == target).sum()

@@ -23,6 +23,8 @@ from eurosat_cls.files import write_json
 
 # Compiling takes about this long; it is only tried where a tenth of the training would pay for it.
 COMPILE_SECONDS = 40.0
+# Larger batches rank the candidates alike, but their float32 activations would be the peak of the whole run's memory.
+MEASURED_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def choose(
     candidates = [(p, f) for p in precisions for f in formats]
     if len(candidates) == 1 and isinstance(compile, bool):
         return Execution(*candidates[0], fixed, {})
+    if device.type == "cpu":
+        shape = (min(shape[0], MEASURED_BATCH), *shape[1:])
     network = nn.Sequential(model.normalize, model.encoder, model.decoder)  # type: ignore[arg-type]
     key = _key(network, shape, device, [candidates, compile, planned_images if compile == "auto" else 0])
     kept = cache_folder() / "machine.json"

@@ -52,8 +52,7 @@ def raw_step(precision: str, memory_format: str, compile: bool = False) -> Calla
 class Turns(Callback):
     """Let a training and a raw step take turns in one process, some steps each, so that both meet the same machine.
 
-    ``fit`` and ``raw`` hold seconds per step: of every turn, the mean over its steps but the first, which finds the
-    other's data in the caches.
+    ``fit`` and ``raw`` collect seconds per step, without the first of a turn, which finds the other one in the caches.
     """
 
     fit: list[float] = []
@@ -63,22 +62,20 @@ class Turns(Callback):
     def __init__(self, precision: str, memory_format: str, compile: bool = False) -> None:
         self.step = raw_step(precision, memory_format, compile)
         self.done = 0
-        self.start = 0.0
+        self.last = 0.0
 
     def on_train_batch_end(self, *args: object, **kwargs: object) -> None:
+        now = time.perf_counter()
+        if self.done % self.steps > 0 and self.done > 2 * self.steps:
+            Turns.fit.append(now - self.last)
         self.done += 1
-        if self.done % self.steps == 1:
-            self.start = time.perf_counter()
         if self.done % self.steps == 0:
-            if self.done > 2 * self.steps:
-                Turns.fit.append((time.perf_counter() - self.start) / (self.steps - 1))
-                Turns.raw.append(self._raw())
-            else:
-                self._raw()
+            for k in range(self.steps):
+                start = time.perf_counter()
+                self.step()
+                if k > 0 and self.done > 2 * self.steps:
+                    Turns.raw.append(time.perf_counter() - start)
+        self.last = time.perf_counter()
 
-    def _raw(self) -> float:
-        self.step()
-        start = time.perf_counter()
-        for _ in range(self.steps - 1):
-            self.step()
-        return (time.perf_counter() - start) / (self.steps - 1)
+    def on_train_epoch_end(self, *args: object, **kwargs: object) -> None:
+        self.done -= self.done % self.steps  # a turn does not go over the end of an epoch

@@ -235,6 +235,7 @@ def main(args: list[str] | None = None) -> None:
             with 143 when stopped by SIGTERM; with 0 after ``--help`` and its like.
     """
     quieten()
+    machine.keep_freed_memory()
     try:
         EuroSATCLI(
             model_class=LightningModule,

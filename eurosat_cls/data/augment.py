@@ -5,7 +5,8 @@ that it is given, so that a resumed run augments exactly as an uninterrupted one
 """
 
 from abc import ABC, abstractmethod
-from functools import lru_cache
+from collections.abc import Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +39,52 @@ class Augmentation(nn.Module, ABC):
         """
 
 
-class Dihedral(Augmentation):
+class Geometric(Augmentation):
+    """Move the pixels of each patch, in a way that keeps rows and columns apart.
+
+    Pixel (i, j) of the outcome is the pixel at the flat position ``down[b, i] + across[b, j]`` of image ``b``. A flip,
+    a shift or a rotation by 90 degrees changes these two short vectors alone, so any number of them in a row costs one
+    gather (see :func:`augment_batch`).
+    """
+
+    @abstractmethod
+    def move(
+        self, down: Tensor, across: Tensor, batch: Batch, epoch: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the positions after this augmentation, from those before it.
+
+        Args:
+            down: ``[B, H]`` int64 part of the flat position that changes from row to row of the outcome.
+            across: ``[B, W]`` likewise from column to column.
+            batch: the raw patches that the positions point into.
+            epoch: current epoch.
+            generator: as in :meth:`Augmentation.forward`.
+        """
+
+    def forward(self, batch: Batch, epoch: int, generator: torch.Generator) -> Batch:
+        """Return the batch with its pixels moved."""
+        return augment_batch([self], batch, epoch, generator)
+
+
+def augment_batch(augmentations: Sequence[Augmentation], batch: Batch, epoch: int, generator: torch.Generator) -> Batch:
+    """Apply augmentations in order, geometric ones that follow each other in one go."""
+    for geometric, group in groupby(augmentations, lambda augmentation: isinstance(augmentation, Geometric)):
+        if not geometric:
+            for augmentation in group:
+                batch = augmentation(batch, epoch, generator)
+            continue
+        count, _, height, width = batch.image.shape
+        device = batch.image.device
+        down = torch.arange(0, height * width, width, device=device).expand(count, -1)
+        across = torch.arange(width, device=device).expand(count, -1)
+        for augmentation in group:
+            assert isinstance(augmentation, Geometric)
+            down, across = augmentation.move(down, across, batch, epoch, generator)
+        batch = batch._replace(image=_take_pixels(batch.image, down, across))
+    return batch
+
+
+class Dihedral(Geometric):
     """Flip and rotate square patches by multiples of 90 degrees.
 
     Args:
@@ -53,20 +99,26 @@ class Dihedral(Augmentation):
         super().__init__()
         self.cycle = cycle
 
-    def forward(self, batch: Batch, epoch: int, generator: torch.Generator) -> Batch:
-        """Return the batch with every patch in one of its views."""
-        image = batch.image
-        if image.shape[-1] != image.shape[-2]:
-            raise UserError(f"Dihedral needs square patches, got {image.shape[-2]}x{image.shape[-1]}.")
+    def move(
+        self, down: Tensor, across: Tensor, batch: Batch, epoch: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Put every patch into one of its views, those of :func:`dihedral_view`."""
+        if down.shape != across.shape:
+            raise UserError(f"Dihedral needs square patches, got {down.shape[1]}x{across.shape[1]}.")
         if self.cycle:
             # Knuth's multiplicative hash spreads neighbouring indices over all views.
             view = ((batch.index * 2654435761 >> 13) + epoch) % 8
         else:
-            view = torch.randint(8, (len(image),), generator=generator).to(image.device)
-        return batch._replace(image=_take_pixels(image, _views(image.shape[-1], image.device)[view]))
+            view = torch.randint(8, (len(down),), generator=generator).to(down.device)
+        up, back = down.flip(1), across.flip(1)
+        # New down and across of each view: a quarter turn makes columns of rows.
+        downs = torch.stack([down, back, up, across, down, across, up, back])
+        acrosses = torch.stack([across, down, back, up, back, down, across, up])
+        image = torch.arange(len(down), device=down.device)
+        return downs[view, image], acrosses[view, image]
 
 
-class Shift(Augmentation):
+class Shift(Geometric):
     """Move every patch by a random whole number of pixels; what enters is mirrored from the patch itself.
 
     Args:
@@ -82,33 +134,28 @@ class Shift(Augmentation):
             raise UserError(f"Shift: pixels must be at least 0, got {pixels}.")
         self.pixels = pixels
 
-    def forward(self, batch: Batch, epoch: int, generator: torch.Generator) -> Batch:
-        """Return the batch with every patch moved."""
-        image, p = batch.image, self.pixels
-        height, width = image.shape[-2:]
+    def move(
+        self, down: Tensor, across: Tensor, batch: Batch, epoch: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Look at each patch through a window that is moved over its mirrored continuation."""
+        p = self.pixels
+        (count, height), width = down.shape, across.shape[1]
         if p >= min(height, width):
             raise UserError(f"Shift: {p} pixels is too much for patches of {height}x{width}.")
-        rows, columns = (_mirrored(size, p).to(image.device) for size in (height, width))
-        dy, dx = torch.randint(2 * p + 1, (2, len(image), 1), generator=generator).to(image.device)
-        row = rows[dy + torch.arange(height, device=image.device)]  # [B, H]
-        column = columns[dx + torch.arange(width, device=image.device)]  # [B, W]
-        pixels = row[:, :, None] * width + column[:, None, :]  # [B, H, W]
-        return batch._replace(image=_take_pixels(image, pixels.flatten(1)))
+        dy, dx = torch.randint(2 * p + 1, (2, count, 1), generator=generator).to(down.device)
+        rows, columns = (_mirrored(size, p).to(down.device) for size in (height, width))
+        row = rows[dy + torch.arange(height, device=down.device)]  # [B, H]
+        column = columns[dx + torch.arange(width, device=down.device)]  # [B, W]
+        return down.gather(1, row), across.gather(1, column)
 
 
-@lru_cache(maxsize=4)
-def _views(size: int, device: torch.device) -> Tensor:
-    """Flat positions ``[8, size * size]`` of the pixels of each view of a square patch."""
-    positions = torch.arange(size * size, device=device).view(size, size)
-    return torch.stack([dihedral_view(positions, k).flatten() for k in range(8)])
-
-
-def _take_pixels(image: Tensor, pixels: Tensor) -> Tensor:
-    """Return ``[B, C, H, W]`` whose pixels are those of ``image`` at the flat positions ``[B, H*W]``.
+def _take_pixels(image: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """Return ``[B, C, H, W]`` whose pixels are those of ``image`` at the flat positions ``down + across``.
 
     One gather is faster than rotating and padding groups of images, and works for integer images, which torch's
     reflection padding does not take.
     """
+    pixels = (down[:, :, None] + across[:, None, :]).flatten(1)  # [B, H*W]
     flat = image.flatten(2)  # [B, C, H*W]
     flat = flat.view(torch.int16) if flat.dtype == torch.uint16 else flat  # gather has no uint16; bits are bits
     taken = flat.gather(2, pixels[:, None].expand(-1, flat.shape[1], -1))

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from eurosat_cls.data.augment import Augmentation
+from eurosat_cls.data.augment import Augmentation, augment_batch
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
 from eurosat_cls.data.splits import Split, check_classes, random_split, read_split_lists
@@ -193,6 +193,4 @@ class PatchDataModule(LightningDataModule, ABC):
         generator = torch.Generator().manual_seed(
             int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
         )
-        for augmentation in self.augment:
-            batch = augmentation(batch, epoch, generator)
-        return batch
+        return augment_batch(self.augment, batch, epoch, generator)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from eurosat_cls.data.augment import Dihedral, Shift, dihedral_view
+from eurosat_cls.data.augment import Dihedral, Shift, augment_batch, dihedral_view
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.errors import UserError
 
@@ -58,6 +58,25 @@ def test_a_shift_moves_pixels_and_mirrors_the_edge(dtype: torch.dtype, channels:
 def test_a_shift_of_nothing_is_nothing() -> None:
     b = batch()
     assert torch.equal(Shift(0)(b, 0, generator()).image, b.image)
+
+
+@pytest.mark.parametrize("epoch", range(8))
+def test_augmentations_in_one_go_equal_those_one_after_the_other(epoch: int) -> None:
+    b, chain = batch(), [Dihedral(), Shift(2), Dihedral(cycle=False), Shift(3)]
+    together, one_by_one = augment_batch(chain, b, epoch, generator(5)), b
+    shared = generator(5)
+    for augmentation in chain:
+        one_by_one = augmentation(one_by_one, epoch, shared)
+    assert torch.equal(together.image, one_by_one.image)
+    assert not torch.equal(together.image, b.image)
+
+
+@pytest.mark.parametrize("epoch", range(8))
+def test_every_view_is_the_one_that_test_time_augmentation_means(epoch: int) -> None:
+    b = batch(n=1)
+    out = Dihedral()(b, epoch, generator()).image[0]
+    view = int((b.index[0] * 2654435761 >> 13) + epoch) % 8
+    assert torch.equal(out, dihedral_view(b.image[0], view))
 
 
 def test_labels_and_indices_stay() -> None:

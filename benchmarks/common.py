@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from torch import nn
 
 from eurosat_cls import Classifier
@@ -59,21 +59,23 @@ class Turns(Callback):
     raw: list[float] = []
     steps = 6
 
-    def __init__(self, precision: str, memory_format: str, compile: bool = False) -> None:
+    def __init__(self, precision: str, memory_format: str, compile: bool = False, warm_epochs: int = 0) -> None:
+        self.warm_epochs = warm_epochs
         self.step = raw_step(precision, memory_format, compile)
         self.done = 0
         self.last = 0.0
 
-    def on_train_batch_end(self, *args: object, **kwargs: object) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
         now = time.perf_counter()
-        if self.done % self.steps > 0 and self.done > 2 * self.steps:
+        counts = self.done > 2 * self.steps and trainer.current_epoch >= self.warm_epochs
+        if self.done % self.steps > 0 and counts:
             Turns.fit.append(now - self.last)
         self.done += 1
         if self.done % self.steps == 0:
             for k in range(self.steps):
                 start = time.perf_counter()
                 self.step()
-                if k > 0 and self.done > 2 * self.steps:
+                if k > 0 and counts:
                     Turns.raw.append(time.perf_counter() - start)
         self.last = time.perf_counter()
 

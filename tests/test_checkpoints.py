@@ -25,6 +25,14 @@ def test_what_is_saved_is_read_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "x").iterdir()] == ["a.ckpt"]
 
 
+def test_a_file_is_replaced_and_never_changed_in_place(tmp_path: Path) -> None:
+    SafeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.zeros(3)}}, tmp_path / "last.ckpt")
+    os.link(tmp_path / "last.ckpt", tmp_path / "best.ckpt")
+    SafeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.ones(3)}}, tmp_path / "last.ckpt")
+    assert torch.equal(read_checkpoint(tmp_path / "best.ckpt")["state_dict"]["a"], torch.zeros(3))
+    assert torch.equal(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["a"], torch.ones(3))
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 def test_pickled_code_is_refused_and_never_run(tmp_path: Path, legacy: bool) -> None:
     path = tmp_path / "evil.ckpt"

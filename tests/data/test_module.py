@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from eurosat_cls.data import Demo, EuroSAT
+from eurosat_cls.data import Batch, Demo, EuroSAT, Shift
 from eurosat_cls.errors import UserError
 from tests.data.helpers import make_rgb_tree, make_rgb_zip
 
@@ -87,3 +89,20 @@ def test_fewer_patches_than_a_batch_are_refused() -> None:
 def test_a_class_missing_from_a_part_is_refused() -> None:
     with pytest.raises(UserError, match="DemoAnnualCrop"):
         _ = Demo(patches_per_class=2).split
+
+
+def test_augmentation_follows_from_seed_epoch_and_batch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Demo(patches_per_class=20, batch_size=40, augment=[Shift(4)])
+    image = torch.randint(0, 255, (8, 3, 64, 64), dtype=torch.uint8)
+
+    def augmented(first: int, epoch: int, seed: str) -> torch.Tensor:
+        monkeypatch.setenv("PL_GLOBAL_SEED", seed)
+        data.trainer = SimpleNamespace(training=True, current_epoch=epoch)  # type: ignore[assignment]
+        batch = Batch(image, torch.zeros(8, dtype=torch.int64), torch.arange(first, first + 8))
+        torch.manual_seed(first + epoch)
+        return data.on_after_batch_transfer(data.transfer_batch_to_device(batch, torch.device("cpu"), 0), 0).image
+
+    once = augmented(0, 0, "1")
+    assert torch.equal(augmented(0, 0, "1"), once)
+    for other in (augmented(8, 0, "1"), augmented(0, 1, "1"), augmented(0, 0, "2")):
+        assert not torch.equal(other, once)

@@ -65,7 +65,8 @@ class PatchModule(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what on_save_checkpoint kept for the schedule."""
-        self._plateau_figure = checkpoint.get("plateau_figure")
+        resuming = self._trainer is not None and self.trainer.state.fn == "fit"
+        self._plateau_figure = checkpoint.get("plateau_figure") if resuming else None
 
     def setup(self, stage: str) -> None:
         """Put the encoder into its memory format, and compile it when asked."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +21,17 @@ QUICK = {
     "data": {"class_path": "Demo", "init_args": {"patches_per_class": 20, "batch_size": 40}},
     "trainer": {"max_epochs": 2, "precision": "32-true", "accelerator": "cpu", "num_sanity_val_steps": 0},
 }
+
+
+# For a Trainer built by hand: nothing written, nothing drawn.
+BARE: dict[str, Any] = dict.fromkeys(
+    ("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False
+)
+
+
+def subprocess_env() -> dict[str, str]:
+    """The environment in which another process finds the package from any folder."""
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
 
 def exit_code(arguments: list[str]) -> int:

@@ -13,6 +13,7 @@ from eurosat_cls.data.augment import dihedral_view
 from eurosat_cls.decoders import LinearHead
 from eurosat_cls.encoders import ResNet
 from eurosat_cls.losses import FocalLoss
+from tests.conftest import BARE
 
 NAMES = ["Forest", "River", "SeaLake"]
 TINY = partial(ResNet, widths=(8, 16), blocks=(1, 1))
@@ -41,13 +42,7 @@ def test_classes_and_partials_train_without_a_config() -> None:
         mean=data.mean,
         std=data.std,
     )
-    options = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_model_summary": False,
-        "enable_progress_bar": False,
-    }
-    trainer = Trainer(max_epochs=3, accelerator="cpu", precision="32-true", **options)
+    trainer = Trainer(max_epochs=3, accelerator="cpu", precision="32-true", **BARE)
     trainer.fit(model, datamodule=data)
     assert trainer.callback_metrics["train/loss"] < 2.2
     scheduler = trainer.lr_scheduler_configs[0].scheduler
@@ -124,15 +119,7 @@ def test_the_precision_asked_for_is_the_one_computed_in(precision: str, dtype: t
         pytest.skip("this CPU has no bfloat16 units; there the request is an error, see the next test")
     data, look = Demo(patches_per_class=20, batch_size=40), DtypeOfFeatures()
     model = Classifier(TINY, data.class_names, data.bands, mean=data.mean, std=data.std)
-    options = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_model_summary": False,
-        "enable_progress_bar": False,
-    }
-    Trainer(max_epochs=1, accelerator="cpu", precision=precision, callbacks=[look], **options).fit(
-        model, datamodule=data
-    )  # type: ignore[arg-type]
+    Trainer(max_epochs=1, accelerator="cpu", precision=precision, callbacks=[look], **BARE).fit(model, datamodule=data)  # type: ignore[arg-type]
     assert look.seen == {dtype}
 
 

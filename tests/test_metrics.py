@@ -10,6 +10,7 @@ from eurosat_cls import Classifier, Trainer
 from eurosat_cls.data import Demo
 from eurosat_cls.encoders import ResNet
 from eurosat_cls.metrics import MeanLoss
+from tests.conftest import BARE
 
 
 def test_the_mean_loss_counts_samples_not_batches() -> None:
@@ -32,13 +33,7 @@ def test_validation_figures_equal_those_computed_over_the_whole_set(batch_size: 
         mean=data.mean,
         std=data.std,
     )
-    options = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
-    trainer = Trainer(accelerator="cpu", precision="32-true", max_epochs=1, **options)
+    trainer = Trainer(accelerator="cpu", precision="32-true", max_epochs=1, **BARE)
     trainer.fit(model, datamodule=data)
     (figures,) = trainer.validate(model, datamodule=data, verbose=False)
 

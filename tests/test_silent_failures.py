@@ -1,7 +1,6 @@
 """Failures that other tools pass over with exit code 0. Here each is an error or is said aloud."""
 
 import csv
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import CONFIGS, REPOSITORY
+from tests.conftest import CONFIGS, subprocess_env
 from tests.data.helpers import make_rgb_tree
 
 Run = Callable[..., tuple[int, str]]
@@ -80,7 +79,7 @@ def test_bfloat16_where_there_is_none_is_refused(run: Run, monkeypatch: pytest.M
 def test_sigterm_to_the_process_ends_with_143(quick: list[str]) -> None:
     terminate = '[{"class_path": "tests.crash.Terminate", "init_args": {"epoch": 1}}]'
     command = [sys.executable, "-m", "eurosat_cls", "fit", *quick, "--trainer.callbacks", terminate]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True)
+    done = subprocess.run(command, env=subprocess_env(), capture_output=True, text=True)
     assert done.returncode == 143, done.stderr
     assert (RUN / "checkpoints/last.ckpt").is_file()
 

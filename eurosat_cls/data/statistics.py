@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 from contextlib import suppress
 
 import numpy as np
 
 from eurosat_cls.data.splits import Split
 from eurosat_cls.data.store import Store
+from eurosat_cls.files import write_json
 
 _EXACT_VALUES = 2**20  # that many squares of 16-bit integers still sum exactly in float64
 
@@ -62,12 +62,6 @@ def band_statistics(store: Store, split: Split) -> tuple[np.ndarray, np.ndarray]
     except (OSError, ValueError, KeyError, TypeError):
         pass
     mean, std = compute_statistics(store.images, split.train)
-    memory = {"mean": mean.tolist(), "std": std.tolist()}
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        partial.write_text(json.dumps(memory), encoding="ascii")
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
+    with suppress(OSError):
+        write_json(path, {"mean": mean.tolist(), "std": std.tolist()})
     return mean, std

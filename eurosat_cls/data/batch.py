@@ -1,8 +1,11 @@
 """The one type that travels from the loader to the model."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
+
+# One class of several; one class or its opposite, the second of two names being the positive one; any set of classes.
+Task = Literal["multiclass", "binary", "multilabel"]
 
 
 class Batch(NamedTuple):
@@ -10,7 +13,8 @@ class Batch(NamedTuple):
 
     Attributes:
         image: ``[B, C, H, W]`` in the sensor's own dtype (uint8 or uint16 digital numbers).
-        target: ``[B]`` int64 class indices; -1 where no label is known (prediction on plain images).
+        target: ``[B]`` int64 class indices for one label per patch; float32 ``[B, K]`` of 0 and 1 for several. Mixed
+            patches have float32 shares: ``[B, K]``, or ``[B]`` of the positive class in a binary task.
         index: ``[B]`` int64 positions in the data module's store, so that every error, gallery and
             prediction can name its file.
     """

@@ -6,22 +6,31 @@ import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from eurosat_cls.data.cache import require_space
-from eurosat_cls.data.recipe import Recipe
+from eurosat_cls.data.patch import Patch, Place
+from eurosat_cls.data.recipe import Label, Recipe
 from eurosat_cls.errors import UserError
 from eurosat_cls.progress import progress
 
-VERSION = 1  # of the files in a store's folder; another version is built again
+VERSION = 2  # of the files in a store's folder; another version is built again
 _CHUNK_BYTES = 4 * 2**20
 _MAX_LISTED = 20
 _log = logging.getLogger(__name__)
+
+
+class _Chunk(NamedTuple):
+    """Decoded files: the good ones, and the reason of each that failed by its position."""
+
+    images: np.ndarray
+    places: list[Place | None]
+    failed: dict[int, str]
 
 
 def build(recipe: Recipe, target: Path, skip: bool) -> None:
@@ -34,17 +43,18 @@ def build(recipe: Recipe, target: Path, skip: bool) -> None:
         UserError: for undecodable files (unless ``skip``), a class left without files, too little space.
         OSError: when the disk refuses.
     """
-    pairs = sorted(recipe.files(), key=lambda pair: (pair[1], _natural(pair[0])))
+    pairs = sorted(recipe.files(), key=_order)
     _remove(target.parent, rf"\.{re.escape(recipe.name)}-[0-9a-f]{{16}}\.(building|old)")
     require_space(target.parent, len(pairs) * (recipe.row_bytes + 200) + 2**20)
     building = target.with_name(f".{target.name}.building")
     building.mkdir()
     try:
-        failed = _write_images(building / "images.npy", recipe, [file for file, _ in pairs])
+        places, failed = _write_images(building / "images.npy", recipe, [file for file, _ in pairs])
         reasons = {pairs[row][0]: reason.removeprefix(pairs[row][0] + ": ") for row, reason in failed.items()}
         if failed:
             _report(reasons, len(pairs), recipe, target, skip)
-        _write_manifest(building, recipe, [pair for row, pair in enumerate(pairs) if row not in failed], reasons)
+        good = [pair for row, pair in enumerate(pairs) if row not in failed]
+        _write_manifest(building, recipe, good, places, reasons)
         if target.exists():  # damaged, or built while files were skipped
             target.rename(target.with_name(f".{target.name}.old"))
         building.rename(target)
@@ -55,8 +65,8 @@ def build(recipe: Recipe, target: Path, skip: bool) -> None:
     _remove(target.parent, rf"\.?{re.escape(recipe.name)}-[0-9a-f]{{16}}(\.old)?", keep=target.name)
 
 
-def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> dict[int, str]:
-    """Write the patches of ``files`` in order and return ``{position: reason}`` of those that were left out.
+def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> tuple[list[Place | None], dict[int, str]]:
+    """Write the patches of ``files`` in order; return their places, and ``{position: reason}`` of what was left out.
 
     Plain writes, not a writable memory map: a full disk is then an error and not a signal that kills the process, and
     the patches never count as this process's memory. At most two chunks for each thread are held.
@@ -64,7 +74,8 @@ def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> dict[int,
     threads = _num_cores()
     rows = max(1, min(512, _CHUNK_BYTES // recipe.row_bytes))
     failed: dict[int, str] = {}
-    waiting: deque[Future[tuple[np.ndarray, dict[int, str]]]] = deque()
+    places: list[Place | None] = []
+    waiting: deque[Future[_Chunk]] = deque()
     starts: Iterator[int] = iter(range(0, len(files), rows))
     with open(path, "wb") as stream, progress(len(files), f"reading {recipe.source}") as advance:
         header = _write_header(stream, recipe, len(files))
@@ -75,10 +86,11 @@ def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> dict[int,
                     waiting.append(pool.submit(_decode_chunk, recipe, files[start : start + rows], start))
                 if not waiting:
                     break
-                images, reasons = waiting.popleft().result()
-                stream.write(images.data)
-                failed |= reasons
-                advance(len(images) + len(reasons))
+                chunk = waiting.popleft().result()
+                stream.write(chunk.images.data)
+                places += chunk.places
+                failed |= chunk.failed
+                advance(len(chunk.images) + len(chunk.failed))
         finally:
             pool.shutdown(cancel_futures=True)
         if failed:
@@ -86,27 +98,28 @@ def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> dict[int,
             assert _write_header(stream, recipe, len(files) - len(failed)) == header, "the header must keep its length"
         stream.flush()
         os.fsync(stream.fileno())
-    return failed
+    return places, failed
 
 
-def _decode_chunk(recipe: Recipe, files: Sequence[str], start: int) -> tuple[np.ndarray, dict[int, str]]:
-    """Decode ``files``, of which the first has position ``start``: the good ones ``[n, C, H, W]``, and what failed."""
+def _decode_chunk(recipe: Recipe, files: Sequence[str], start: int) -> _Chunk:
+    """Decode ``files``, of which the first has position ``start``."""
     images = np.empty((len(files), *recipe.shape), dtype=recipe.dtype)
+    places: list[Place | None] = []
     failed: dict[int, str] = {}
-    kept = 0
     for row, file in enumerate(files):
         try:
-            patch = recipe.decode(file)
+            decoded = recipe.decode(file)
         except (UserError, OSError) as error:
             failed[start + row] = str(error)
             continue
-        if patch.shape != recipe.shape or patch.dtype != images.dtype:
+        pixels, place = decoded if isinstance(decoded, Patch) else (decoded, None)
+        if pixels.shape != recipe.shape or pixels.dtype != images.dtype:
             expected = f"{recipe.dtype} {list(recipe.shape)}"
-            failed[start + row] = f"decoded to {patch.dtype} {list(patch.shape)}, expected {expected}"
+            failed[start + row] = f"decoded to {pixels.dtype} {list(pixels.shape)}, expected {expected}"
             continue
-        images[kept] = patch
-        kept += 1
-    return images[:kept], failed
+        images[len(places)] = pixels
+        places.append(place)
+    return _Chunk(images[: len(places)], places, failed)
 
 
 def _write_header(stream: BinaryIO, recipe: Recipe, num_images: int) -> int:
@@ -120,8 +133,14 @@ def _write_header(stream: BinaryIO, recipe: Recipe, num_images: int) -> int:
     return stream.tell()
 
 
-def _write_manifest(building: Path, recipe: Recipe, pairs: Sequence[tuple[str, int]], skipped: dict[str, str]) -> None:
-    present = {label for _, label in pairs}
+def _write_manifest(
+    building: Path,
+    recipe: Recipe,
+    pairs: Sequence[tuple[str, Label]],
+    places: Sequence[Place | None],
+    skipped: Mapping[str, str],
+) -> None:
+    present = {k for _, label in pairs for k in ((label,) if isinstance(label, int) else label)}
     if empty := [name for label, name in enumerate(recipe.class_names) if label not in present]:
         raise UserError(f"{recipe.source}: no readable file in class {', '.join(empty)}")
     manifest = {
@@ -133,9 +152,11 @@ def _write_manifest(building: Path, recipe: Recipe, pairs: Sequence[tuple[str, i
         "source": recipe.source,
         "class_names": list(recipe.class_names),
         "bands": list(recipe.bands),
-        "skipped": skipped,
+        "skipped": dict(skipped),
+        "multilabel": recipe.multilabel,
         "labels": [label for _, label in pairs],
         "files": [file for file, _ in pairs],
+        "places": list(places) if any(places) else None,
     }
     with open(building / "manifest.json", "w", encoding="ascii") as stream:
         json.dump(manifest, stream)
@@ -163,6 +184,12 @@ def _remove(cache: Path, pattern: str, keep: str = "") -> None:
     for entry in cache.iterdir():
         if entry.name != keep and re.fullmatch(pattern, entry.name) and entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
+
+
+def _order(pair: tuple[str, Label]) -> tuple[int, list[str | int]]:
+    """Sort by class and then by name; patches of several labels by name alone."""
+    file, label = pair
+    return label if isinstance(label, int) else 0, _natural(file)
 
 
 def _natural(file: str) -> list[str | int]:

@@ -1,11 +1,10 @@
 """The embedded demo data: drawn, not observed, so that everything can be tried without a download."""
 
-from collections.abc import Sequence
-
 from eurosat_cls.data import demo_patches
 from eurosat_cls.data.augment import Augmentation
 from eurosat_cls.data.module import Part, PatchDataModule
 from eurosat_cls.data.sentinel2 import RGB
+from eurosat_cls.data.splits import SplitMethod
 from eurosat_cls.data.store import Recipe, Store, open_or_build
 from eurosat_cls.errors import UserError
 
@@ -17,8 +16,9 @@ class Demo(PatchDataModule):
         patches_per_class: how many of each class.
         data_seed: seed of the drawings.
         split: as in :class:`~eurosat_cls.data.module.PatchDataModule`, like the arguments below.
-        fractions: shares of train, val and test.
-        split_seed: seed of the split.
+        shots_per_class: train on that many patches of each class only.
+        train_fraction: train on that share of the training patches only.
+        subset_seed: picks the patches of the two settings above.
         batch_size: patches of a batch.
         augment: augmentations of the training batches.
         predict_split: which part ``predict`` goes through.
@@ -28,14 +28,24 @@ class Demo(PatchDataModule):
         self,
         patches_per_class: int = 300,
         data_seed: int = 0,
-        split: str = "random",
-        fractions: Sequence[float] = (0.6, 0.2, 0.2),
-        split_seed: int = 42,
+        split: SplitMethod | str = "random",
+        shots_per_class: int | None = None,
+        train_fraction: float = 1.0,
+        subset_seed: int = 0,
         batch_size: int = 64,
         augment: list[Augmentation] | None = None,
         predict_split: Part = "test",
     ) -> None:
-        super().__init__(None, split, fractions, split_seed, batch_size, augment, predict_split)
+        super().__init__(
+            bands=None,
+            split=split,
+            batch_size=batch_size,
+            augment=augment,
+            predict_split=predict_split,
+            shots_per_class=shots_per_class,
+            train_fraction=train_fraction,
+            subset_seed=subset_seed,
+        )
         if patches_per_class < 1:
             raise UserError(f"data.patches_per_class must be at least 1, got {patches_per_class}.")
         self.patches_per_class, self.data_seed = patches_per_class, data_seed

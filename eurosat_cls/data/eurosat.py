@@ -1,16 +1,16 @@
 """EuroSAT (Helber et al. 2019)."""
 
 import os
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from eurosat_cls.data.augment import Augmentation
-from eurosat_cls.data.decode import decode_rgb
-from eurosat_cls.data.download import locate_or_download
+from eurosat_cls.data.decode import decode_image, decode_rgb
+from eurosat_cls.data.download import EUROSAT_MS, locate_or_download
 from eurosat_cls.data.module import Part, PatchDataModule
-from eurosat_cls.data.sentinel2 import RGB, band_names
+from eurosat_cls.data.sentinel2 import BANDS, RGB, band_names
+from eurosat_cls.data.splits import OfficialSplit, SplitMethod
 from eurosat_cls.data.store import Store, open_or_build, recipe_for
 from eurosat_cls.errors import UserError
 
@@ -29,26 +29,38 @@ CLASS_NAMES = (
 
 
 class EuroSAT(PatchDataModule):
-    """The 27,000 labelled Sentinel-2 patches of EuroSAT, 64x64 pixels of 10 m, as published in RGB.
+    """The 27,000 labelled Sentinel-2 patches of EuroSAT, 64x64 pixels of 10 m.
 
-    The archive or its extracted tree is only read. Its patches are decoded once into a store in the cache folder
-    (``EUROSAT_CACHE``, by default the user's), and read from there.
+    They are published twice, with the same names: as RGB JPEGs (90 MB) and as 13-band GeoTIFFs (2.1 GB). Archives and
+    extracted trees are only read. Patches are decoded once into a store in the cache folder (``EUROSAT_CACHE``, by
+    default the user's), and read from there; the store of all bands takes 2.9 GB.
+
+    The JPEGs are not the TIFFs' bands: they are ``clip(DN * 255 / 2750, 0, 255)`` of B04, B03 and B02, so that bright
+    roofs and clouds saturate, in 8 bits and with JPEG's losses (1.7 of 255 on average). The TIFFs hold the digital
+    numbers (DN) of Level-1C in 16 bits, 10,000 times the reflectance, and where on Earth each patch lies. A model of
+    one unit is of no use for the other.
 
     Args:
-        root: folder with ``EuroSAT.zip`` or the extracted class folders; by default the environment variable
-            ``EUROSAT_ROOT``, else ``data``. When the data are not there they are downloaded into the cache folder.
-        bands: ``rgb``, or some of B04, B03 and B02 in the order wanted.
-        split: ``random`` (stratified, by a hash of the file names), or split lists: a pattern such as
-            ``lists/eurosat-{}.txt``, or a folder that holds one ``*train.txt``, ``*val.txt`` and ``*test.txt``.
-        fractions: shares of train, val and test of a random split.
-        split_seed: seed of a random split.
+        root: folder with ``EuroSAT.zip``, ``EuroSATallBands.zip`` (or one other ``EuroSATallBands*.zip``) or the
+            extracted class folders, or one of the archives itself; by default the environment variable
+            ``EUROSAT_ROOT``, else ``data``. What is not there is downloaded into the cache folder.
+        bands: ``rgb``, ``all`` or the names of bands, in the order wanted.
+        variant: ``jpeg``, ``tiff``, or ``auto``: the JPEGs where they have the bands, else the TIFFs.
+        split: ``random`` (stratified, by a hash of the file names), ``spatial`` (by the places in the TIFFs),
+            ``official`` or ``official-spatial`` (published lists, downloaded), split lists (a pattern such as
+            ``lists/eurosat-{}.txt``, or a folder that holds one ``*train.txt``, ``*val.txt`` and ``*test.txt``), or
+            one of the classes in :mod:`eurosat_cls.data.splits`.
+        shots_per_class: train on that many patches of each class only.
+        train_fraction: train on that share of the training patches only.
+        subset_seed: picks the patches of the two settings above.
         batch_size: patches of a batch.
         augment: augmentations of the training batches, in order.
         on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
         predict_split: which part ``predict`` goes through.
 
     Raises:
-        UserError: for unknown bands; later for anything wrong with the files or the split.
+        UserError: for unknown bands, or bands that the JPEGs lack; later for anything wrong with the files or the
+            split.
 
     Source: Helber et al., "EuroSAT: A Novel Dataset and Deep Learning Benchmark for Land Use and Land Cover
     Classification", IEEE JSTARS 2019.
@@ -57,27 +69,53 @@ class EuroSAT(PatchDataModule):
     def __init__(
         self,
         root: str | None = None,
-        bands: Literal["rgb"] | list[str] = "rgb",
-        split: str = "random",
-        fractions: Sequence[float] = (0.6, 0.2, 0.2),
-        split_seed: int = 42,
+        bands: Literal["rgb", "all"] | list[str] = "rgb",
+        variant: Literal["auto", "jpeg", "tiff"] = "auto",
+        split: SplitMethod | str = "random",
+        shots_per_class: int | None = None,
+        train_fraction: float = 1.0,
+        subset_seed: int = 0,
         batch_size: int = 128,
         augment: list[Augmentation] | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         predict_split: Part = "test",
     ) -> None:
         names = band_names(bands)
-        missing = [name for name in names if name not in RGB]
-        if missing:
-            raise UserError(f"data.bands: {missing[0]} is not in the RGB set, which has {', '.join(RGB)}.")
-        super().__init__(names, split, fractions, split_seed, batch_size, augment, predict_split)
+        beyond = [name for name in names if name not in RGB]
+        if beyond and variant == "jpeg":
+            raise UserError(
+                f"data.bands: {beyond[0]} is not in the RGB set, which has {', '.join(RGB)}; set data.variant: tiff."
+            )
+        super().__init__(
+            bands=names,
+            split=split,
+            batch_size=batch_size,
+            augment=augment,
+            predict_split=predict_split,
+            shots_per_class=shots_per_class,
+            train_fraction=train_fraction,
+            subset_seed=subset_seed,
+        )
         self.root = Path(root or os.environ.get("EUROSAT_ROOT") or "data").expanduser()
+        self.variant = ("tiff" if beyond else "jpeg") if variant == "auto" else variant
         self.on_error = on_error
+
+    def named_split(self, name: str) -> SplitMethod:
+        """Return the split method that a word in ``split`` means, the published splits included."""
+        if name in ("official", "official-spatial"):
+            return OfficialSplit(spatial=name == "official-spatial")
+        return super().named_split(name)
 
     def open_store(self) -> Store:
         """Open the decoded patches, decoding (and downloading) them first if need be."""
-        source = locate_or_download(self.root, CLASS_NAMES)
-        recipe = recipe_for("eurosat-rgb", source, RGB, (3, 64, 64), "uint8", partial(decode_rgb, size=(64, 64)))
+        if self.variant == "jpeg":
+            source = locate_or_download(self.root, CLASS_NAMES)
+            recipe = recipe_for("eurosat-rgb", source, RGB, (3, 64, 64), "uint8", partial(decode_rgb, size=(64, 64)))
+        else:
+            source = locate_or_download(self.root, CLASS_NAMES, archive=EUROSAT_MS)
+            shape = (len(BANDS), 64, 64)
+            decode = partial(decode_image, shape=shape, dtype="uint16", bands=BANDS)
+            recipe = recipe_for("eurosat-ms", source, BANDS, shape, "uint16", decode)
         try:
             return open_or_build(recipe, on_error=self.on_error)
         finally:

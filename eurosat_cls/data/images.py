@@ -1,41 +1,53 @@
 """Plain images without labels, to predict on."""
 
 import hashlib
+import logging
 import os
+import re
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from torch.utils.data import DataLoader
 
-from eurosat_cls.data.batch import Batch
-from eurosat_cls.data.decode import decode_rgb
+from eurosat_cls.data.batch import Batch, Task
+from eurosat_cls.data.cache import cache_folder
+from eurosat_cls.data.decode import decode_image
 from eurosat_cls.data.module import PatchDataModule
-from eurosat_cls.data.sentinel2 import RGB
+from eurosat_cls.data.sentinel2 import BANDS, RGB
 from eurosat_cls.data.store import Recipe, Store, open_or_build
 from eurosat_cls.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
+_KEPT_STORES = 4  # of the folders predicted on last; they are quickly made again
+_log = logging.getLogger(__name__)
 
 
 class ImageFiles(PatchDataModule):
-    """All RGB images in a folder and the folders in it, for ``predict`` only.
+    """All images in a folder and the folders in it, for ``predict`` only.
+
+    The channels of the first image that can be read say what they all are: three are red, green and blue for a model
+    that takes only these; as many as the model has bands are those, in the model's order; 13 are Sentinel-2's in
+    EuroSAT's order, of which the model's are picked. All images must agree in channels, size and dtype.
 
     What a labelled data set would say about itself (classes, statistics) is given instead, as a checkpoint has it.
 
     Args:
         path: the folder.
         class_names: classes of the model.
-        bands: bands of the model; the three of an RGB image.
+        bands: bands of the model.
         mean: of each band, as the model was trained with.
         std: likewise.
         batch_size: images of a batch.
         on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
+        task: of the model.
 
     Raises:
-        UserError: when the folder is missing or has no images, when the images differ in size, or when the model
-            takes other bands than red, green and blue.
+        UserError: when the folder is missing or has no images, or when the images differ or have other bands than
+            the model.
     """
 
     def __init__(
@@ -47,10 +59,11 @@ class ImageFiles(PatchDataModule):
         std: list[float] | None = None,
         batch_size: int = 128,
         on_error: Literal["raise", "skip"] = "raise",
+        task: Task = "multiclass",
     ) -> None:
-        super().__init__(bands, "random", (0.6, 0.2, 0.2), 0, batch_size, None, "all")
-        if any(band not in RGB for band in bands):
-            raise UserError(f"--images reads RGB images, but the model takes the bands {', '.join(bands)}.")
+        super().__init__(
+            bands=bands, split="random", batch_size=batch_size, augment=None, predict_split="all", task=task
+        )
         self.path, self.on_error = Path(path).expanduser(), on_error
         self._class_names, self._mean, self._std = class_names, mean, std
         if not self.path.is_dir():
@@ -63,6 +76,11 @@ class ImageFiles(PatchDataModule):
 
     @property
     def class_counts(self) -> None:  # type: ignore[override]
+        """Unknown here."""
+        return None
+
+    @property
+    def train_patches(self) -> None:  # type: ignore[override]
         """Unknown here."""
         return None
 
@@ -83,30 +101,47 @@ class ImageFiles(PatchDataModule):
             raise UserError(f"--images {self.path}: no images in it (looked for {', '.join(sorted(SUFFIXES))}).")
         names = [p.relative_to(self.path).as_posix() for p in paths]
         state = [(name, (stat := os.stat(p)).st_size, stat.st_mtime_ns) for name, p in zip(names, paths)]
-        height, width = self._size(paths)
+        kind = self._kind(paths)
         place = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:8]
         recipe = Recipe(
             name=f"images-{place}",
             fingerprint=hashlib.sha256(repr(state).encode()).hexdigest(),
             class_names=["unlabelled"],
-            bands=RGB,
-            shape=(3, height, width),
-            dtype="uint8",
+            bands=kind.bands,
+            shape=kind.shape,
+            dtype=kind.dtype,
             source=str(self.path),
             files=lambda: [(name, 0) for name in names],
-            decode=lambda name: decode_rgb((self.path / name).read_bytes(), (height, width)),
+            decode=lambda name: decode_image(_read(self.path / name), kind.shape, kind.dtype, kind.bands),
         )
-        return open_or_build(recipe, on_error=self.on_error)
+        store = open_or_build(recipe, on_error=self.on_error)
+        _evict(store.path)
+        return store
 
-    def _size(self, paths: Sequence[Path]) -> tuple[int, int]:
-        """Height and width of the first image that can be read; the others must have the same."""
+    def _kind(self, paths: Sequence[Path]) -> "_Kind":
+        """Say what the images are, from the first that can be read and has the model's bands."""
+        unfit = ""
         for path in paths:
             try:
-                shape = decode_rgb(path.read_bytes()).shape
+                pixels = decode_image(_read(path)).pixels
             except UserError:
                 continue  # named, with all the others, when the store is built
-            return shape[1], shape[2]
-        return 64, 64
+            if (bands := self._bands_of(len(pixels))) is not None:
+                return _Kind(list(bands), (len(bands), *pixels.shape[1:]), str(pixels.dtype))
+            unfit = unfit or f"{path}: wrong band count, got {len(pixels)}, but the model takes {len(self.bands)}"
+        if unfit:
+            raise UserError(f"--images {unfit} ({', '.join(self.bands)}).")
+        return _Kind(self.bands, (len(self.bands), 64, 64), "uint8")
+
+    def _bands_of(self, channels: int) -> Sequence[str] | None:
+        """Return the bands of an image with so many channels, or None when the model's are not among them."""
+        if channels == len(RGB) and set(self.bands) <= set(RGB):
+            return RGB
+        if channels == len(self.bands):
+            if set(self.bands) == set(BANDS) and self.bands != list(BANDS):
+                _log.warning("%s: the images' bands are taken to be %s", self.path, ", ".join(self.bands))
+            return self.bands
+        return BANDS if channels == len(BANDS) and set(self.bands) <= set(BANDS) else None
 
     def state_dict(self) -> dict[str, str]:
         """Nothing that a checkpoint would need."""
@@ -115,6 +150,36 @@ class ImageFiles(PatchDataModule):
     def predict_dataloader(self) -> DataLoader[Batch]:
         """All images in order of their names."""
         return self._loader(np.arange(len(self.store.files), dtype=np.int64), training=False)
+
+
+class _Kind(NamedTuple):
+    """What all images of a folder have in common."""
+
+    bands: list[str]
+    shape: tuple[int, int, int]
+    dtype: str
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})") from error
+
+
+def _evict(used: Path) -> None:
+    """Note that a store has just been used, and remove the ones of such images that were not used for longest.
+
+    A store is renamed before it is removed, so that no process opens half of one; who has it open keeps it.
+    """
+    with suppress(OSError):  # a read-only cache, or another process that does the same
+        os.utime(used)
+        pattern = re.compile(r"images-[0-9a-f]{8}-[0-9a-f]{16}")
+        stores = [path for path in cache_folder().iterdir() if pattern.fullmatch(path.name)]
+        for path in sorted(stores, key=lambda path: path.stat().st_mtime_ns)[:-_KEPT_STORES]:
+            old = path.with_name(f".{path.name}.old")
+            path.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def arguments_for(path: str, checkpoint: dict[str, Any], name: str) -> dict[str, Any]:
@@ -126,4 +191,5 @@ def arguments_for(path: str, checkpoint: dict[str, Any], name: str) -> dict[str,
     saved = checkpoint.get("hyper_parameters", {})
     if "class_names" not in saved or "bands" not in saved:
         raise UserError(f"{name} does not say its classes and bands; --images needs a checkpoint of this project.")
-    return {"path": path, **{key: saved.get(key) for key in ("class_names", "bands", "mean", "std")}}
+    known = {key: saved.get(key) for key in ("class_names", "bands", "mean", "std")}
+    return {"path": path, "task": saved.get("task", "multiclass"), **known}

@@ -1,7 +1,6 @@
 """From a patch store to whole batches, in an order that depends on nothing but the seed and the epoch."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,16 +8,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from eurosat_cls.data.batch import Batch
+from eurosat_cls.data.reader import RowReader
 from eurosat_cls.data.store import Store
-
-# Up to this size a store's pages are mapped before training, instead of by thousands of page faults during its first
-# epoch; a larger one would fill the memory.
-MAPPED_AHEAD = 2**30
-_MADV_POPULATE_READ = 22  # Linux 5.14; Python's mmap module has no name for it
 
 
 class PatchDataset(Dataset[Batch]):
-    """Read whole batches from a store by fancy indexing.
+    """Read whole batches from a store.
 
     Args:
         store: the patches.
@@ -26,18 +21,19 @@ class PatchDataset(Dataset[Batch]):
     """
 
     def __init__(self, store: Store, channels: list[int]) -> None:
-        self.images: np.ndarray = np.asarray(store.images)  # a view of the memory map without its slow subclass
+        self.reader = RowReader(store.images)
+        self.reader.map_ahead()
         self.labels = store.labels
-        if self.images.nbytes <= MAPPED_AHEAD:
-            _map_ahead(store.images)
         self.channels = None if channels == list(range(len(store.bands))) else channels
 
     def __getitem__(self, rows: Any) -> Batch:
         """Return the batch of these rows: an int64 array ``[B]`` of positions in the store."""
-        image = self.images[rows]
-        if self.channels is not None:
-            image = np.ascontiguousarray(image[:, self.channels])
+        image = self.reader.read(rows, self.channels)
         return Batch(torch.from_numpy(image), torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
+
+    def ahead(self, rows: np.ndarray) -> None:
+        """Let the system fetch the rows of the batch after this one meanwhile."""
+        self.reader.ahead(rows, self.channels)
 
 
 class EpochBatches(Sampler[np.ndarray]):
@@ -54,6 +50,7 @@ class EpochBatches(Sampler[np.ndarray]):
         self.rows, self.batch_size = rows, batch_size
         self.shuffle_seed, self.drop_last = shuffle_seed, drop_last
         self.epoch = 0
+        self.ahead: Callable[[np.ndarray], None] | None = None  # is told of every batch while the one before is in use
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order; Lightning calls this before every epoch, also after a resume."""
@@ -69,18 +66,17 @@ class EpochBatches(Sampler[np.ndarray]):
         rows = self.rows
         if self.shuffle_seed is not None:
             rows = np.random.default_rng([self.shuffle_seed, self.epoch]).permutation(rows)
-        for batch in range(len(self)):
-            yield rows[batch * self.batch_size : (batch + 1) * self.batch_size].copy()
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            end = start + self.batch_size
+            if self.ahead is not None:
+                self.ahead(rows[end : end + self.batch_size])
+            yield rows[start:end].copy()
 
 
 def make_loader(dataset: PatchDataset, batches: EpochBatches) -> DataLoader[Batch]:
-    """Return a loader that reads one batch per step in this process: a batch is one copy out of the page cache."""
+    """Return a loader that reads one batch per step in this process: a batch is one copy out of the page cache.
+
+    The system reads the batch after it meanwhile, where it is not in the page cache yet.
+    """
+    batches.ahead = dataset.ahead
     return DataLoader(dataset, batch_size=None, sampler=batches, pin_memory=torch.cuda.is_available())
-
-
-def _map_ahead(images: np.ndarray) -> None:
-    """Map all pages of a memory map at once, where the system can; it reads the same without."""
-    mapped = getattr(images, "_mmap", None)
-    if mapped is not None:
-        with suppress(OSError, ValueError, AttributeError):
-            mapped.madvise(_MADV_POPULATE_READ)

@@ -1,6 +1,5 @@
 """What every data module of patches has in common."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,13 +10,22 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from eurosat_cls.data.augment import Augmentation, augment_batch
-from eurosat_cls.data.batch import Batch
+from eurosat_cls.data.augment import Augmentation, Mixing, augment_batch
+from eurosat_cls.data.batch import Batch, Task
 from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
-from eurosat_cls.data.splits import Split, check_classes, random_split, read_split_lists
+from eurosat_cls.data.splits import (
+    RandomSplit,
+    SpatialSplit,
+    Split,
+    SplitLists,
+    SplitMethod,
+    check_classes,
+    take_subset,
+)
 from eurosat_cls.data.statistics import band_statistics
-from eurosat_cls.data.store import Store
+from eurosat_cls.data.store import Store, class_counts
 from eurosat_cls.errors import UserError
+from eurosat_cls.seeds import generator_for, run_seed
 
 Part = Literal["train", "val", "test", "all"]
 
@@ -30,12 +38,15 @@ class PatchDataModule(LightningDataModule, ABC):
 
     Args:
         bands: bands to serve, in this order, by their names in the store; None for all.
-        split: ``random``, or split lists as :func:`eurosat_cls.data.splits.read_split_lists` takes them.
-        fractions: shares of train, val and test of a random split.
-        split_seed: seed of a random split, independent of the seed of the training.
+        split: a method of :mod:`eurosat_cls.data.splits`, or a word for one: ``random``, ``spatial``, the words of
+            :meth:`named_split`, or else the place of split lists as ``SplitLists`` takes it.
         batch_size: patches of a batch, in training and evaluation.
         augment: augmentations of the training batches, in order.
         predict_split: which part ``predict`` goes through.
+        shots_per_class: train on that many patches of each class only.
+        train_fraction: train on that share of the training patches only.
+        subset_seed: picks the patches of the two settings above.
+        task: what a label means, see :data:`eurosat_cls.data.batch.Task`.
 
     Raises:
         UserError: for a batch size below 1; later for anything wrong with the source or the split.
@@ -43,24 +54,33 @@ class PatchDataModule(LightningDataModule, ABC):
 
     def __init__(
         self,
+        *,
         bands: Sequence[str] | None,
-        split: str,
-        fractions: Sequence[float],
-        split_seed: int,
+        split: SplitMethod | str,
         batch_size: int,
         augment: Sequence[Augmentation] | None,
         predict_split: Part,
+        shots_per_class: int | None = None,
+        train_fraction: float = 1.0,
+        subset_seed: int = 0,
+        task: Task = "multiclass",
     ) -> None:
         super().__init__()
         if batch_size < 1:
             raise UserError(f"data.batch_size must be at least 1, got {batch_size}.")
-        self.wanted_bands, self.split_source, self.fractions, self.split_seed = bands, split, fractions, split_seed
+        self.wanted_bands, self.split_source, self.task = bands, split, task
+        self.shots_per_class, self.train_fraction, self.subset_seed = shots_per_class, train_fraction, subset_seed
         self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
         self._first_row = 0
 
     @abstractmethod
     def open_store(self) -> Store:
         """Open the store, building it first if need be."""
+
+    def named_split(self, name: str) -> SplitMethod:
+        """Return the split method that a word in ``split`` means; a data set may know more of them."""
+        methods: dict[str, type[SplitMethod]] = {"random": RandomSplit, "spatial": SpatialSplit}
+        return methods[name]() if name in methods else SplitLists(name)
 
     # --- what follows from the data, linked to the model ---------------------------------------------------------
 
@@ -72,13 +92,10 @@ class PatchDataModule(LightningDataModule, ABC):
     @cached_property
     def split(self) -> Split:
         """The rows of train, val and test."""
-        store = self.store
-        if self.split_source == "random":
-            split = random_split(store.files, store.labels, self.fractions, self.split_seed)
-        else:
-            split = read_split_lists(self.split_source, store.files, store.skipped)
+        store, source = self.store, self.split_source
+        split = (self.named_split(source) if isinstance(source, str) else source).divide(store)
         check_classes(split, store.labels, store.class_names)
-        return split
+        return take_subset(split, store, self.shots_per_class, self.train_fraction, self.subset_seed)
 
     @property
     def class_names(self) -> list[str]:
@@ -88,8 +105,12 @@ class PatchDataModule(LightningDataModule, ABC):
     @property
     def class_counts(self) -> list[int]:
         """Training patches of each class."""
-        counts = np.bincount(self.store.labels[self.split.train], minlength=len(self.class_names))
-        return [int(count) for count in counts]
+        return class_counts(self.store.labels[self.split.train], len(self.class_names))
+
+    @property
+    def train_patches(self) -> int:
+        """Training patches."""
+        return len(self.split.train)
 
     @property
     def bands(self) -> list[str]:
@@ -149,13 +170,17 @@ class PatchDataModule(LightningDataModule, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of the data, as plain values."""
-        return {"split_sha256": self.split.sha256, "source": self.store.source, "fingerprint": self.store.fingerprint}
+        return {
+            "split_method": self.split.method,
+            "split_sha256": self.split.sha256,
+            "source": self.store.source,
+            "fingerprint": self.store.fingerprint,
+        }
 
     # --- batches -------------------------------------------------------------------------------------------------
 
     def _loader(self, rows: np.ndarray, training: bool) -> DataLoader[Batch]:
-        # PL_GLOBAL_SEED is where Lightning's seed_everything keeps the seed of the run.
-        seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if training else None
+        seed = run_seed() if training else None
         return make_loader(PatchDataset(self.store, self.channels), EpochBatches(rows, self.batch_size, seed, training))
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -186,11 +211,16 @@ class PatchDataModule(LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment training batches, with randomness that follows from the seed, the epoch and the batch alone."""
+        if self.task == "multilabel":
+            batch = batch._replace(target=batch.target.float())
         if self.trainer is None or not self.trainer.training or not self.augment:
             return batch
-        epoch = self.trainer.current_epoch
-        words = [int(os.environ.get("PL_GLOBAL_SEED", 0)), epoch, self._first_row]
-        generator = torch.Generator().manual_seed(
-            int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
-        )
-        return augment_batch(self.augment, batch, epoch, generator)
+        if any(isinstance(part, Mixing) for part in self.augment) and not batch.target.is_floating_point():
+            shares = batch.target.float() if self.task == "binary" else self._one_hot(batch.target)
+            batch = batch._replace(target=shares)
+        epoch, epochs = self.trainer.current_epoch, self.trainer.max_epochs
+        generator = generator_for(epoch, self._first_row)
+        return augment_batch(self.augment, batch, epoch, generator, epochs if epochs and epochs > 0 else None)
+
+    def _one_hot(self, target: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.one_hot(target, len(self.class_names)).float()

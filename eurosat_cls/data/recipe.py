@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eurosat_cls.data.patch import Patch
 from eurosat_cls.data.source import Source
+
+Label = int | tuple[int, ...]  # the class, or the classes that are there
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,9 @@ class Recipe:
         dtype: numpy name of the sensor's dtype, e.g. ``"uint8"``, ``"uint16"``.
         source: where the patches come from, for people.
         files: returns ``(file, label)`` pairs; called only when the store is built.
-        decode: returns the ``[C, H, W]`` patch of a file, or raises ``UserError``; called from several threads.
+        decode: returns the ``[C, H, W]`` patch of a file, as :class:`Patch` where its place is known, or raises
+            ``UserError``; called from several threads.
+        multilabel: whether labels are tuples of the classes that are there, possibly empty.
     """
 
     name: str
@@ -34,13 +39,15 @@ class Recipe:
     shape: tuple[int, int, int]
     dtype: str
     source: str
-    files: Callable[[], Sequence[tuple[str, int]]]
-    decode: Callable[[str], np.ndarray]
+    files: Callable[[], Sequence[tuple[str, Label]]]
+    decode: Callable[[str], np.ndarray | Patch]
+    multilabel: bool = False
 
     @property
     def key(self) -> str:
         """Sixteen hexadecimal digits that stand for the source's state and the array's layout."""
         layout = [self.fingerprint, list(self.class_names), list(self.bands), list(self.shape), self.dtype]
+        layout += ["multilabel"] if self.multilabel else []
         return hashlib.sha256(json.dumps(layout).encode()).hexdigest()[:16]
 
     @property
@@ -55,7 +62,7 @@ def recipe_for(
     bands: Sequence[str],
     shape: tuple[int, int, int],
     dtype: str,
-    decode: Callable[[bytes], np.ndarray],
+    decode: Callable[[bytes], np.ndarray | Patch],
 ) -> Recipe:
     """Return the recipe for a store of an archive or folder.
 

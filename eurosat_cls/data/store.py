@@ -7,16 +7,26 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from eurosat_cls.data.build import VERSION, build
 from eurosat_cls.data.cache import cache_folder, exclusive, plain_errors
+from eurosat_cls.data.patch import Place
 from eurosat_cls.data.recipe import Recipe, recipe_for
 from eurosat_cls.errors import UserError
 
-__all__ = ["DamagedStore", "Recipe", "Store", "cache_folder", "open_or_build", "open_store", "recipe_for"]
+__all__ = [
+    "DamagedStore",
+    "Recipe",
+    "Store",
+    "cache_folder",
+    "class_counts",
+    "open_or_build",
+    "open_store",
+    "recipe_for",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +42,8 @@ class Store:
     Attributes:
         path: its folder.
         images: ``[N, C, H, W]`` in the sensor's dtype, memory-mapped and read-only.
-        labels: ``[N]`` int64, positions in ``class_names``.
+        labels: ``[N]`` int64, positions in ``class_names``; ``[N, K]`` uint8 of 0 and 1 where a patch can have several
+            labels or none.
         files: ``[N]`` names such as ``"AnnualCrop/AnnualCrop_1.jpg"``, by class and then in natural order, whatever the
             source's order.
         class_names: ``[K]`` names.
@@ -40,6 +51,7 @@ class Store:
         source: where the patches came from, for people.
         fingerprint: of the source when the store was built.
         skipped: file and reason of what was left out (``on_error="skip"``).
+        places: ``[N]`` where each patch lies; None where its file does not say so.
     """
 
     path: Path
@@ -51,6 +63,16 @@ class Store:
     source: str
     fingerprint: str
     skipped: dict[str, str]
+    places: list[Place | None]
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a patch can have several labels or none."""
+        return self.labels.ndim == 2
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return the patches of these rows, ``[n, C, H, W]`` in the sensor's dtype."""
+        return np.ascontiguousarray(self.images[rows])
 
 
 def open_store(path: Path) -> Store:
@@ -68,25 +90,48 @@ def open_store(path: Path) -> Store:
         actual = (array.stat().st_size, list(images.shape), str(images.dtype))
         if actual != (manifest["bytes"], manifest["shape"], manifest["dtype"]):
             raise DamagedStore(f"the store {path} is damaged: images.npy is not the array that its manifest describes")
+        class_names = [str(name) for name in manifest["class_names"]]
+        places = manifest["places"] or [None] * len(images)
         store = Store(
             path=path,
             images=images,
-            labels=np.array(manifest["labels"], dtype=np.int64),
+            labels=_labels(manifest["labels"], len(class_names), manifest["multilabel"]),
             files=[str(file) for file in manifest["files"]],
-            class_names=[str(name) for name in manifest["class_names"]],
+            class_names=class_names,
             bands=[str(band) for band in manifest["bands"]],
             source=str(manifest["source"]),
             fingerprint=str(manifest["fingerprint"]),
             skipped={str(file): str(reason) for file, reason in manifest["skipped"].items()},
+            places=[None if place is None else Place(*place) for place in places],
         )
-        present = np.unique(store.labels).tolist()
-        if not len(images) == len(store.labels) == len(store.files) or present != list(range(len(store.class_names))):
+        lengths = {len(images), len(store.labels), len(store.files), len(store.places)}
+        if len(lengths) > 1 or not all(class_counts(store.labels, len(class_names))):
             raise DamagedStore(f"the store {path} is damaged: its manifest contradicts itself")
     except DamagedStore:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError) as error:
         raise DamagedStore(f"the store {path} is damaged ({type(error).__name__}: {error})") from error
     return store
+
+
+def class_counts(labels: np.ndarray, num_classes: int) -> list[int]:
+    """Return how many of these patches have each class.
+
+    Args:
+        labels: ``[n]`` or ``[n, K]``, as in :class:`Store`.
+        num_classes: ``K``.
+    """
+    counts = labels.sum(0, dtype=np.int64) if labels.ndim == 2 else np.bincount(labels, minlength=num_classes)
+    return [int(count) for count in counts]
+
+
+def _labels(labels: list[Any], num_classes: int, multilabel: bool) -> np.ndarray:
+    if not multilabel:
+        return np.array(labels, dtype=np.int64)
+    hot = np.zeros((len(labels), num_classes), dtype=np.uint8)
+    for row, present in enumerate(labels):
+        hot[row, present] = 1
+    return hot
 
 
 def open_or_build(recipe: Recipe, cache: Path | None = None, on_error: Literal["raise", "skip"] = "raise") -> Store:

@@ -27,11 +27,12 @@ class _Broken(Exception):
 def fetch(
     url: str,
     destination: Path,
-    md5: str,
+    md5: str | None = None,
     limit: int = 4 * 2**30,
     timeout: float = 8.0,
     retries: int = 4,
     pause: float = 0.5,
+    sha256: str | None = None,
 ) -> Path:
     """Download ``url`` to ``destination`` unless it is there already.
 
@@ -41,16 +42,19 @@ def fetch(
     Args:
         url: an http or https address.
         destination: the final path; its folder is created.
-        md5: expected checksum, hexadecimal.
+        md5: expected checksum, hexadecimal; this or ``sha256`` is needed.
         limit: most bytes to accept.
         timeout: seconds without a byte after which the connection counts as lost.
         retries: attempts after the first one; those that bring 1 MiB or more do not count. Nothing is tried again
             when the very first connection fails (no network).
         pause: seconds before the first retry; each further one waits twice as long, at most 8 s.
+        sha256: expected checksum of the other kind.
 
     Raises:
         UserError: when the file cannot be fetched, is not the expected one, or cannot be written.
     """
+    assert (md5 is None) != (sha256 is None)
+    kind, expected = ("sha256", sha256) if md5 is None else ("md5", md5)
     if not url.startswith(("https://", "http://")):
         raise UserError(f"cannot download {url}: only http and https addresses are supported")
     part = destination.with_name(destination.name + ".part")
@@ -61,12 +65,20 @@ def fetch(
             _receive_all(url, part, limit, timeout, retries, pause)
             with open(part, "rb+") as stream:
                 os.fsync(stream.fileno())
-                actual = _md5(stream)
-            if actual != md5:
+                actual = digest_of(stream, kind)
+            if actual != expected:
                 part.unlink()
-                raise UserError(f"{url} has md5 {actual}, expected {md5}: removed what was received")
+                raise UserError(f"{url} has {kind} {actual}, expected {expected}: removed what was received")
             os.replace(part, destination)
     return destination
+
+
+def digest_of(stream: BinaryIO, kind: str) -> str:
+    """Return the checksum of a whole stream, hexadecimal; ``kind`` is ``"md5"`` or ``"sha256"``."""
+    digest = hashlib.new(kind, usedforsecurity=False)
+    while block := stream.read(2**20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _receive_all(url: str, part: Path, limit: int, timeout: float, retries: int, pause: float) -> None:
@@ -173,10 +185,3 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _md5(stream: BinaryIO) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    while block := stream.read(2**20):
-        digest.update(block)
-    return digest.hexdigest()

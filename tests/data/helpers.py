@@ -2,11 +2,13 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 from eurosat_cls.data.decode import decode_rgb
@@ -26,6 +28,7 @@ CLASS_NAMES = [
     "SeaLake",
 ]
 RGB = ["B04", "B03", "B02"]
+TIF_PREFIX = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif/"
 
 
 def jpeg(label: int, number: int, size: int = 64, mode: str = "RGB") -> bytes:
@@ -46,19 +49,83 @@ def rgb_files(per_class: int) -> Iterator[tuple[str, bytes]]:
 
 def make_rgb_tree(folder: Path, per_class: int = 4) -> Path:
     """Write the class folders directly into ``folder`` and return it."""
-    for file, data in rgb_files(per_class):
+    return _make_tree(folder, rgb_files(per_class))
+
+
+def make_rgb_zip(path: Path, per_class: int = 4, prefix: str = "2750/", backwards: bool = False) -> Path:
+    """Write an archive laid out like the published one and return its path."""
+    files = list(rgb_files(per_class))
+    return _make_zip(path, prefix, reversed(files) if backwards else files)
+
+
+def geo_tags(
+    left: float = 300_000, top: float = 5_000_000, epsg: int = 32632, scale: float = 10, point: bool = False
+) -> list[Any]:
+    """Tags of a north-up grid, as ``tifffile.imwrite(extratags=...)`` takes them."""
+    kind, key = (2, 2048) if 4000 <= epsg < 5000 else (1, 3072)
+    keys = (1, 1, 0, 3, 1024, 0, 1, kind, 1025, 0, 1, 2 if point else 1, key, 0, 1, epsg)
+    return [
+        (33550, "d", 3, (scale, scale, 0.0), True),
+        (33922, "d", 6, (0.0, 0.0, 0.0, float(left), float(top), 0.0), True),
+        (34735, "H", 16, keys, True),
+    ]
+
+
+def description_tag(names: Sequence[str]) -> Any:
+    """The tag in which GDAL keeps the descriptions of bands."""
+    items = (f'<Item name="DESCRIPTION" sample="{c}" role="description">{n}</Item>' for c, n in enumerate(names))
+    return (42112, "s", 0, f"<GDALMetadata>{''.join(items)}</GDALMetadata>", True)
+
+
+def tiff(pixels: np.ndarray, tags: Sequence[Any] = (), planar: bool = False, **options: Any) -> bytes:
+    """A TIFF of ``[C, H, W]`` pixels; ``options`` are those of ``tifffile.imwrite``."""
+    stream = io.BytesIO()
+    layout: dict[str, Any] = {"photometric": "minisblack"}
+    data = pixels[0]
+    if len(pixels) > 1:
+        data = pixels if planar else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+        layout["planarconfig"] = "separate" if planar else "contig"
+    tifffile.imwrite(stream, data, extratags=list(tags), metadata=None, software=False, **(layout | options))
+    return stream.getvalue()
+
+
+def tiff_pixels(label: int, number: int) -> np.ndarray:
+    """The 13 bands of a patch, ``[13, 64, 64]`` uint16, which follow from its arguments."""
+    texture = np.random.default_rng([label, number]).integers(0, 300, (13, 8, 8))
+    spectrum = 800 + 100 * label + 50 * np.arange(13).reshape(13, 1, 1)
+    return np.kron(texture + spectrum, np.ones((8, 8))).astype(np.uint16)
+
+
+def tiff_files(per_class: int) -> Iterator[tuple[str, bytes]]:
+    """Names such as ``"AnnualCrop/AnnualCrop_1.tif"`` and their bytes: 13 bands, each patch in a place of its own."""
+    for label, name in enumerate(CLASS_NAMES):
+        for number in range(1, per_class + 1):
+            tags = geo_tags(300_000 + 640 * number, 5_000_000 - 640 * label)
+            yield f"{name}/{name}_{number}.tif", tiff(tiff_pixels(label, number), tags)
+
+
+def make_tiff_tree(folder: Path, per_class: int = 4) -> Path:
+    """Write the class folders of 13-band TIFFs directly into ``folder`` and return it."""
+    return _make_tree(folder, tiff_files(per_class))
+
+
+def make_tiff_zip(path: Path, per_class: int = 4, prefix: str = TIF_PREFIX) -> Path:
+    """Write an archive laid out like the published one of all bands and return its path."""
+    return _make_zip(path, prefix, tiff_files(per_class))
+
+
+def _make_tree(folder: Path, files: Iterable[tuple[str, bytes]]) -> Path:
+    for file, data in files:
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return folder
 
 
-def make_rgb_zip(path: Path, per_class: int = 4, prefix: str = "2750/", backwards: bool = False) -> Path:
-    """Write an archive laid out like the published one and return its path."""
+def _make_zip(path: Path, prefix: str, files: Iterable[tuple[str, bytes]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    files = list(rgb_files(per_class))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file, data in reversed(files) if backwards else files:
+        for file, data in files:
             archive.writestr(prefix + file, data)
     return path
 

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eurosat_cls.data.download import EUROSAT_RGB, Archive, fetch, locate_or_download
+from eurosat_cls.data.download import EUROSAT_MS, EUROSAT_RGB, Archive, fetch, locate_or_download
+from eurosat_cls.data.source import RGB_SET
 from eurosat_cls.errors import UserError
 
 from .helpers import CLASS_NAMES, make_rgb_tree, make_rgb_zip
@@ -289,7 +291,7 @@ def test_without_a_network_the_answer_comes_at_once(tmp_path: Path, url: str, mo
 
 
 def archive_at(url: str, content: bytes = CONTENT) -> Archive:
-    return Archive("EuroSAT.zip", url, hashlib.md5(content).hexdigest(), 10**7)
+    return Archive("The images", url, hashlib.md5(content).hexdigest(), 10**7, RGB_SET)
 
 
 def test_what_is_below_root_is_used_and_nothing_fetched(server: Server, tmp_path: Path) -> None:
@@ -328,7 +330,25 @@ def test_when_nothing_works_three_lines_say_what_where_and_the_ways_out(server: 
     assert all(way in ways_out for way in ("data.root", "EUROSAT_ROOT", url, "--config configs/demo.yaml"))
 
 
-def test_the_published_address_is_pinned_to_a_revision_and_a_checksum() -> None:
-    assert re.fullmatch(r"https://huggingface\.co/.*/resolve/[0-9a-f]{40}/EuroSAT\.zip", EUROSAT_RGB.url)
-    assert EUROSAT_RGB.md5 == "c8fa014336c82ac7804f0398fcb19387"
-    assert EUROSAT_RGB.limit > 94_000_000
+def test_absent_tiffs_are_explained_in_three_lines_too(server: Server, tmp_path: Path) -> None:
+    make_rgb_tree(tmp_path / "root", 1)
+    archive = replace(EUROSAT_MS, url=server.url("absent"))
+    with pytest.raises(UserError) as caught:
+        locate_or_download(tmp_path / "root", CLASS_NAMES, tmp_path / "cache", archive)
+    what, where, _ = str(caught.value).splitlines()
+    assert "13-band EuroSAT patches (2.1 GB) are missing" in what
+    assert "for EuroSATallBands*.zip, ds/images" in where
+    assert f"{tmp_path}/cache/downloads/EuroSATallBands.zip" in where
+
+
+@pytest.mark.parametrize(
+    ("archive", "md5", "size"),
+    [
+        (EUROSAT_RGB, "c8fa014336c82ac7804f0398fcb19387", 94_000_000),
+        (EUROSAT_MS, "5ac12b3b2557aa56e1826e981e8e200e", 2_200_000_000),
+    ],
+)
+def test_a_published_address_is_pinned_to_a_revision_and_a_checksum(archive: Archive, md5: str, size: int) -> None:
+    assert re.fullmatch(rf"https://huggingface\.co/.*/resolve/[0-9a-f]{{40}}/{archive.published.archive}", archive.url)
+    assert archive.md5 == md5
+    assert archive.limit > size

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_bands_come_in_the_order_asked_for(tmp_path) -> None:  # type: ignore[no
     ("arguments", "said"),
     [
         ({"bands": ["B99"]}, "unknown band 'B99'"),
-        ({"bands": ["B08"]}, "B08 is not in the RGB set"),
+        ({"bands": ["B08"], "variant": "jpeg"}, "B08 is not in the RGB set"),
         ({"bands": []}, "at least one band"),
         ({"bands": ["B04", "B04"]}, "none twice"),
         ({"batch_size": 0}, "batch_size"),
@@ -86,9 +87,13 @@ def test_fewer_patches_than_a_batch_are_refused() -> None:
         Demo(patches_per_class=5, batch_size=31).train_dataloader()
 
 
-def test_a_class_missing_from_a_part_is_refused() -> None:
+def test_a_class_missing_from_a_part_is_refused(tmp_path: Path) -> None:
+    for part, numbers in {"train": (1, 2, 3), "val": (4,), "test": (5,)}.items():
+        kept = [file for file in Demo(patches_per_class=5).store.files if int(file[:-4].rpartition("_")[2]) in numbers]
+        kept = [file for file in kept if part != "train" or "DemoAnnualCrop" not in file]
+        (tmp_path / f"{part}.txt").write_text("\n".join(kept))
     with pytest.raises(UserError, match="DemoAnnualCrop"):
-        _ = Demo(patches_per_class=2).split
+        _ = Demo(patches_per_class=5, split=str(tmp_path)).split
 
 
 def test_augmentation_follows_from_seed_epoch_and_batch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +102,7 @@ def test_augmentation_follows_from_seed_epoch_and_batch_alone(monkeypatch: pytes
 
     def augmented(first: int, epoch: int, seed: str) -> torch.Tensor:
         monkeypatch.setenv("PL_GLOBAL_SEED", seed)
-        data.trainer = SimpleNamespace(training=True, current_epoch=epoch)  # type: ignore[assignment]
+        data.trainer = SimpleNamespace(training=True, current_epoch=epoch, max_epochs=9)  # type: ignore[assignment]
         batch = Batch(image, torch.zeros(8, dtype=torch.int64), torch.arange(first, first + 8))
         torch.manual_seed(first + epoch)
         return data.on_after_batch_transfer(data.transfer_batch_to_device(batch, torch.device("cpu"), 0), 0).image

@@ -9,44 +9,95 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from eurosat_cls.data.decode import decode_rgb
-from eurosat_cls.data.source import FolderSource, Source, ZipSource, find_eurosat_rgb, rgb_places
+from eurosat_cls.data.decode import decode_image, decode_rgb
+from eurosat_cls.data.source import MS_SET, RGB_SET, FolderSource, Source, ZipSource, find_eurosat
 from eurosat_cls.errors import UserError
 
-from .helpers import CLASS_NAMES, jpeg, make_rgb_tree, make_rgb_zip, rgb_files
-
-SPECTRAL = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif/"
+from .helpers import (
+    CLASS_NAMES,
+    TIF_PREFIX,
+    jpeg,
+    make_rgb_tree,
+    make_rgb_zip,
+    make_tiff_tree,
+    make_tiff_zip,
+    rgb_files,
+    tiff_files,
+)
 
 
 @pytest.mark.parametrize("place", ["", "2750", "EuroSAT", "EuroSAT/2750", "eurosat", "eurosat/2750"])
 def test_a_tree_is_found_wherever_the_archive_may_have_been_unpacked(tmp_path: Path, place: str) -> None:
     make_rgb_tree(tmp_path / place, 2)
-    source = find_eurosat_rgb(tmp_path, CLASS_NAMES)
+    source = find_eurosat(tmp_path, CLASS_NAMES, RGB_SET)
     assert isinstance(source, FolderSource)
     assert sorted(source.files()) == sorted((file, CLASS_NAMES.index(file.split("/")[0])) for file, _ in rgb_files(2))
+
+
+@pytest.mark.parametrize(
+    "place", ["", "tif", TIF_PREFIX, f"EuroSATallBands/{TIF_PREFIX}", f"EuroSAT/{TIF_PREFIX}", "eurosat", "EuroSAT/tif"]
+)
+def test_a_tree_of_tiffs_is_found_likewise(tmp_path: Path, place: str) -> None:
+    make_tiff_tree(tmp_path / place, 2)
+    source = find_eurosat(tmp_path, CLASS_NAMES, MS_SET)
+    assert isinstance(source, FolderSource)
+    assert sorted(file for file, _ in source.files()) == sorted(file for file, _ in tiff_files(2))
 
 
 @pytest.mark.parametrize("place", ["EuroSAT.zip", "eurosat/EuroSAT.zip", "EuroSAT/EuroSAT.zip"])
 def test_an_archive_is_found_below_root_or_is_root_itself(tmp_path: Path, place: str) -> None:
     path = make_rgb_zip(tmp_path / place, 2)
     for root in (tmp_path, path):
-        source = find_eurosat_rgb(root, CLASS_NAMES)
+        source = find_eurosat(root, CLASS_NAMES, RGB_SET)
         assert isinstance(source, ZipSource)
         assert source.path == path
         assert len(source.files()) == 20
 
 
-def test_nothing_is_found_in_an_empty_or_absent_folder_and_the_places_are_known(tmp_path: Path) -> None:
-    assert find_eurosat_rgb(tmp_path, CLASS_NAMES) is None
-    assert find_eurosat_rgb(tmp_path / "absent", CLASS_NAMES) is None
-    assert tmp_path / "EuroSAT.zip" in rgb_places(tmp_path)
-    assert tmp_path / "EuroSAT" / "2750" in rgb_places(tmp_path)
+@pytest.mark.parametrize("place", ["EuroSATallBands.zip", "EuroSATallBands-20.zip", "EuroSAT_MS/EuroSATallBands.zip"])
+def test_an_archive_of_tiffs_is_found_likewise(tmp_path: Path, place: str) -> None:
+    path = make_tiff_zip(tmp_path / place, 2)
+    for root in (tmp_path, path):
+        source = find_eurosat(root, CLASS_NAMES, MS_SET)
+        assert isinstance(source, ZipSource)
+        assert source.path == path
+        assert len(source.files()) == 20
 
 
-@pytest.mark.parametrize("prefix", ["", "2750/", SPECTRAL])
+def test_of_several_archives_the_published_one_is_taken_and_else_none(tmp_path: Path) -> None:
+    for name in ("EuroSATallBands-a.zip", "EuroSATallBands-b.zip"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=r"2 archives, EuroSATallBands-a.zip, EuroSATallBands-b.zip: set data.root"):
+        find_eurosat(tmp_path, CLASS_NAMES, MS_SET)
+    (tmp_path / "EuroSATallBands.zip").write_bytes(b"")
+    source = find_eurosat(tmp_path, CLASS_NAMES, MS_SET)
+    assert source is not None
+    assert source.path.name == "EuroSATallBands.zip"
+
+
+def test_one_set_is_not_taken_for_the_other(tmp_path: Path) -> None:
+    make_rgb_tree(tmp_path / "jpegs", 1)
+    make_tiff_tree(tmp_path / "tiffs", 1)
+    assert find_eurosat(tmp_path / "jpegs", CLASS_NAMES, MS_SET) is None
+    assert find_eurosat(tmp_path / "tiffs", CLASS_NAMES, RGB_SET) is None
+    make_tiff_tree(tmp_path / "jpegs", 1)  # the same class folders
+    for published, suffix in ((MS_SET, ".tif"), (RGB_SET, ".jpg")):
+        source = find_eurosat(tmp_path / "jpegs", CLASS_NAMES, published)
+        assert source is not None
+        assert {Path(file).suffix for file, _ in source.files()} == {suffix}
+
+
+def test_nothing_is_found_in_an_empty_or_absent_folder(tmp_path: Path) -> None:
+    for published in (RGB_SET, MS_SET):
+        assert find_eurosat(tmp_path, CLASS_NAMES, published) is None
+        assert find_eurosat(tmp_path / "absent", CLASS_NAMES, published) is None
+
+
+@pytest.mark.parametrize("prefix", ["", "2750/", TIF_PREFIX])
 def test_zip_and_folder_give_the_same_files_and_bytes(tmp_path: Path, prefix: str) -> None:
     archive = ZipSource(make_rgb_zip(tmp_path / "a.zip", 3, prefix, backwards=True), CLASS_NAMES)
     folder = FolderSource(make_rgb_tree(tmp_path / "tree", 3), CLASS_NAMES)
@@ -58,7 +109,7 @@ def test_zip_and_folder_give_the_same_files_and_bytes(tmp_path: Path, prefix: st
 def test_other_suffixes_can_be_asked_for(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "ms.zip", "w") as archive:
         for name in CLASS_NAMES:
-            archive.writestr(f"{SPECTRAL}{name}/{name}_1.tif", b"x")
+            archive.writestr(f"{TIF_PREFIX}{name}/{name}_1.tif", b"x")
     assert len(ZipSource(tmp_path / "ms.zip", CLASS_NAMES, (".tif",)).files()) == 10
     with pytest.raises(UserError, match=r"no patches.*10 \.tif files"):
         ZipSource(tmp_path / "ms.zip", CLASS_NAMES).files()
@@ -324,3 +375,38 @@ def test_what_is_no_patch_is_told_in_a_few_words(data: bytes, message: str) -> N
     with pytest.raises(UserError, match=message) as caught:
         decode_rgb(data, (64, 64))
     assert "\n" not in str(caught.value)
+
+
+def grey_png(dtype: str) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(20, dtype=dtype).reshape(4, 5)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_grey_images_are_patches_of_one_band(dtype: str) -> None:
+    for shape in (None, (1, 4, 5)):
+        pixels, place = decode_image(grey_png(dtype), shape, dtype)
+        assert pixels.dtype == dtype
+        assert pixels.tolist() == [np.arange(20).reshape(4, 5).tolist()]
+        assert place is None
+
+
+@pytest.mark.parametrize(
+    ("data", "shape", "dtype", "message"),
+    [
+        (jpeg(0, 1), (13, 64, 64), "uint8", "wrong band count, got 3, expected 13"),
+        (jpeg(0, 1), (3, 64, 64), "uint16", "wrong dtype, got uint8, expected uint16"),
+        (jpeg(0, 1), (3, 32, 64), "uint8", "wrong size, got 64x64, expected 64x32"),
+        (jpeg(0, 1), (1, 64, 64), "uint8", "wrong mode, got RGB, expected L or I;16"),
+        (grey_png("uint8"), (3, 4, 5), "uint8", "wrong mode, got L, expected RGB"),
+        (grey_png("uint16"), (1, 4, 5), "uint8", "wrong dtype, got uint16, expected uint8"),
+        (palette_png(), None, None, "wrong mode, got P"),
+        (b"", None, None, "empty file"),
+    ],
+)
+def test_other_images_than_tiffs_are_checked_as_well(
+    data: bytes, shape: tuple[int, int, int] | None, dtype: str | None, message: str
+) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
+        decode_image(data, shape, dtype)

@@ -1,87 +1,16 @@
-"""Splits: the same everywhere, stratified, and never silently wrong."""
+"""Splits from lists, which are never silently wrong."""
 
-import random
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from eurosat_cls.data.splits import Split, check_classes, random_split, read_split_lists
+from eurosat_cls.data.splits import SplitLists, check_classes, read_split_lists
 from eurosat_cls.errors import UserError
 
-from .helpers import CLASS_NAMES
+from ..helpers import CLASS_NAMES
+from .helpers import eurosat_names, make_store
 
-COUNTS = [3000, 3000, 3000, 2500, 2500, 2000, 2500, 3000, 2500, 3000]  # EuroSAT
-COOP = Path(__file__).parents[2].parent / "shared/data/splits"
-
-
-def eurosat_names(suffix: str = ".jpg", counts: list[int] = COUNTS) -> tuple[list[str], np.ndarray]:
-    """Names and labels like those of EuroSAT."""
-    pairs = [(f"{c}/{c}_{n}{suffix}", k) for k, c in enumerate(CLASS_NAMES) for n in range(1, counts[k] + 1)]
-    return [file for file, _ in pairs], np.array([label for _, label in pairs])
-
-
-def members(split: Split, files: list[str]) -> dict[str, set[str]]:
-    """Stems of each part."""
-    return {part: {files[i].rsplit("/")[-1][:-4] for i in rows} for part, rows in split.parts().items()}
-
-
-def test_the_full_set_gives_the_published_sizes_in_every_class() -> None:
-    files, labels = eurosat_names()
-    split = random_split(files, labels)
-    assert [len(rows) for rows in split.parts().values()] == [16_200, 5_400, 5_400]
-    assert np.bincount(labels[split.train]).tolist() == [count * 6 // 10 for count in COUNTS]
-    assert np.bincount(labels[split.val]).tolist() == np.bincount(labels[split.test]).tolist()
-    assert len(np.unique(np.concatenate(list(split.parts().values())))) == 27_000
-    assert all(rows.dtype == np.int64 and (np.diff(rows) > 0).all() for rows in split.parts().values())
-
-
-def test_the_split_is_this_one_on_every_machine() -> None:
-    split = random_split(*eurosat_names())
-    assert split.sha256 == "28e88c24855f3e5a658de463fe2b8b5b56e279ea5472de707305a19a9b0a9068"
-    assert split.test[:5].tolist() == [9, 10, 12, 15, 16]
-
-
-def test_neither_order_nor_extension_nor_folder_changes_the_split() -> None:
-    files, labels = eurosat_names(counts=[50] * 10)
-    first = random_split(files, labels)
-    order = list(range(len(files)))
-    random.Random(0).shuffle(order)
-    shuffled = [files[i] for i in order]
-    tiffs = [file.rsplit("/")[-1].replace(".jpg", ".tif") for file in files]
-    for other_files, other_labels in ((shuffled, labels[order]), (tiffs, labels)):
-        other = random_split(other_files, other_labels)
-        assert members(other, other_files) == members(first, files)
-        assert other.sha256 == first.sha256
-
-
-def test_another_seed_or_other_fractions_give_another_split() -> None:
-    files, labels = eurosat_names(counts=[50] * 10)
-    shas = {random_split(files, labels, seed=seed).sha256 for seed in range(5)}
-    assert len(shas) == 5
-    part = random_split(files, labels, fractions=(0.1, 0.1, 0.1))
-    assert [len(rows) for rows in part.parts().values()] == [50, 50, 50]
-    assert members(part, files)["train"] < members(random_split(files, labels), files)["train"]
-
-
-@pytest.mark.parametrize(
-    "fractions", [(0.6, 0.2), (0.6, 0.4, 0.2), (1.0, 0.0, 0.0), (0.9, -0.1, 0.2), (float("nan"), 0.2, 0.2)]
-)
-def test_bad_fractions_are_told(fractions: tuple[float, ...]) -> None:
-    with pytest.raises(UserError, match=r"split fractions are .*three positive numbers"):
-        random_split(*eurosat_names(counts=[5] * 10), fractions=fractions)
-
-
-def test_a_class_missing_from_a_part_is_named() -> None:
-    files, labels = eurosat_names(counts=[5] * 10)
-    check_classes(random_split(files, labels), labels, CLASS_NAMES)
-    files, labels = eurosat_names(counts=[5] * 8 + [1, 5])
-    with pytest.raises(UserError, match=r"the val part of the split has no patch of class River$"):
-        check_classes(random_split(files, labels), labels, CLASS_NAMES)
-
-
-# --- lists ------------------------------------------------------------------------------------------------------
-
+COOP = Path(__file__).parents[3].parent / "shared/data/splits"
 FILES, LABELS = eurosat_names(counts=[3] * 10)
 
 
@@ -97,7 +26,8 @@ def write_lists(folder: Path, name: str = "my-", **changes: str) -> str:
 def test_lists_are_read_by_pattern_and_by_folder(tmp_path: Path) -> None:
     pattern = write_lists(tmp_path)
     for where in (pattern, tmp_path):
-        split = read_split_lists(where, FILES)
+        split = SplitLists(where).divide(make_store(FILES, LABELS))
+        assert split.method == "lists"
         assert split.val.tolist() == list(range(1, 30, 3))
         check_classes(split, LABELS, CLASS_NAMES)
 

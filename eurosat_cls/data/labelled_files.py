@@ -1,0 +1,183 @@
+"""What data sets of image files with labels have in common, wherever the labels come from."""
+
+import hashlib
+import logging
+import os
+import stat
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from eurosat_cls.data.decode import decode_image
+from eurosat_cls.data.folder import FolderSource
+from eurosat_cls.data.layout import layout_of
+from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.data.recipe import Label, Recipe
+from eurosat_cls.data.splits import PARTS, Split, SplitMethod, split_by_part
+from eurosat_cls.data.store import Store, open_or_build
+from eurosat_cls.errors import UserError
+
+PART_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Image files below a folder, and their labels.
+
+    Attributes:
+        root: the folder.
+        labels: the label of each file, by its path below ``root`` with forward slashes.
+        class_names: the classes, in label order.
+        parts: ``train``, ``val`` or ``test`` of each file that belongs to a part; None where the data set does not
+            divide itself.
+        source: where files and labels come from, for people.
+        state: changes when anything else that decides the labels does.
+        identity: tells data sets apart whose stores shall exist side by side.
+    """
+
+    root: Path
+    labels: Mapping[str, Label]
+    class_names: list[str]
+    parts: Mapping[str, str] | None
+    source: str
+    state: str
+    identity: str
+
+
+class FileState(NamedTuple):
+    """What tells that a file has changed: its size in bytes and its modification time in nanoseconds."""
+
+    size: int
+    modified: int
+
+
+def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]:
+    """Look at files without opening them; None stands for a missing one.
+
+    Args:
+        root: the folder that they must lie in; may itself be a link.
+        files: paths below ``root``.
+
+    Raises:
+        UserError: for a link that leaves ``root``, and for what is no regular file.
+    """
+    inside, seen = root.resolve(), set[str]()
+    states: dict[str, FileState | None] = {}
+    for file in files:
+        path = os.path.join(root, file)
+        try:
+            if (folder := os.path.dirname(path)) not in seen:
+                _refuse_escape(Path(folder), root, inside)
+                seen.add(folder)
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                _refuse_escape(Path(path), root, inside)
+                status = os.stat(path)
+        except FileNotFoundError:
+            states[file] = None
+            continue
+        except (OSError, ValueError) as error:  # a name that no file can have
+            raise UserError(f"cannot look at {path!r}: {getattr(error, 'strerror', None) or error}") from error
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{path} is not a regular file: remove it")
+        states[file] = FileState(status.st_size, status.st_mtime_ns)
+    return states
+
+
+class LabelledFilesModule(PatchDataModule):
+    """Base of data modules whose patches are image files.
+
+    A subclass sets these attributes besides what :class:`PatchDataModule` needs, and says what the files are
+    (:meth:`find_files`).
+
+    Attributes:
+        kind: start of the names of its stores.
+        file_bands: names of the channels in the files, or None to find out.
+        on_error: as in :func:`eurosat_cls.data.store.open_or_build`.
+    """
+
+    kind: str
+    file_bands: list[str] | None
+    on_error: Literal["raise", "skip"]
+
+    @abstractmethod
+    def find_files(self) -> LabelledFiles:
+        """Find the files and their labels, after checking them."""
+
+    @abstractmethod
+    def way_to(self, split: Literal["official", "random"]) -> str:
+        """Say what a person would have to change for this split to make sense."""
+
+    @cached_property
+    def content(self) -> LabelledFiles:
+        """The files and their labels."""
+        return self.find_files()
+
+    def named_split(self, name: str) -> SplitMethod:
+        """Return the split method that a word in ``split`` means; ``official`` is the data set's own division."""
+        if name == "official":
+            return _OwnDivision(self.content.parts or {})
+        return super().named_split(name)
+
+    def open_store(self) -> Store:
+        """Open the decoded files, decoding them first if need be."""
+        content = self.content
+        self._check_division(content)
+        states = file_states(content.root, content.labels)
+        lines = [content.state, *(f"{file}\0{label}\0{states[file]}" for file, label in sorted(content.labels.items()))]
+        read = FolderSource(content.root, content.class_names).read
+        bands, shape, dtype = layout_of(read, sorted(content.labels), self.file_bands)
+        decode = partial(decode_image, shape=shape, dtype=dtype, bands=bands)
+        recipe = Recipe(
+            name=f"{self.kind}-{hashlib.sha256(os.fsencode(content.identity)).hexdigest()[:8]}",
+            fingerprint=hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest(),
+            class_names=content.class_names,
+            bands=bands,
+            shape=shape,
+            dtype=dtype,
+            source=content.source,
+            files=lambda: list(content.labels.items()),
+            decode=lambda file: decode(read(file)),
+            multilabel=self.task == "multilabel",
+        )
+        return open_or_build(recipe, on_error=self.on_error)
+
+    def _check_division(self, content: LabelledFiles) -> None:
+        """Refuse a split that contradicts how the data set is divided, before anything is decoded."""
+        divided, wanted = content.parts is not None, self.split_source
+        if wanted == "official" and not divided:
+            raise UserError(f"data.split: official needs {self.way_to('official')}")
+        if wanted == "random" and divided:
+            raise UserError(
+                f"{content.source} has a division of its own: set data.split: official to use it, or "
+                f"{self.way_to('random')}"
+            )
+        if wanted == "official":
+            there = set((content.parts or {}).values())
+            if missing := [part for part in PARTS if part not in there]:
+                raise UserError(
+                    f"{content.source} has no {' and no '.join(missing)} part: data.split: official needs train, val "
+                    "and test"
+                )
+        elif divided:
+            _log.warning("the division that %s has of its own is not used, as data.split is %s", content.source, wanted)
+
+
+class _OwnDivision(SplitMethod):
+    """The parts that the data set says its files belong to."""
+
+    def __init__(self, parts: Mapping[str, str]) -> None:
+        self.parts = parts
+
+    def divide(self, store: Store) -> Split:
+        """Divide the patches of ``store``; a file without a part belongs to none."""
+        return split_by_part(store.files, [self.parts.get(file) for file in store.files])
+
+
+def _refuse_escape(path: Path, root: Path, inside: Path) -> None:
+    if not path.resolve().is_relative_to(inside):
+        raise UserError(f"refused, {path} is a link that leaves {root}; put the files there instead")

@@ -1,0 +1,107 @@
+"""Where patches lie on Earth: their coordinates, and which lie close to others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eurosat_cls.data.patch import Place
+from eurosat_cls.data.splits.base import some
+from eurosat_cls.errors import UserError
+
+# The WGS 84 ellipsoid: its large half axis in metres, and the square of its eccentricity.
+_AXIS, _ECCENTRICITY_2 = 6378137.0, 0.0066943799901413165
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where patches lie.
+
+    Attributes:
+        longitude: ``[N]`` of the patches' centres, in degrees east of Greenwich.
+        latitude: ``[N]``, in degrees north.
+        xyz: ``[N, 3]`` the centres in metres from the middle of the Earth, on the ellipsoid of WGS 84.
+        radius: ``[N]`` metres from a centre to the farthest corner of its patch.
+    """
+
+    longitude: np.ndarray
+    latitude: np.ndarray
+    xyz: np.ndarray
+    radius: np.ndarray
+
+
+def locate(places: Sequence[Place], files: Sequence[str]) -> Positions:
+    """Compute the positions of places in any coordinate reference systems.
+
+    Args:
+        places: ``[N]``.
+        files: ``[N]`` names, for messages.
+
+    Raises:
+        UserError: when pyproj is missing, for an unknown EPSG code, and for coordinates that are nowhere on Earth.
+    """
+    try:
+        from pyproj import Transformer
+        from pyproj.exceptions import ProjError
+    except ImportError as error:
+        raise UserError("the places of patches need pyproj: pip install 'eurosat-cls[geo]'") from error
+    codes = np.array([place.epsg for place in places], dtype=np.int64)
+    left, bottom, right, top = np.array([place[1:] for place in places], dtype=np.float64).T
+    # the centre and the four corners of each patch: [5, N]
+    x = np.stack([(left + right) / 2, left, left, right, right])
+    y = np.stack([(bottom + top) / 2, bottom, top, bottom, top])
+    lon, lat = np.empty_like(x), np.empty_like(y)
+    for code in np.unique(codes).tolist():
+        rows = np.flatnonzero(codes == code).tolist()
+        try:
+            transformer = Transformer.from_crs(code, 4326, always_xy=True)
+        except ProjError as error:
+            raise UserError(f"{files[rows[0]]}: its coordinate reference system EPSG:{code} is unknown") from error
+        lon[:, rows], lat[:, rows] = transformer.transform(x[:, rows], y[:, rows])
+    on_earth = (np.abs(lat) <= 90) & (np.abs(lon) <= 360)  # false for NaN and infinity
+    if bad := np.flatnonzero(~on_earth.all(0)).tolist():
+        names = some([f"{files[row]} {tuple(places[row])}" for row in bad])
+        raise UserError(f"{len(bad)} patches lie nowhere on Earth, such as {names}")
+    xyz = _xyz(lon, lat)
+    offsets = xyz[1:] - xyz[0]
+    radius = np.sqrt(offsets[..., 0] ** 2 + offsets[..., 1] ** 2 + offsets[..., 2] ** 2).max(0)
+    return Positions(lon[0], lat[0], xyz[0], radius)
+
+
+def near(positions: Positions, rows: np.ndarray, others: np.ndarray, distance: float) -> np.ndarray:
+    """Tell which of the patches ``rows`` come within ``distance`` metres of one of the patches ``others``.
+
+    Patches are taken for the circles around them, and distances for straight lines, which are never longer than those
+    along the ground: what is not near lies farther than ``distance`` from edge to edge.
+
+    Returns:
+        bool ``[len(rows)]``.
+    """
+    result = np.zeros(len(rows), dtype=bool)
+    if not len(others) or not len(rows):
+        return result
+    # Along the axis in which the patches spread most, only those in a slab around a chunk can be near to it.
+    axis = int(np.ptp(positions.xyz, axis=0).argmax())
+    rank = np.argsort(positions.xyz[rows, axis], kind="stable")
+    others = others[np.argsort(positions.xyz[others, axis], kind="stable")]
+    along = positions.xyz[others, axis]
+    reach = distance + 2 * positions.radius.max()
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rank[start : start + _CHUNK]
+        ours = positions.xyz[rows[chunk]]
+        first = np.searchsorted(along, ours[0, axis] - reach, "left")
+        last = np.searchsorted(along, ours[-1, axis] + reach, "right")
+        theirs = others[first:last]
+        squares = sum((ours[:, None, k] - positions.xyz[theirs, k]) ** 2 for k in range(3))  # [chunk, others]
+        limits = distance + positions.radius[rows[chunk], None] + positions.radius[theirs]
+        result[chunk] = (squares <= limits**2).any(1)
+    return result
+
+
+def _xyz(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+    """Turn degrees ``[...]`` into metres ``[..., 3]`` from the middle of the Earth."""
+    lon, lat = np.radians(longitude), np.radians(latitude)
+    normal = _AXIS / np.sqrt(1 - _ECCENTRICITY_2 * np.sin(lat) ** 2)
+    x, y = normal * np.cos(lat) * np.cos(lon), normal * np.cos(lat) * np.sin(lon)
+    return np.stack([x, y, normal * (1 - _ECCENTRICITY_2) * np.sin(lat)], axis=-1)

@@ -19,6 +19,9 @@ class Raw(nn.Module):
         """``[B, C, H, W]`` of any dtype -> float32 of the same values."""
         return image.float()
 
+    def check_unit(self, image: Tensor) -> None:
+        """Accept any image: without statistics there is no unit to compare with."""
+
 
 class Normalize(nn.Module):
     """Subtract the mean and divide by the standard deviation of every band.

@@ -1,32 +1,118 @@
-"""Sentinel-2 bands: their names, and the sets of them that have a name."""
+"""Sentinel-2 bands: their names and aliases, wavelengths and resolutions, and the orders they are stored in."""
 
+import difflib
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from eurosat_cls.errors import UserError
 
-# In the order of a EuroSAT GeoTIFF: B8A is last (phelber/EuroSAT issue 7).
-BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B8A")
+
+class Band(NamedTuple):
+    """A band of the MultiSpectral Instrument.
+
+    Attributes:
+        name: such as ``"B04"``.
+        wavelength: centre wavelength on Sentinel-2A in nm; 2B and 2C differ by a few nm at most, in B12 by 17.
+        bandwidth: full width in nm, on Sentinel-2A.
+        resolution: size of a pixel on the ground in m, before any resampling.
+        aliases: other names for it; the later ones are those of the STAC catalogues.
+    """
+
+    name: str
+    wavelength: float
+    bandwidth: float
+    resolution: int
+    aliases: tuple[str, ...]
+
+
+# In the order of a EuroSAT GeoTIFF, where B8A is last (phelber/EuroSAT issue 7). Wavelengths and widths: ESA,
+# Sentinel-2 MSI technical guide, table of spectral bands.
+TABLE = (
+    Band("B01", 442.7, 21, 60, ("coastal", "coastal_aerosol", "aerosol")),
+    Band("B02", 492.4, 66, 10, ("blue",)),
+    Band("B03", 559.8, 36, 10, ("green",)),
+    Band("B04", 664.6, 31, 10, ("red",)),
+    Band("B05", 704.1, 15, 20, ("red_edge1", "rededge071")),
+    Band("B06", 740.5, 15, 20, ("red_edge2", "rededge075")),
+    Band("B07", 782.8, 20, 20, ("red_edge3", "rededge078")),
+    Band("B08", 832.8, 106, 10, ("nir",)),
+    Band("B09", 945.1, 20, 60, ("water_vapour", "water_vapor", "nir09")),
+    Band("B10", 1373.5, 31, 60, ("cirrus",)),
+    Band("B11", 1613.7, 91, 20, ("swir1", "swir16")),
+    Band("B12", 2202.4, 175, 20, ("swir2", "swir22")),
+    Band("B8A", 864.7, 21, 20, ("nir_narrow", "narrow_nir", "red_edge4", "nir08")),
+)
+BANDS = tuple(band.name for band in TABLE)
 RGB = ("B04", "B03", "B02")
+# The order of ESA's own products and of most files made from them: by wavelength.
+PRODUCT_ORDER = tuple(band.name for band in sorted(TABLE, key=lambda band: band.wavelength))
+
+
+def _simple(name: str) -> str:
+    """Drop what spellings of a name differ in: case, separators and leading zeros."""
+    return re.sub(r"^b0+(?=\d)", "b", re.sub(r"[\s_-]", "", name).lower())
+
+
+_BY_NAME = {_simple(name): band for band in TABLE for name in (band.name, *band.aliases)}
+
+
+def find_band(name: str) -> Band | None:
+    """Return the band of a name or alias, however it is spelt, or None.
+
+    Example:
+        >>> [find_band(name).name for name in ("b4", "B8a", "Red-Edge1", "swir1")]
+        ['B04', 'B8A', 'B05', 'B11']
+    """
+    return _BY_NAME.get(_simple(name))
+
+
+def wavelengths(bands: str | Sequence[str]) -> list[float]:
+    """Return the centre wavelength in nm of each band that :func:`band_names` gives for ``bands``.
+
+    Example:
+        >>> wavelengths("rgb")
+        [664.6, 559.8, 492.4]
+    """
+    return [TABLE[BANDS.index(name)].wavelength for name in band_names(bands)]
 
 
 def band_names(bands: str | Sequence[str]) -> list[str]:
-    """Return band names for ``"rgb"``, ``"all"`` or a list of names, in the order asked for.
+    """Return the names of the bands asked for, in the order asked for.
+
+    Args:
+        bands: ``"rgb"``, ``"all"``, a band, or a list of bands; each by its name or an alias.
 
     Raises:
-        UserError: for an unknown name, a repeated one, or none.
+        UserError: for an unknown name, a repeated band, or none.
 
     Example:
-        >>> band_names("rgb")
-        ['B04', 'B03', 'B02']
+        >>> band_names("rgb"), band_names(["nir", "b4", "B8A"])
+        (['B04', 'B03', 'B02'], ['B08', 'B04', 'B8A'])
     """
     if isinstance(bands, str):
-        named = {"rgb": RGB, "all": BANDS}
-        if bands not in named:
-            raise UserError(f"data.bands: {bands!r} is neither 'rgb' nor 'all' nor a list of band names.")
-        return list(named[bands])
-    unknown = [band for band in bands if band not in BANDS]
-    if unknown:
-        raise UserError(f"data.bands: unknown band {unknown[0]!r}; Sentinel-2 has {', '.join(BANDS)}.")
-    if not bands or len(set(bands)) < len(bands):
-        raise UserError(f"data.bands: {list(bands)} must name at least one band, and none twice.")
-    return list(bands)
+        sets = {"rgb": RGB, "all": BANDS}
+        if bands.lower() in sets:
+            return list(sets[bands.lower()])
+        bands = [bands]
+    names = [_name(band) for band in bands]
+    if not names:
+        raise UserError("data.bands must name at least one band; 'all' stands for all 13.")
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            first, again = bands[names.index(name)], bands[position]
+            also = f"{first!r} and {again!r} are both {name}" if first != again else f"{name} is repeated"
+            raise UserError(f"data.bands must name a band once and none twice: {also}.")
+    return names
+
+
+def _name(band: str) -> str:
+    if (found := find_band(band)) is not None:
+        return found.name
+    known = {_simple(name): name for entry in TABLE for name in (entry.name, *entry.aliases)} | {"rgb": "rgb"}
+    near = difflib.get_close_matches(_simple(band), set(known) - {_simple(band)}, 1, 0.5)
+    meant = f", did you mean {known[near[0]]!r}?" if near else "."
+    raise UserError(
+        f"data.bands: unknown band {band!r}{meant} Sentinel-2 has {', '.join(BANDS)}; instead of a list, 'rgb' or "
+        "'all' will do."
+    )

@@ -1,7 +1,7 @@
 """What the benchmarks share: the network, its raw training step, and a fair way to take turns."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -9,22 +9,24 @@ from lightning.pytorch import Callback, Trainer
 from torch import nn
 
 from eurosat_cls import Classifier
+from eurosat_cls.data.sentinel2 import RGB
 from eurosat_cls.encoders import ResNet
 
 BATCH = 128
 
 
-def classifier(memory_format: str, **extra: object) -> Classifier:
+def classifier(memory_format: str, bands: Sequence[str] = RGB, **extra: object) -> Classifier:
     """tiny_resnet18 with the optimizer of its config."""
     sgd = partial(torch.optim.SGD, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3, fused=True)
+    rgb = list(bands) == list(RGB)
     model = Classifier(
         ResNet,
         [str(k) for k in range(10)],
-        ["B04", "B03", "B02"],
+        bands,
         loss=partial(nn.CrossEntropyLoss, label_smoothing=0.1),
         optimizer=sgd,
-        mean=[87.9, 97.0, 104.1],
-        std=[51.9, 35.1, 29.6],
+        mean=[87.9, 97.0, 104.1] if rgb else [1500.0] * len(bands),
+        std=[51.9, 35.1, 29.6] if rgb else [900.0] * len(bands),
         memory_format=memory_format,  # type: ignore[arg-type]
         **extra,  # type: ignore[arg-type]
     )
@@ -32,11 +34,17 @@ def classifier(memory_format: str, **extra: object) -> Classifier:
     return model
 
 
-def raw_step(precision: str, memory_format: str, compile: bool = False) -> Callable[[], None]:
-    """One optimisation step of the same network on one resident batch of raw bytes, and nothing else."""
-    model = classifier(memory_format, compile=compile).train()
+def raw_step(
+    precision: str, memory_format: str, compile: bool = False, bands: Sequence[str] = RGB
+) -> Callable[[], None]:
+    """One optimisation step of the same network on one resident batch of raw values, and nothing else.
+
+    The values are bytes for RGB and 16-bit digital numbers for other bands.
+    """
+    model = classifier(memory_format, bands, compile=compile).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3, fused=True)
-    image = torch.randint(0, 255, (BATCH, 3, 64, 64), dtype=torch.uint8)
+    dtype, most = (torch.uint8, 255) if list(bands) == list(RGB) else (torch.uint16, 4000)
+    image = torch.randint(0, most, (BATCH, len(bands), 64, 64), dtype=torch.int32).to(dtype)
     target = torch.randint(0, 10, (BATCH,))
 
     def step() -> None:
@@ -59,9 +67,16 @@ class Turns(Callback):
     raw: list[float] = []
     steps = 6
 
-    def __init__(self, precision: str, memory_format: str, compile: bool = False, warm_epochs: int = 0) -> None:
+    def __init__(
+        self,
+        precision: str,
+        memory_format: str,
+        compile: bool = False,
+        warm_epochs: int = 0,
+        bands: Sequence[str] = RGB,
+    ) -> None:
         self.warm_epochs = warm_epochs
-        self.step = raw_step(precision, memory_format, compile)
+        self.step = raw_step(precision, memory_format, compile, bands)
         self.done = 0
         self.last = 0.0
 

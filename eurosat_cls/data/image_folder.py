@@ -1,0 +1,184 @@
+"""A folder of images, one folder for each class."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from eurosat_cls.data.augment import Augmentation
+from eurosat_cls.data.batch import Task
+from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledFilesModule
+from eurosat_cls.data.layout import distinct_names, plain_names
+from eurosat_cls.data.module import Part
+from eurosat_cls.data.splits import SplitMethod
+from eurosat_cls.data.tree import is_clutter
+from eurosat_cls.errors import UserError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
+_log = logging.getLogger(__name__)
+
+
+class ImageFolder(LabelledFilesModule):
+    """Images in ``root/<class>/``, or in folders below; the classes are the names of the folders, sorted.
+
+    The files are JPEG, PNG, WebP or BMP images in red, green and blue or in grey, or TIFFs of any number of bands, all
+    of one size, dtype and band count: those of the first file that can be read. They are only read. They are decoded
+    once into a store in the cache folder (``EUROSAT_CACHE``), and read from there.
+
+    Where ``root`` holds folders train, val (or valid, validation) and test, which hold the class folders, ``split:
+    official`` uses that division. To divide such files in another way without meaning to is an error.
+
+    Args:
+        root: the folder.
+        bands: bands to serve, in this order, by their names; None for all, ``rgb`` for B04, B03 and B02.
+        file_bands: names of the channels in the files, in order. By default the descriptions in a TIFF if they are
+            names of Sentinel-2 bands; else B04, B03 and B02 in 8-bit images of red, green and blue; else ``band_1``,
+            ``band_2`` and so on.
+        task: ``multiclass``, or ``binary`` for two classes of which the second is the positive one.
+        class_names: the classes in the order wanted; by default sorted.
+        split: ``random`` (stratified, by a hash of the file names), ``official`` (see above), ``spatial`` (for
+            GeoTIFFs), split lists, or a method of :mod:`eurosat_cls.data.splits`.
+        shots_per_class: train on that many patches of each class only.
+        train_fraction: train on that share of the training patches only.
+        subset_seed: picks the patches of the two settings above.
+        batch_size: patches of a batch.
+        augment: augmentations of the training batches, in order.
+        on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
+        predict_split: which part ``predict`` goes through.
+
+    Raises:
+        UserError: for a folder without class folders, a class without images, one class only, class folders that
+            differ between train, val and test, links that leave ``root``, and for files that cannot be used.
+    """
+
+    kind = "folder"
+
+    def __init__(
+        self,
+        root: str,
+        bands: Literal["rgb", "all"] | list[str] | None = None,
+        file_bands: list[str] | None = None,
+        task: Task = "multiclass",
+        class_names: list[str] | None = None,
+        split: SplitMethod | str = "random",
+        shots_per_class: int | None = None,
+        train_fraction: float = 1.0,
+        subset_seed: int = 0,
+        batch_size: int = 128,
+        augment: list[Augmentation] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        predict_split: Part = "test",
+    ) -> None:
+        super().__init__(
+            bands=plain_names("data.bands", bands),
+            split=split,
+            batch_size=batch_size,
+            augment=augment,
+            predict_split=predict_split,
+            shots_per_class=shots_per_class,
+            train_fraction=train_fraction,
+            subset_seed=subset_seed,
+            task=task,
+        )
+        if task == "multilabel":
+            raise UserError("data.task: a folder gives each file one class; several labels per file need a Table.")
+        self.root, self.on_error = Path(root).expanduser().absolute(), on_error
+        self.file_bands = plain_names("data.file_bands", file_bands)
+        self.wanted_classes = distinct_names(class_names)
+
+    def way_to(self, split: Literal["official", "random"]) -> str:
+        """Say what a person would have to change for this split to make sense."""
+        if split == "official":
+            return f"folders train, val and test in {self.root} that hold the class folders"
+        return f"data.root: {self.root / 'train'} to divide the files of that folder alone"
+
+    def find_files(self) -> LabelledFiles:
+        """Find the images and their classes."""
+        folders = _folders(self.root)
+        parts = _parts(self.root, folders)
+        # by "<class>" or "<part>/<class>"
+        places = [f"{part}/{name}" for part in parts for name in _folders(self.root / part)] or folders
+        everything = {place: list(_files(self.root, place)) for place in places}
+        files = {place: [file for file in found if _is_image(file)] for place, found in everything.items()}
+        names = self._class_names({place.rsplit("/", 1)[-1] for place in files})
+        wanted = [f"{part}/{name}" for part in parts for name in names] or names
+        if empty := [place for place in wanted if not files.get(place)]:
+            raise UserError(f"{self.root}: class folder missing or without images: {', '.join(empty)}")
+        label_of = {name: label for label, name in enumerate(names)}
+        labels = {file: label_of[place.rsplit("/", 1)[-1]] for place in files for file in files[place]}
+        _refuse_twins(self.root, labels)
+        self._tell_of_others([file for found in everything.values() for file in found if not _is_image(file)])
+        part_of = {file: parts[place.split("/", 1)[0]] for place in files for file in files[place]} if parts else None
+        root = str(self.root)
+        return LabelledFiles(self.root, labels, names, part_of, source=root, state="", identity=os.path.realpath(root))
+
+    def _tell_of_others(self, others: Sequence[str]) -> None:
+        if kinds := Counter(os.path.splitext(file)[1] or "without extension" for file in others):
+            some = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
+            _log.warning("%s: %d files that are no images are left out (%s)", self.root, len(others), some)
+
+    def _class_names(self, found: set[str]) -> list[str]:
+        """Return the classes in label order."""
+        names = sorted(found) if self.wanted_classes is None else list(self.wanted_classes)
+        if strange := sorted(found - set(names)):
+            raise UserError(f"{self.root} has class folders that data.class_names lacks: {', '.join(strange)}")
+        if len(names) < 2:
+            only = f"one class only, {names[0]}" if names else "no class folders"
+            raise UserError(f"{self.root} holds {only}; it needs a folder of images for each of two classes or more")
+        if self.task == "binary" and len(names) != 2:
+            raise UserError(f"data.task: binary needs two classes, {self.root} has {len(names)}: {', '.join(names)}")
+        return names
+
+
+def _folders(path: Path) -> list[str]:
+    """Return the names of the folders in ``path``, without hidden ones and clutter, sorted."""
+    try:
+        names = os.listdir(path)
+    except OSError as error:
+        raise UserError(f"cannot read the folder {path}: {error.strerror}") from error
+    return sorted(name for name in names if not is_clutter((name,)) and (path / name).is_dir())
+
+
+def _parts(root: Path, folders: Sequence[str]) -> dict[str, str]:
+    """Return the part that each folder stands for, ``{"train": "train", "valid": "val", ...}``; empty for classes.
+
+    One folder called train among others is a class of vehicles; two such names can only mean a division.
+    """
+    named = {name: PART_NAMES[name.lower()] for name in folders if name.lower() in PART_NAMES}
+    if not named or (len(named) == 1 and (len(folders) > 1 or not _folders(root / folders[0]))):
+        return {}
+    if strangers := [name for name in folders if name not in named]:
+        raise UserError(f"{root} holds {', '.join(named)} and beside them {', '.join(strangers)}: move that elsewhere")
+    if len(set(named.values())) < len(named):
+        raise UserError(f"{root} holds {', '.join(named)}, of which two mean the same part: keep one")
+    if flat := [name for name in named if not _folders(root / name)]:
+        raise UserError(f"{root} is divided into {', '.join(named)}, but {root / flat[0]} holds no class folders")
+    return named
+
+
+def _files(root: Path, place: str) -> Iterator[str]:
+    """Yield the paths below ``root`` of the files in ``place`` and in folders below it, without hidden ones."""
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+    for folder, folders, names in os.walk(root / place, onerror=refuse):
+        folders[:] = [name for name in folders if not is_clutter((name,))]
+        if links := [name for name in folders if os.path.islink(os.path.join(folder, name))]:
+            raise UserError(f"refused, {os.path.join(folder, links[0])} is a link to a folder; put the files there")
+        prefix = Path(folder).relative_to(root).as_posix()
+        yield from (f"{prefix}/{name}" for name in names if not is_clutter((name,)))
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _refuse_twins(root: Path, files: Iterable[str]) -> None:
+    """Refuse files that differ in their extension alone: one would be in train and its twin in test."""
+    seen: dict[str, str] = {}
+    for file in files:
+        if (twin := seen.setdefault(os.path.splitext(file)[0], file)) != file:
+            raise UserError(f"{root}: {twin} and {file} differ in their extension alone; keep one of them")

@@ -1,0 +1,177 @@
+"""Read some columns of a table file: CSV in UTF-8, or Parquet."""
+
+import csv
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from eurosat_cls.errors import UserError
+
+Cell = str | list[str]  # text, or the texts of a Parquet list
+
+_DELIMITERS = (",", ";", "\t")
+_MAX_LISTED = 12
+_CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """Some columns of a table.
+
+    Attributes:
+        path: the file.
+        columns: cells of each column as text without surrounding blanks; empty where there is no value. Whole numbers
+            have no decimal point, truth values are ``true`` and ``false``.
+        places: where each row is, such as ``"line 2"`` of a CSV file or ``"row 1"`` of a Parquet file.
+        sha256: of the whole file, hexadecimal.
+    """
+
+    path: Path
+    columns: dict[str, list[Cell]]
+    places: Sequence[str]
+    sha256: str
+
+    def texts(self, column: str) -> list[str]:
+        """Return the cells of a column.
+
+        Raises:
+            UserError: when one of them is a list.
+        """
+        texts: list[str] = []
+        for place, cell in zip(self.places, self.columns[column], strict=True):
+            if isinstance(cell, list):
+                raise UserError(f"{self.path}, {place}: column {column!r} holds a list, expected one value")
+            texts.append(cell)
+        return texts
+
+
+def read_table(path: Path, wanted: Sequence[str]) -> TableFile:
+    """Read the ``wanted`` columns.
+
+    A file is Parquet when its first bytes say so. In a CSV file the first line names the columns, and commas,
+    semicolons or tabs divide them, whichever fits that line.
+
+    Raises:
+        UserError: when the file cannot be read, is no table, lacks a column, or has no rows or ragged ones.
+    """
+    try:
+        digest = hashlib.sha256()
+        with open(path, "rb") as stream:
+            start = stream.read(4)
+            digest.update(start)
+            while block := stream.read(_CHUNK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"cannot read the table {path}: {error.strerror}") from error
+    columns, places = _read_parquet(path, wanted) if start == b"PAR1" else _read_csv(path, wanted)
+    if not places:
+        raise UserError(f"{path} has no rows")
+    return TableFile(path, columns, places, digest.hexdigest())
+
+
+def _read_csv(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cell]], list[str]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            first = stream.readline()
+            stream.seek(0)
+            rows = csv.reader(stream, delimiter=_delimiter(first, wanted), strict=True)
+            header = [name.strip() for name in next(rows, [])]
+            _check_columns(path, header, wanted)
+            positions = [header.index(name) for name in wanted]
+            cells: list[list[Cell]] = [[] for _ in wanted]
+            places = []
+            for row in rows:
+                if not any(row):  # an empty line
+                    continue
+                if len(row) != len(header):
+                    count = f"{len(row)} cells, but the first line names {len(header)} columns"
+                    raise UserError(f"{path}, line {rows.line_num}: {count}")
+                places.append(f"line {rows.line_num}")
+                for column, position in zip(cells, positions, strict=True):
+                    column.append(_plain(row[position]))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is neither CSV in UTF-8 nor Parquet: save it as one of them") from error
+    except csv.Error as error:
+        raise UserError(f"{path} is no CSV table ({error})") from error
+    except OSError as error:
+        raise UserError(f"cannot read the table {path}: {error.strerror}") from error
+    return dict(zip(wanted, cells, strict=True)), places
+
+
+def _delimiter(first: str, wanted: Sequence[str]) -> str:
+    """Return the delimiter by which the first line has the most wanted columns, and then the most columns."""
+
+    def fit(delimiter: str) -> tuple[int, int]:
+        header = {name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])}
+        return len(header & set(wanted)), len(header)
+
+    return max(_DELIMITERS, key=fit)
+
+
+def _read_parquet(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cell]], list[str]]:
+    try:
+        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise UserError(f"to read {path} needs pyarrow: pip install 'eurosat-cls[parquet]'") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            _check_columns(path, file.schema_arrow.names, wanted)
+            table = file.read(columns=list(dict.fromkeys(wanted)))
+            values = {name: table.column(name).to_pylist() for name in wanted}
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, arrow.ArrowException) as error:
+        raise UserError(f"{path} is no readable Parquet file ({' '.join(str(error).split())[:150]})") from error
+    places = [f"row {number}" for number in range(1, table.num_rows + 1)]
+    columns: dict[str, list[Cell]] = {}
+    for name, column in values.items():
+        columns[name] = cells = []
+        for place, value in zip(places, column, strict=True):
+            try:
+                cells.append([_text(item) for item in value] if isinstance(value, list) else _text(value))
+            except TypeError as error:
+                raise UserError(f"{path}, {place}: column {name!r} holds {error}, expected text or numbers") from error
+    return columns, places
+
+
+def _check_columns(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
+    for name in wanted:
+        if names.count(name) > 1:
+            raise UserError(f"{path} has {names.count(name)} columns called {name!r}")
+        if name not in names:
+            near = get_close_matches(name, names, 1, 0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            listed = ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
+            raise UserError(f"{path} has no column {name!r}; {hint}It has {listed[:300] or 'none'}")
+
+
+def _text(value: Any) -> str:
+    """Return a Parquet value as text; TypeError names the type of one that has no such form."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and math.isnan(value):
+        return ""
+    if not isinstance(value, (str, int, float)):
+        raise TypeError(type(value).__name__)
+    return _plain(str(value))
+
+
+def _plain(text: str) -> str:
+    """Return ``text`` without blanks around it, and without the ``.0`` that makes a whole number look like a fraction.
+
+    Tables that once had a gap in a column of whole numbers come with it.
+
+    Example:
+        >>> _plain(" 3.0 "), _plain("v1.0"), _plain("0.50")
+        ('3', 'v1.0', '0.50')
+    """
+    text = text.strip()
+    whole, _, rest = text.partition(".")
+    return whole if rest and not rest.strip("0") and whole.lstrip("+-").isdecimal() else text

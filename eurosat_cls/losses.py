@@ -37,10 +37,7 @@ class FocalLoss(nn.Module):
 
     def __init__(self, weight: Tensor | None = None, gamma: float = 2.0, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        if not gamma >= 0:
-            raise UserError(f"FocalLoss: gamma must be at least 0, got {gamma}.")
-        if not 0 <= label_smoothing < 1:
-            raise UserError(f"FocalLoss: label_smoothing must be in [0, 1), got {label_smoothing}.")
+        _check_focal("FocalLoss", gamma, label_smoothing)
         self.register_buffer("weight", weight)
         self.gamma = gamma
         self.label_smoothing = label_smoothing
@@ -50,7 +47,8 @@ class FocalLoss(nn.Module):
 
         Args:
             logits: ``[B, K]`` in any float dtype; half precisions are raised to float32 first.
-            target: ``[B]`` int64 class indices.
+            target: ``[B]`` int64 class indices, or ``[B, K]`` shares of the classes, as mixed patches have them. With
+                shares the mean is over patches, not over weights, as in torch.nn.CrossEntropyLoss.
         """
         if logits.dtype != torch.float64:
             logits = logits.float()
@@ -60,15 +58,93 @@ class FocalLoss(nn.Module):
         per_class = -log_p if self.gamma == 0 else -log_p * one_minus_p.pow(self.gamma)
         if self.weight is not None:
             per_class = per_class * self.weight.to(per_class.dtype)
-        hit = per_class.gather(1, target[:, None]).squeeze(1)
         smoothing = self.label_smoothing
+        if target.is_floating_point():
+            hit = (per_class * target).sum(dim=1)
+        else:
+            hit = per_class.gather(1, target[:, None]).squeeze(1)
         total = ((1 - smoothing) * hit).sum()
         if smoothing > 0:
             total = total + smoothing * per_class.mean(dim=1).sum()
-        norm = log_p.shape[0] if self.weight is None else self.weight.to(total.dtype)[target].sum()
+        whole = self.weight is None or target.is_floating_point()
+        norm = log_p.shape[0] if whole else self.weight.to(total.dtype)[target].sum()  # type: ignore[union-attr]
         return total / norm
 
     def extra_repr(self) -> str:
         """Show the parameters when the module is printed."""
         weighted = "none" if self.weight is None else [round(w, 4) for w in self.weight.tolist()]
         return f"gamma={self.gamma}, label_smoothing={self.label_smoothing}, weight={weighted}"
+
+
+class SigmoidFocalLoss(nn.Module):
+    r"""Focal loss of independent decisions, for binary and multilabel tasks.
+
+    .. math:: L = \operatorname{mean}\; w\,[\, w^+ q\, (1 - p)^\gamma\, (-\log p)
+              + (1 - q)\, p^\gamma\, (-\log (1 - p)) ]
+
+    where ``q`` is the smoothed target. With ``gamma=0`` this is :class:`torch.nn.BCEWithLogitsLoss`.
+
+    Args:
+        weight: weight of each decision, of a shape that fits ``[B, K]``, or None.
+        pos_weight: how much more a positive weighs, likewise.
+        gamma: focusing parameter, at least 0.
+        label_smoothing: targets are moved towards 0.5 by this share, in [0, 1).
+
+    Raises:
+        UserError: for a negative ``gamma`` or a smoothing outside [0, 1).
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, equations 4 and 5; weights as in
+    torch.nn.BCEWithLogitsLoss.
+
+    Example:
+        >>> logits, target = torch.tensor([[2.0, -0.5]]), torch.tensor([[1.0, 0.0]])
+        >>> torch.allclose(SigmoidFocalLoss(gamma=0.0)(logits, target), nn.BCEWithLogitsLoss()(logits, target))
+        True
+    """
+
+    weight: Tensor | None
+    pos_weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        pos_weight: Tensor | None = None,
+        gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        _check_focal("SigmoidFocalLoss", gamma, label_smoothing)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+        self.gamma = gamma
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the mean loss as a float32 scalar (float64 for float64 logits).
+
+        Args:
+            logits: ``[B]`` or ``[B, K]`` in any float dtype; half precisions are raised to float32 first.
+            target: float of the same shape, 0 and 1 or shares between them.
+        """
+        if logits.dtype != torch.float64:
+            logits = logits.float()
+        q = target.to(logits.dtype) * (1 - self.label_smoothing) + self.label_smoothing / 2
+        log_p, log_not_p = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)
+        positive = -q * log_p * (self.gamma * log_not_p).exp()
+        if self.pos_weight is not None:
+            positive = positive * self.pos_weight.to(positive.dtype)
+        loss = positive - (1 - q) * log_not_p * (self.gamma * log_p).exp()
+        if self.weight is not None:
+            loss = loss * self.weight.to(loss.dtype)
+        return loss.mean()
+
+    def extra_repr(self) -> str:
+        """Show the parameters when the module is printed."""
+        return f"gamma={self.gamma}, label_smoothing={self.label_smoothing}"
+
+
+def _check_focal(name: str, gamma: float, label_smoothing: float) -> None:
+    if not gamma >= 0:
+        raise UserError(f"{name}: gamma must be at least 0, got {gamma}.")
+    if not 0 <= label_smoothing < 1:
+        raise UserError(f"{name}: label_smoothing must be in [0, 1), got {label_smoothing}.")

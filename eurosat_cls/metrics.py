@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+from torchmetrics.classification import BinaryStatScores, MulticlassAccuracy, MulticlassF1Score
 
 
 class MeanLoss(Metric):
@@ -30,11 +30,44 @@ class MeanLoss(Metric):
         return self.total / self.samples
 
 
-def accuracy(num_classes: int) -> Metric:
-    """Share of samples whose most probable class is the right one."""
-    return MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+class MacroF1(MulticlassF1Score):
+    """F1 score of each class, averaged over the classes.
+
+    Args:
+        num_classes: ``K``.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, average="macro", validate_args=False)
 
 
-def macro_f1(num_classes: int) -> Metric:
-    """F1 score of each class, averaged over the classes."""
-    return MulticlassF1Score(num_classes, average="macro", validate_args=False)
+class Accuracy(MulticlassAccuracy):
+    """Share of samples whose most probable class is the right one.
+
+    It counts by class as MacroF1 does, so that a collection can update both at once.
+
+    Args:
+        num_classes: ``K``.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, average="macro", validate_args=False)
+
+    def compute(self) -> Tensor:
+        """Return the share as a float32 scalar."""
+        hits, missed = torch.as_tensor(self.tp), torch.as_tensor(self.fn)
+        return hits.sum() / (hits.sum() + missed.sum())
+
+
+class BinaryMacroF1(BinaryStatScores):
+    """Mean of the F1 scores of the positive and of the negative class."""
+
+    def __init__(self) -> None:
+        super().__init__(validate_args=False)
+
+    def compute(self) -> Tensor:
+        """Return the mean as a float32 scalar."""
+        hits = torch.stack([torch.as_tensor(self.tp), torch.as_tensor(self.tn)])
+        wrong = torch.as_tensor(self.fp) + torch.as_tensor(self.fn)
+        scores = 2 * hits / (2 * hits + wrong).clamp_min(1)
+        return scores.float().mean()

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from eurosat_cls.errors import UserError
-from eurosat_cls.losses import FocalLoss
+from eurosat_cls.losses import FocalLoss, SigmoidFocalLoss
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
@@ -59,3 +59,52 @@ def test_well_classified_samples_count_less() -> None:
 def test_impossible_parameters_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(UserError, match="FocalLoss"):
         FocalLoss(**bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_focal_loss_takes_shares_as_cross_entropy_does(weighted: bool, smoothing: float) -> None:
+    torch.manual_seed(0)
+    logits, share = torch.randn(9, 4), torch.rand(9, 4).softmax(1)
+    weight = torch.tensor([0.5, 1.0, 2.0, 3.0]) if weighted else None
+    ours = FocalLoss(weight, gamma=0.0, label_smoothing=smoothing)(logits, share)
+    torch.testing.assert_close(ours, nn.CrossEntropyLoss(weight, label_smoothing=smoothing)(logits, share))
+
+
+def test_focal_loss_of_shares_lies_between_those_of_the_classes() -> None:
+    logits = torch.tensor([[2.0, -1.0]])
+    pure = [float(FocalLoss()(logits, torch.tensor([k]))) for k in (0, 1)]
+    mixed = float(FocalLoss()(logits, torch.tensor([[0.3, 0.7]])))
+    assert mixed == pytest.approx(0.3 * pure[0] + 0.7 * pure[1])
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 3)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sigmoid_focal_loss_with_gamma_0_is_binary_cross_entropy(shape: tuple[int, ...], weighted: bool) -> None:
+    torch.manual_seed(1)
+    logits, target = torch.randn(shape), torch.rand(shape)
+    weights = (torch.tensor([0.5, 1.0, 2.0][: shape[-1] % 7 or 1]), torch.tensor([3.0])) if weighted else (None, None)
+    ours = SigmoidFocalLoss(*weights, gamma=0.0)(logits, target)
+    torch.testing.assert_close(ours, nn.BCEWithLogitsLoss(weights[0], pos_weight=weights[1])(logits, target))
+
+
+def test_sigmoid_focal_loss_is_stable_and_follows_its_formula() -> None:
+    logits = torch.tensor([1e4, -1e4, 1e4, -1e4, 0.3, -2.0], requires_grad=True)
+    target = torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0, 0.0])
+    loss = SigmoidFocalLoss(gamma=0.5)(logits, target)
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    x = torch.tensor([0.3, -2.0], dtype=torch.float64)
+    p = x.sigmoid()
+    by_hand = (-((1 - p[0]) ** 2) * p[0].log() - p[1] ** 2 * (1 - p[1]).log()) / 2
+    torch.testing.assert_close(SigmoidFocalLoss()(x, torch.tensor([1.0, 0.0], dtype=torch.float64)), by_hand)
+    half = SigmoidFocalLoss()(x.bfloat16(), torch.tensor([1.0, 0.0]))
+    assert half.dtype == torch.float32
+
+
+@pytest.mark.parametrize("arguments", [{"gamma": -1.0}, {"label_smoothing": 1.0}])
+def test_sigmoid_focal_loss_refuses_bad_settings(arguments: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=next(iter(arguments))):
+        SigmoidFocalLoss(**arguments)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from eurosat_cls.errors import UserError
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Write ``predictions.csv``: file, predicted class, confidence, and the probability of every class.
+    """Write ``predictions.csv``: of each file what the model has to say, for a classifier its class and probabilities.
 
     Rows go to ``predictions.csv.part`` batch by batch; when all are written it is renamed, so that an earlier file
     stays whole until then and a file of that final name is never half of one.
@@ -38,9 +38,8 @@ class PredictionWriter(BasePredictionWriter):
             self._file = self.part.open("w", newline="", encoding="utf-8")
         except OSError as error:
             raise UserError(f"{self.path}: predictions cannot be written there ({error.strerror}).") from None
-        names: Sequence[str] = pl_module.class_names  # type: ignore[assignment]
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(["file", "predicted", "confidence", *names])
+        self._writer.writerow(["file", *pl_module.prediction_columns()])  # type: ignore[operator]
 
     def write_on_batch_end(
         self,
@@ -54,11 +53,9 @@ class PredictionWriter(BasePredictionWriter):
     ) -> None:
         """Write one row for each patch of the batch."""
         assert self._file is not None
-        names: Sequence[str] = pl_module.class_names  # type: ignore[assignment]
-        confidence, predicted = prediction.max(dim=1)
+        rows = pl_module.prediction_rows(prediction)  # type: ignore[operator]
         files = trainer.datamodule.files(batch.index.tolist())  # type: ignore[attr-defined]
-        for file, best, k, row in zip(files, confidence.tolist(), predicted.tolist(), prediction.tolist()):
-            self._writer.writerow([file, names[k], f"{best:.6f}", *(f"{p:.6f}" for p in row)])
+        self._writer.writerows([file, *row] for file, row in zip(files, rows, strict=True))
         self._file.flush()
         self.rows += len(files)
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from eurosat_cls.classifier import Classifier
 from eurosat_cls.files import write_json
 
 
@@ -30,34 +31,43 @@ class Report(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the table and write the file."""
-        matrix: Tensor = pl_module.confusion_matrix("test")  # type: ignore[operator]
+        figures, path = _figures(trainer, "test"), self.folder / "test.json"
+        content: dict[str, Any] = {**figures, "checkpoint": self.checkpoint, **self.details}
+        if isinstance(pl_module, Classifier):
+            matrix = pl_module.confusion_matrix("test")
+            scores = per_class(matrix, pl_module.class_names)
+            content |= {"per_class": scores, "confusion_matrix": matrix.tolist()}
         if not trainer.is_global_zero:
             return
-        scores = per_class(matrix, pl_module.class_names)  # type: ignore[arg-type]
-        figures = _figures(trainer, "test")
-        path = self.folder / "test.json"
-        content = {**figures, "per_class": scores, "confusion_matrix": matrix.tolist(), "checkpoint": self.checkpoint}
-        write_json(path, {**content, **self.details})
+        write_json(path, content)
+        if "per_class" in content:
+            self._print_table(scores)
+        print(f"{_line(figures)}\nwritten to {path}")
+
+    def _print_table(self, scores: dict[str, dict[str, float]]) -> None:
         table = Table("class", *(("images", "precision", "recall", "F1")), title=f"test of {self.checkpoint}")
         for column in table.columns[1:]:
             column.justify = "right"
         for name, s in scores.items():
             table.add_row(name, str(s["images"]), f"{s['precision']:.4f}", f"{s['recall']:.4f}", f"{s['f1']:.4f}")
-        console = Console()
-        console.print(table)
-        print(f"{_line(figures)}\nwritten to {path}")
+        Console().print(table)
 
 
 def per_class(matrix: Tensor, class_names: list[str]) -> dict[str, dict[str, float]]:
     """Precision, recall, F1 and number of images of each class.
 
     Args:
-        matrix: counts ``[K, K]``; row is the true class, column the predicted one.
+        matrix: counts ``[K, K]``, row true and column predicted; or ``[K, 2, 2]`` likewise of each label's absence and
+            presence.
         class_names: the ``K`` names.
 
     A score without any case (nothing predicted, or no image) is 0.
     """
-    hits, true, predicted = matrix.diag().double(), matrix.sum(1).double(), matrix.sum(0).double()
+    if matrix.ndim == 3:
+        hits, true, predicted = matrix[:, 1, 1], matrix[:, 1].sum(1), matrix[:, :, 1].sum(1)
+    else:
+        hits, true, predicted = matrix.diag(), matrix.sum(1), matrix.sum(0)
+    hits, true, predicted = hits.double(), true.double(), predicted.double()
     precision = hits / predicted.clamp_min(1)
     recall = hits / true.clamp_min(1)
     f1 = 2 * hits / (true + predicted).clamp_min(1)

@@ -1,0 +1,49 @@
+"""Decisions that are independent of each other: what binary and multilabel tasks share."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from eurosat_cls.losses import FocalLoss
+from eurosat_cls.tasks.base import TaskRules
+
+
+class Decisions(TaskRules):
+    """Independent decisions, each with a threshold."""
+
+    default_loss = nn.BCEWithLogitsLoss
+    wrong_losses = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss, FocalLoss)
+
+    @property
+    def thresholds(self) -> int:
+        """One for each logit."""
+        return self.outputs
+
+    def scored(self, logits: Tensor, target: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+        """Return probabilities moved so that 0.5 is where the decision changes, and targets of 0 and 1."""
+        logits, target = self.for_loss(logits, target)
+        return (logits - threshold.logit()).sigmoid(), (target > 0.5).long()
+
+    def merge(self, views: Sequence[Tensor]) -> Tensor:
+        """Logit of the mean sigmoid."""
+        return torch.stack([view.sigmoid() for view in views]).mean(0).logit(eps=1e-7)
+
+
+def best_thresholds(curve: Metric) -> Tensor:
+    """Return the threshold of each decision at which its F1 is highest, the middle one where several are.
+
+    Args:
+        curve: what :meth:`TaskRules.curve` built, after its updates.
+
+    Returns:
+        float32 ``[thresholds]``, within [0.005, 0.995]; 0.5 for a decision that no positive was seen of.
+    """
+    precision, recall, thresholds = curve.compute()  # [decisions, T + 1] or [T + 1], and [T]
+    f1 = 2 * precision * recall / (precision + recall).clamp_min(1e-12)
+    chosen = []
+    for row in f1[..., :-1].nan_to_num().reshape(-1, len(thresholds)):
+        best = (row >= row.max() - 1e-9).nonzero().squeeze(1)
+        chosen.append(thresholds[best[len(best) // 2]] if row.max() > 0 else thresholds.new_tensor(0.5))
+    return torch.stack(chosen).clamp(0.005, 0.995).float()

@@ -1,50 +1,126 @@
-"""Mean and standard deviation of every band over chosen patches."""
+"""What the training patches of a split look like in numbers: of every band, and of every class in it."""
 
 import json
 import math
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from eurosat_cls.data.counts import PERCENTILES, ValueCounts
 from eurosat_cls.data.splits import Split
-from eurosat_cls.data.store import Store
+from eurosat_cls.data.store import Store, class_counts
+from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_json
+from eurosat_cls.progress import progress
 
+__all__ = ["PERCENTILES", "Statistics", "band_statistics", "compute_statistics", "full_statistics"]
+
+VERSION = 1
 _EXACT_VALUES = 2**20  # that many squares of 16-bit integers still sum exactly in float64
 
 
-def compute_statistics(images: np.ndarray, indices: np.ndarray, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Compute mean and standard deviation of every band, in the unit of ``images``.
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of ``C`` bands and ``K`` classes, in the sensor's unit.
+
+    Attributes:
+        bands: ``[C]`` names.
+        dtype: numpy name of the sensor's dtype.
+        patches: how many were looked at.
+        mean: float64 ``[C]``.
+        std: float64 ``[C]``, that of the population (divided by n, not n - 1).
+        minimum: float64 ``[C]``.
+        maximum: float64 ``[C]``.
+        percentiles: float64 ``[C, 9]`` of the values at 1, 2, 5, 25, 50, 75, 95, 98 and 99 %, exact (values other than
+            integers of up to 16 bits are rounded to float32 first).
+        edges: float64 ``[C, 129]`` of the bins of the histograms, which leave out the outermost thousandths.
+        histogram: int64 ``[C, 128]``, values in each bin.
+        class_patches: int64 ``[K]``; a patch counts in each of its classes.
+        class_mean: float64 ``[K, C]``, the mean spectrum of each class; NaN for a class without patches.
+        class_std: float64 ``[K, C]``, the spread of its pixels.
+    """
+
+    bands: list[str]
+    dtype: str
+    patches: int
+    mean: np.ndarray
+    std: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+    percentiles: np.ndarray
+    edges: np.ndarray
+    histogram: np.ndarray
+    class_patches: np.ndarray
+    class_mean: np.ndarray
+    class_std: np.ndarray
+
+    def percentile(self, percent: int) -> np.ndarray:
+        """Return one of the percentiles, float64 ``[C]``."""
+        return self.percentiles[:, PERCENTILES.index(percent)]
+
+    def select(self, channels: list[int]) -> "Statistics":
+        """Return the statistics of some bands, in the order given."""
+        by_band = ("mean", "std", "minimum", "maximum", "percentiles", "edges", "histogram")
+        chosen = {name: getattr(self, name)[channels] for name in by_band}
+        by_class = {name: getattr(self, name)[:, channels] for name in ("class_mean", "class_std")}
+        return replace(self, bands=[self.bands[c] for c in channels], **chosen, **by_class)
+
+    def plain(self) -> dict[str, Any]:
+        """Return lists and numbers, None in the place of NaN."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: _plain(value) if isinstance(value, np.ndarray) else value for name, value in values.items()}
+
+
+def compute_statistics(store: Store, rows: np.ndarray, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Compute mean and standard deviation of every band, in the sensor's unit.
 
     Integers of up to 16 bits are summed exactly, so the result depends on neither order nor chunks.
 
     Args:
-        images: ``[N, C, H, W]``, may be memory-mapped.
-        indices: ``[n]`` positions of the patches to use, at least one.
+        store: the patches.
+        rows: ``[n]`` positions of the patches to use.
         chunk: patches read at a time, at most.
 
     Returns:
         ``(mean, std)``, float64 ``[C]`` each; ``std`` is that of the population (divided by n, not n - 1).
+
+    Raises:
+        UserError: when there is no row.
     """
-    assert images.ndim == 4
-    assert len(indices) > 0
-    channels, pixels = images.shape[1], images.shape[2] * images.shape[3]
-    exact = images.dtype.kind in "iu" and images.dtype.itemsize <= 2 and pixels <= _EXACT_VALUES
-    chunk = max(1, min(chunk, _EXACT_VALUES // pixels))
-    # Python's integers and fractions of them never round; other dtypes keep float64
-    number = int if exact else float
-    sums, squares = [number(0)] * channels, [number(0)] * channels
-    for start in range(0, len(indices), chunk):
-        values = images[indices[start : start + chunk]].reshape(-1, channels, pixels).astype(np.float64)
-        for band, (total, square) in enumerate(
-            zip(values.sum(axis=(0, 2)), np.einsum("ncp,ncp->c", values, values), strict=True)
-        ):
-            sums[band] += number(total)
-            squares[band] += number(square)
-    count = len(indices) * pixels
-    mean = [total / count for total in sums]
-    variance = [(count * square - total * total) / count**2 for total, square in zip(sums, squares, strict=True)]
-    return np.array(mean, dtype=np.float64), np.array([math.sqrt(max(0.0, v)) for v in variance], dtype=np.float64)
+    moments = _Moments(store)
+    for _, patches in _stream(store, rows, chunk):
+        moments.add(patches.astype(np.float64))
+    return moments.mean_and_std()
+
+
+class _Moments:
+    """Sums and sums of squares of each band."""
+
+    def __init__(self, store: Store) -> None:
+        dtype, channels = store.images.dtype, store.images.shape[1]
+        exact = dtype.kind in "iu" and dtype.itemsize <= 2 and _pixels(store) <= _EXACT_VALUES
+        # Python's integers and fractions of them never round; other dtypes keep float64
+        self.number = int if exact else float
+        self.sums, self.squares = [self.number(0)] * channels, [self.number(0)] * channels
+        self.count = 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Add float64 ``[n, C, P]``."""
+        totals = zip(values.sum(axis=(0, 2)), np.einsum("ncp,ncp->c", values, values), strict=True)
+        for band, (total, square) in enumerate(totals):
+            self.sums[band] += self.number(total)
+            self.squares[band] += self.number(square)
+        self.count += len(values) * values.shape[2]
+
+    def mean_and_std(self) -> tuple[np.ndarray, np.ndarray]:
+        sums = list(zip(self.sums, self.squares, strict=True))
+        mean = [total / self.count for total, _ in sums]
+        variance = [(self.count * square - total * total) / self.count**2 for total, square in sums]
+        return np.array(mean, dtype=np.float64), np.array([math.sqrt(max(0.0, v)) for v in variance], dtype=np.float64)
 
 
 def band_statistics(store: Store, split: Split) -> tuple[np.ndarray, np.ndarray]:
@@ -52,16 +128,117 @@ def band_statistics(store: Store, split: Split) -> tuple[np.ndarray, np.ndarray]
 
     They are remembered in the store's folder for each split. A folder that cannot be written, or a damaged memory,
     costs time and nothing else.
+
+    Raises:
+        UserError: when the split has no training patch.
     """
-    path = store.path / f"statistics-{split.sha256}.json"
     try:
-        memory = json.loads(path.read_text(encoding="ascii"))
+        memory = _recall(store, split)
         mean, std = np.array(memory["mean"], dtype=np.float64), np.array(memory["std"], dtype=np.float64)
         if mean.shape == std.shape == (len(store.bands),):
             return mean, std
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    mean, std = compute_statistics(store.images, split.train)
-    with suppress(OSError):
-        write_json(path, {"mean": mean.tolist(), "std": std.tolist()})
+    mean, std = compute_statistics(store, split.train)
+    _remember(store, split, {"mean": mean.tolist(), "std": std.tolist()})
     return mean, std
+
+
+def full_statistics(store: Store, split: Split) -> Statistics:
+    """Return all statistics of the training patches of a split; remembered as those of :func:`band_statistics` are.
+
+    Raises:
+        UserError: when the split has no training patch.
+    """
+    try:
+        found = _from_plain(_recall(store, split), len(store.bands), len(store.class_names))
+        if found.bands == store.bands:
+            return found
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    computed = _compute_all(store, split.train)
+    _remember(store, split, computed.plain())
+    return computed
+
+
+def _compute_all(store: Store, rows: np.ndarray) -> Statistics:
+    channels, classes = len(store.bands), len(store.class_names)
+    counts = ValueCounts(channels, store.images.dtype)
+    low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
+    class_sums, class_squares = np.zeros((classes, channels)), np.zeros((classes, channels))
+    moments = _Moments(store)
+    for part, patches in _stream(store, rows):
+        values = patches.astype(np.float64)
+        moments.add(values)
+        counts.add(patches)
+        low, high = np.minimum(low, values.min(axis=(0, 2))), np.maximum(high, values.max(axis=(0, 2)))
+        labels = store.labels[part]
+        hot = (labels if labels.ndim == 2 else labels[:, None] == np.arange(classes)).astype(np.float64)  # [n, K]
+        class_sums += hot.T @ values.sum(axis=2)
+        class_squares += hot.T @ np.einsum("ncp,ncp->nc", values, values)
+    if counts.twice:
+        for _, patches in _stream(store, rows):
+            counts.refine(patches)
+    mean, std = moments.mean_and_std()
+    edges, histogram = counts.histogram()
+    patches_of = np.array(class_counts(store.labels[rows], classes))
+    with np.errstate(invalid="ignore"):  # a class without patches has NaN
+        pixels = (patches_of * _pixels(store))[:, None]
+        class_mean = class_sums / pixels
+        class_std = np.sqrt(np.maximum(class_squares / pixels - class_mean**2, 0))
+    return Statistics(
+        list(store.bands), str(store.images.dtype), len(rows), mean, std, low, high, counts.percentiles(),
+        edges, histogram, patches_of, class_mean, class_std,
+    )  # fmt: skip
+
+
+def _pixels(store: Store) -> int:
+    return int(store.images.shape[2] * store.images.shape[3])
+
+
+def _stream(store: Store, rows: np.ndarray, chunk: int = 64) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield some of the rows and their patches as ``[n, C, P]``."""
+    if not len(rows):
+        raise UserError("The train part of the split is empty: there are no patches to take statistics of.")
+    chunk = max(1, min(chunk, _EXACT_VALUES // _pixels(store)))
+    with progress(len(rows), "statistics of the training patches") as advance:
+        for start in range(0, len(rows), chunk):
+            part = rows[start : start + chunk]
+            yield part, store.read(part).reshape(len(part), -1, _pixels(store))
+            advance(len(part))
+
+
+def _path(store: Store, split: Split) -> Path:
+    return store.path / f"statistics-{split.sha256}.json"
+
+
+def _recall(store: Store, split: Split) -> dict[str, Any]:
+    memory = json.loads(_path(store, split).read_text(encoding="ascii"))
+    if memory["version"] != VERSION:
+        raise ValueError
+    return dict(memory)
+
+
+def _remember(store: Store, split: Split, values: dict[str, Any]) -> None:
+    with suppress(OSError):
+        write_json(_path(store, split), {"version": VERSION, **values})
+
+
+def _from_plain(memory: dict[str, Any], channels: int, classes: int) -> Statistics:
+    values: dict[str, Any] = {}
+    for field in fields(Statistics):
+        value = memory[field.name]
+        kind = np.int64 if field.name in ("histogram", "class_patches") else np.float64
+        values[field.name] = np.array(value, dtype=kind) if field.type is np.ndarray else value
+    found = Statistics(**values)
+    if found.percentiles.shape != (channels, len(PERCENTILES)) or found.class_std.shape != (classes, channels):
+        raise ValueError
+    return found
+
+
+def _plain(array: np.ndarray) -> Any:
+    if array.dtype.kind != "f":
+        return array.tolist()
+    plain = array.astype(object)
+    plain[np.isnan(array)] = None
+    return plain.tolist()

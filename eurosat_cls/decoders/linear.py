@@ -25,7 +25,7 @@ class LinearHead(Decoder):
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(in_features, num_outputs)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, encoded: Tensor) -> Tensor:
         """``[B, D]`` -> ``[B, K]`` logits."""
-        logits: Tensor = self.linear(self.dropout(features))
+        logits: Tensor = self.linear(self.dropout(encoded))
         return logits

@@ -1,8 +1,21 @@
 """The contract that every encoder keeps."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 from torch import Tensor, nn
+
+
+class Tokens(NamedTuple):
+    """What an encoder found, cell by cell or date by date.
+
+    Attributes:
+        features: ``[B, S, D]`` float.
+        mask: ``[B, S]`` bool, True for padding, which is to be ignored; None when there is none.
+    """
+
+    features: Tensor
+    mask: Tensor | None = None
 
 
 class Encoder(nn.Module, ABC):
@@ -21,3 +34,7 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, H, W]`` float -> features ``[B, D]``."""
+
+    def forward_tokens(self, x: Tensor) -> Tokens:
+        """``[B, C, H, W]`` float -> tokens ``[B, h * w, D]``, the cells of the map row by row."""
+        return Tokens(self.forward_map(x).flatten(2).transpose(1, 2))

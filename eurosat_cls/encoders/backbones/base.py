@@ -1,0 +1,119 @@
+"""What backbones of every library have in common."""
+
+import difflib
+import re
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from eurosat_cls.encoders.base import Encoder
+from eurosat_cls.encoders.first_layer import FirstLayer
+from eurosat_cls.errors import UserError
+
+# How the libraries and torch say that an image has the wrong size for a network.
+_WRONG_SIZE = re.compile(r"kernel size|output size|must match the size|divisible|invalid for input of size", re.I)
+
+
+class Backbone(Encoder):
+    """A network of a library without its head.
+
+    Attributes:
+        model: the library's network; its keys in a state dict are the library's own, behind ``model.``.
+        only_initial: arguments that only set the weights to start from. Whoever loads trained weights leaves them out.
+    """
+
+    only_initial: ClassVar[tuple[str, ...]] = ("weights", "first_layer")
+    model: Any
+    out_features: int
+
+    def __init__(self, name: str, resize: int | None, weights: str | bool | None, first_layer: FirstLayer) -> None:
+        super().__init__()
+        if resize is not None and resize < 1:
+            raise UserError(f"resize must be at least 1 pixel, got {resize}.")
+        if not weights and first_layer != "auto":
+            warnings.warn(f"first_layer: {first_layer} has no effect without weights", stacklevel=3)
+        self.name, self.resize = name, resize
+
+    @abstractmethod
+    def _map(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W]`` -> feature map ``[B, D, h, w]``."""
+
+    @abstractmethod
+    def _vector(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W]`` -> features ``[B, D]``."""
+
+    def forward_map(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W]`` -> the last feature map ``[B, D, h, w]``, before pooling.
+
+        Raises:
+            UserError: for patches of a size that the network cannot take, or a network without such a map.
+        """
+        return self._run(self._map, x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W]`` -> features ``[B, D]``.
+
+        Raises:
+            UserError: for patches of a size that the network cannot take.
+        """
+        return self._run(self._vector, x)
+
+    def _run(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        if self.resize is not None:
+            shrinks = self.resize < min(x.shape[2:])
+            x = F.interpolate(x, (self.resize, self.resize), mode="bilinear", antialias=shrinks)
+        try:
+            return function(x)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            reason = (str(error).splitlines() or ["an assertion failed"])[0][:150]
+            if isinstance(error, UserError) or not (isinstance(error, AssertionError) or _WRONG_SIZE.search(reason)):
+                raise
+            raise UserError(
+                f"{self.name} cannot take patches of {x.shape[2]}x{x.shape[3]} pixels ({reason.rstrip('.')}). "
+                "Set resize: 224, or the size in `arguments` if the network has one."
+            ) from error
+
+    def extra_repr(self) -> str:
+        """Name what the library calls the network."""
+        return self.name + (f", resize={self.resize}" if self.resize else "")
+
+
+def nearest(name: str, names: Iterable[str], count: int = 5) -> str:
+    """Return those of ``names`` that are spelt most alike, joined by commas.
+
+    Example:
+        >>> nearest("resnet5", ["vgg11", "resnet50", "resnet18"], 2)
+        'resnet50, resnet18'
+    """
+    return ", ".join(difflib.get_close_matches(name.lower(), sorted(names), count, 0.0))
+
+
+def check_arguments(arguments: dict[str, Any], allowed: Sequence[str], taken: dict[str, str], name: str) -> None:
+    """Refuse arguments that the network does not have, or that are not the user's to give.
+
+    Args:
+        arguments: by name.
+        allowed: names that the library takes; any when empty.
+        taken: by name, why an argument is not given here.
+        name: the network.
+
+    Raises:
+        UserError: naming the argument and the nearest right one.
+    """
+    for key in arguments:
+        if key in taken:
+            raise UserError(f"arguments: {key} {taken[key]}.")
+        if allowed and key not in allowed:
+            raise UserError(unknown_argument(name, key, allowed))
+
+
+def unknown_argument(name: str, key: str, allowed: Sequence[str]) -> str:
+    """Say that ``name`` has no argument ``key``, and which one comes nearest."""
+    allowed = [a for a in allowed if not a.startswith("_")]
+    near = nearest(key, allowed, 1)
+    others = ", ".join(a for a in allowed if a != near)
+    return f"arguments: {name} has no {key!r}, did you mean {near!r}?" + (f" It also has {others}." if others else "")

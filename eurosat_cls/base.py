@@ -1,29 +1,51 @@
 """What every LightningModule of this package shares: how it is optimised, and how it is run."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
 from eurosat_cls.factories import accepts, build
+from eurosat_cls.learning_rates import keep_multipliers, parameter_groups
+from eurosat_cls.weights import Weights
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
 
 
+def connect(encoder: Encoder, decoder: Decoder, image: Tensor) -> Tensor:
+    """Hand normalised ``[B, C, H, W]`` through the encoder, in the form that the decoder takes, and the decoder."""
+    encoded = encoder(image) if decoder.takes == "features" else getattr(encoder, f"forward_{decoder.takes}")(image)
+    outputs: Tensor = decoder(encoded)
+    return outputs
+
+
+def compile_parts(encoder: Encoder, decoder: Decoder) -> None:
+    """Compile what the decoder calls of the encoder; once, however often this is called."""
+    if encoder._compiled_call_impl is not None:
+        return
+    encoder.compile()
+    if decoder.takes != "features":
+        name = f"forward_{decoder.takes}"
+        setattr(encoder, name, torch.compile(getattr(encoder, name)))
+
+
 class PatchModule(LightningModule):
     """Optimise injected parts, in a chosen memory format, with the encoder compiled when asked.
 
-    A subclass sets ``encoder``. The arguments are those of :class:`~eurosat_cls.classifier.Classifier` of that name.
+    A subclass sets ``encoder`` and ``decoder``. The arguments are those of
+    :class:`~eurosat_cls.classifier.Classifier` of that name.
     """
 
     encoder: Encoder
+    decoder: Decoder
 
     def __init__(
         self,
@@ -34,8 +56,12 @@ class PatchModule(LightningModule):
         total_steps: int | None,
         memory_format: str,
         compile: bool | str,
+        weights: Weights | str | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
+        self.weights = Weights(weights) if isinstance(weights, str) else weights
+        self.lr_multipliers = dict(lr_multipliers or {})
         self.optimizer_factory, self.scheduler_factory = optimizer, lr_scheduler
         self.lr_scheduler_interval = lr_scheduler_interval
         self.total_steps = total_steps
@@ -67,22 +93,31 @@ class PatchModule(LightningModule):
         """Take back what on_save_checkpoint kept for the schedule."""
         resuming = self._trainer is not None and self.trainer.state.fn == "fit"
         self._plateau_figure = checkpoint.get("plateau_figure") if resuming else None
+        self.weights = None  # a training that goes on has its own
+
+    def on_fit_start(self) -> None:
+        """Load weights to start from; a checkpoint to go on from has been read by now."""
+        if self.weights is not None:
+            self.weights.load_into(self)
+            self.weights = None
 
     def setup(self, stage: str) -> None:
         """Put the encoder into its memory format, and compile it when asked."""
         if self.memory_format == "channels_last":
             self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.compile_encoder is True and self.encoder._compiled_call_impl is None:
-            self.encoder.compile()
+        if self.compile_encoder is True:
+            compile_parts(self.encoder, self.decoder)
 
     # --- how it is optimised -----------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and, where configured, its scheduler."""
+        groups = parameter_groups(self, self.lr_multipliers) if self.lr_multipliers else self.parameters()
         if self.optimizer_factory is None:
-            optimizer: Optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+            optimizer: Optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
         else:
-            optimizer = build("optimizer", self.optimizer_factory, self.parameters())
+            optimizer = build("optimizer", self.optimizer_factory, groups)
+        keep_multipliers(optimizer)
         if self.scheduler_factory is None:
             return optimizer
         planned = {"total_steps": self._planned_steps()} if accepts(self.scheduler_factory, "total_steps") else {}

@@ -1,33 +1,28 @@
 """The one LightningModule that classifies: encoder, decoder, loss, optimizer and metrics are handed in."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import MulticlassConfusionMatrix
 
-from eurosat_cls.base import OptimizerFactory, PatchModule, SchedulerFactory
-from eurosat_cls.class_weights import ClassWeights, class_weight_tensor
+from eurosat_cls.base import OptimizerFactory, PatchModule, SchedulerFactory, connect
 from eurosat_cls.data.augment import dihedral_view
-from eurosat_cls.data.batch import Batch
+from eurosat_cls.data.batch import Batch, Task
 from eurosat_cls.decoders import Decoder, LinearHead
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
-from eurosat_cls.factories import accepts, build, describe, target_of
-from eurosat_cls.metrics import MeanLoss, accuracy, macro_f1
+from eurosat_cls.factories import accepts, build, describe
+from eurosat_cls.indices import SpectralIndices, WithIndices
+from eurosat_cls.metrics import MeanLoss
 from eurosat_cls.normalize import Normalize, Raw
+from eurosat_cls.predictions import Predictions, predict_arrays
+from eurosat_cls.tasks import LossFactory, MetricFactory, best_thresholds, rules_for
+from eurosat_cls.weights import Weights
 
 Stage = Literal["train", "val", "test"]
-
-
-class LossFactory(Protocol):
-    """Builds a loss; ``weight`` (class weights ``[K]``) is handed over only when there are class weights."""
-
-    def __call__(self, *, weight: Tensor | None) -> nn.Module:
-        """Return the loss module."""
-        ...
 
 
 class Classifier(PatchModule):
@@ -35,27 +30,39 @@ class Classifier(PatchModule):
 
     In YAML every part is a ``class_path`` with ``init_args``; in Python a class or a ``functools.partial``. What
     follows from the data (``class_names``, ``bands``, ``class_counts``, ``mean``, ``std``) is filled in from the data
-    module by the command line.
+    module by the command line, and so is ``task``.
 
     Args:
-        encoder: builds the encoder from the number of bands.
+        encoder: builds the encoder from the number of channels: bands, then indices. Their names are handed over as
+            ``bands`` where it takes them.
         class_names: the ``K`` classes in label order.
         bands: the ``C`` bands in channel order.
-        decoder: builds the head from the number of features and ``K``.
-        loss: builds the loss; receives ``weight`` when ``class_weights`` are given.
+        decoder: builds the head from the number of features and of logits: ``K``, or 1 in a binary task.
+        loss: builds the loss; receives ``weight`` or ``pos_weight`` when ``class_weights`` are given. None means cross
+            entropy, in its binary form where labels are decided independently.
         optimizer: builds the optimizer from the parameters; SGD with momentum when None.
         lr_scheduler: builds a scheduler from the optimizer; a ``total_steps`` that it accepts is filled in.
         lr_scheduler_interval: whether the scheduler steps after every step or every epoch.
         lr_scheduler_monitor: logged name that a plateau scheduler watches.
         total_steps: optimizer steps of the whole training; by default what the trainer's settings amount to.
-        metrics: by name, builders of torchmetrics from ``K``; accuracy and macro F1 when None.
+        metrics: by name, builders of torchmetrics from ``K``; when None accuracy, macro F1 and what else is usual for
+            the task.
+        task: ``multiclass``, ``binary`` (the second class is the positive one) or ``multilabel``.
+        threshold: probability above which a label is there, in binary and multilabel tasks; ``tune`` chooses the one
+            with the best F1 for each label on every validation of a training, and keeps it with the weights.
+        indices: spectral indices that the encoder gets as further channels, by name or as a formula over bands; see
+            :class:`~eurosat_cls.indices.SpectralIndices`.
         class_weights: weight by class name (1 where left out), ``balanced``, or None.
         class_counts: training patches per class, for ``balanced``.
+        train_patches: training patches, for ``balanced`` with several labels per patch.
         mean: mean of each band in raw sensor values; without it the encoder sees raw values.
         std: standard deviation of each band in raw sensor values.
         memory_format: layout of images and encoder; ``auto`` is measured by the command line, contiguous otherwise.
         compile: whether to compile the encoder; ``auto`` is decided by the command line, no otherwise.
         test_time_augmentation: average the probabilities of all eight flips and rotations in test and predict.
+        weights: where a training starts from: a file whose encoder is loaded, or
+            :class:`~eurosat_cls.weights.Weights` with more choice.
+        lr_multipliers: by module name or pattern, what the learning rate is multiplied by for its parameters.
 
     Raises:
         UserError: for class weights that do not fit the classes, or that the loss does not take.
@@ -68,26 +75,35 @@ class Classifier(PatchModule):
         torch.Size([3, 2])
     """
 
+    normalize: Raw | Normalize | WithIndices
+    threshold: Tensor  # [number of independent decisions], none in a multiclass task
+
     def __init__(
         self,
         encoder: Callable[[int], Encoder],
         class_names: Sequence[str],
         bands: Sequence[str],
         decoder: Callable[[int, int], Decoder] = LinearHead,
-        loss: LossFactory = nn.CrossEntropyLoss,
+        loss: LossFactory | None = None,
         optimizer: OptimizerFactory | None = None,
         lr_scheduler: SchedulerFactory | None = None,
         lr_scheduler_interval: Literal["step", "epoch"] = "step",
         lr_scheduler_monitor: str | None = None,
         total_steps: int | None = None,
-        metrics: Mapping[str, Callable[[int], Metric]] | None = None,
+        metrics: Mapping[str, MetricFactory] | None = None,
+        task: Task = "multiclass",
+        threshold: float | Literal["tune"] = 0.5,
+        indices: Sequence[str] | None = None,
         class_weights: dict[str, float] | Literal["balanced"] | None = None,
         class_counts: Sequence[int] | None = None,
+        train_patches: int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         memory_format: Literal["auto", "contiguous", "channels_last"] = "auto",
         compile: bool | Literal["auto"] = False,
         test_time_augmentation: bool = False,
+        weights: Weights | str | None = None,
+        lr_multipliers: dict[str, float] | None = None,
     ) -> None:
         super().__init__(
             optimizer,
@@ -97,38 +113,45 @@ class Classifier(PatchModule):
             total_steps,
             memory_format,
             compile,
+            weights,
+            lr_multipliers,
         )
         self.test_time_augmentation = test_time_augmentation
         arguments = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         # Plain data only, so that a checkpoint loads with weights_only=True; `_instantiator` is how Lightning's
         # load_from_checkpoint turns it into objects again.
-        plain = {key: describe(value) for key, value in arguments.items()}
+        plain = {key: describe(value) for key, value in arguments.items() if key != "weights"}
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
 
-        self.class_names, self.bands = list(class_names), list(bands)
-        self.normalize: nn.Module = Raw() if mean is None or std is None else Normalize(mean, std)
-        self.encoder: Encoder = build("encoder", encoder, len(self.bands))
-        self.decoder: Decoder = build("decoder", decoder, self.encoder.out_features, len(self.class_names))
-        self.loss = self._build_loss(loss, class_weights, class_counts)
-        builders = metrics or {"accuracy": accuracy, "macro_f1": macro_f1}
-        count = len(self.class_names)
-        built = MetricCollection({name: build(f"metrics.{name}", metric, count) for name, metric in builders.items()})
-        self.metrics = nn.ModuleDict(
-            {f"{stage}_": built.clone(prefix=f"{stage}/") for stage in ("train", "val", "test")}
-        )
-        self.losses = nn.ModuleDict({f"{stage}_": MeanLoss() for stage in ("train", "val", "test")})
-        confusion = MulticlassConfusionMatrix(len(self.class_names), validate_args=False)
-        self.confusion = nn.ModuleDict({f"{stage}_": confusion.clone() for stage in ("val", "test")})
+        self.class_names, self.bands, self.task = list(class_names), list(bands), task
+        self.rules = rules_for(task, self.class_names)
+        self.normalize = _input_layer(self.bands, indices, mean, std)
+        channels = len(self.bands) + len(indices or ())
+        named = {"bands": [*self.bands, *(indices or ())]} if accepts(encoder, "bands") else {}
+        self.encoder: Encoder = build("encoder", encoder, channels, **named)
+        self.decoder: Decoder = build("decoder", decoder, self.encoder.out_features, self.rules.outputs)
+        self.loss = self.rules.loss(loss, class_weights, class_counts, train_patches)
+        self._set_threshold(threshold)
+        metric_set = self.rules.metrics(dict(metrics or {}))
+        stages = ("train", "val", "test")
+        self.metrics = nn.ModuleDict({f"{stage}_": metric_set.clone(prefix=f"{stage}/") for stage in stages})
+        self.losses = nn.ModuleDict({f"{stage}_": MeanLoss() for stage in stages})
+        self.confusion = nn.ModuleDict({f"{stage}_": self.rules.confusion() for stage in ("val", "test")})
 
-    def _build_loss(
-        self, loss: LossFactory, class_weights: ClassWeights, class_counts: Sequence[int] | None
-    ) -> nn.Module:
-        weight = class_weight_tensor(class_weights, self.class_names, class_counts)
-        if weight is not None and not accepts(loss, "weight"):
-            name = getattr(target_of(loss), "__name__", loss)
-            raise UserError(f"class_weights: {name} takes no class weights; use a loss with `weight`, or drop them.")
-        built: nn.Module = build("loss", loss, **({} if weight is None else {"weight": weight}))
-        return built
+    def _set_threshold(self, threshold: float | Literal["tune"]) -> None:
+        if threshold != "tune" and not 0 < threshold < 1:
+            raise UserError(f"model.threshold must be between 0 and 1, or tune; got {threshold}.")
+        if self.task == "multiclass" and threshold != 0.5:
+            warnings.warn("model.threshold has no effect in a multiclass task", stacklevel=3)
+        self.curve = self.rules.curve() if threshold == "tune" else None
+        start = 0.5 if threshold == "tune" else threshold
+        self.register_buffer("threshold", torch.full((self.rules.thresholds,), start))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take tuned thresholds from a checkpoint, but a configured one from the configuration."""
+        super().on_load_checkpoint(checkpoint)
+        if self.curve is None:
+            checkpoint["state_dict"]["threshold"] = self.threshold
 
     # --- the network -------------------------------------------------------------------------------------------
 
@@ -136,36 +159,68 @@ class Classifier(PatchModule):
         """Raw ``[B, C, H, W]`` -> logits ``[B, K]``."""
         if self.memory_format == "channels_last":
             image = image.contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self.decoder(self.encoder(self.normalize(image)))
-        return logits
+        return connect(self.encoder, self.decoder, self.normalize(image))
 
     def predict_logits(self, image: Tensor) -> Tensor:
-        """Raw ``[B, C, H, W]`` -> logits ``[B, K]`` in float32, over eight views where so configured."""
+        """Raw ``[B, C, H, W]`` -> logits in float32, over eight views where so configured."""
         if not self.test_time_augmentation:
             logits: Tensor = self(image)
             return logits.float()
-        mean = torch.stack([self(dihedral_view(image, k)).float().softmax(1) for k in range(8)]).mean(0)
-        return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+        return self.rules.merge([self(dihedral_view(image, view)).float() for view in range(8)])
+
+    def name_predictions(self, probabilities: Tensor) -> tuple[list[str], Tensor]:
+        """``[B, K]`` of :meth:`predict_step` -> what each patch is called, and the confidence ``[B]`` in that.
+
+        In a multilabel task names are joined by ``|`` and the confidence is that of the least certain decision.
+        """
+        return self.rules.decide(probabilities, self.threshold)
+
+    def predict(self, images: Tensor | np.ndarray, batch_size: int = 256) -> Predictions:
+        """Classify raw patches.
+
+        Args:
+            images: ``[N, C, H, W]`` with the model's bands in its order, in raw sensor values; ``[C, H, W]`` for one.
+            batch_size: patches in one go.
+
+        Raises:
+            UserError: for another number of bands, or values in another unit than the training data's.
+        """
+        return predict_arrays(self, images, batch_size)
+
+    def prediction_columns(self) -> list[str]:
+        """Names of the columns that :meth:`prediction_rows` fills."""
+        return ["predicted", "confidence", *self.class_names]
+
+    def prediction_rows(self, probabilities: Tensor) -> list[list[str]]:
+        """Write what :meth:`predict_step` returned as a row for each patch."""
+        names, confidence = self.name_predictions(probabilities)
+        figures = torch.cat([confidence[:, None], probabilities], dim=1).tolist()
+        return [[name, *(f"{figure:.6f}" for figure in row)] for name, row in zip(names, figures, strict=True)]
 
     # --- the steps ---------------------------------------------------------------------------------------------
 
     def _step(self, batch: Batch, stage: Stage, first: bool) -> Tensor:
         self._check_batch(batch, first)
         logits = self(batch.image).float() if stage != "test" else self.predict_logits(batch.image)
-        loss: Tensor = self.loss(logits, batch.target)
+        loss: Tensor = self.loss(*self.rules.for_loss(logits, batch.target))
         # Metrics get detached float32 logits: the argmax of a half-precision tie would depend on the precision.
         self.losses[f"{stage}_"].update(loss.detach(), len(batch.target))  # type: ignore[operator]
-        self.metrics[f"{stage}_"].update(logits.detach(), batch.target)  # type: ignore[operator]
+        scored = self.rules.scored(logits.detach(), batch.target, self.threshold)
+        self.metrics[f"{stage}_"].update(*scored)  # type: ignore[operator]
         if stage != "train":
-            self.confusion[f"{stage}_"].update(logits, batch.target)  # type: ignore[operator]
+            self.confusion[f"{stage}_"].update(*scored)  # type: ignore[operator]
+        if stage == "val" and self.curve is not None:
+            self.curve.update(*self.rules.scored(logits.detach(), batch.target, torch.full_like(self.threshold, 0.5)))
         if first:  # Lightning keeps the objects and computes them when the epoch ends; every further call costs time
             self.log(f"{stage}/loss", self.losses[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
             self.log_dict(self.metrics[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
         return loss
 
     def _check_batch(self, batch: Batch, first: bool) -> None:
-        if first and isinstance(self.normalize, Normalize):
+        if first:
             self.normalize.check_unit(batch.image)
+        if batch.target.is_floating_point():
+            return  # several labels or mixed ones: made of labels that the store has checked
         # On a GPU the look at the labels would wait for the device in every step: once per epoch is enough there.
         if first or batch.target.device.type == "cpu":
             low, high = batch.target.min().item(), batch.target.max().item()
@@ -188,19 +243,37 @@ class Classifier(PatchModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return class probabilities ``[B, K]`` in float32."""
-        if batch_idx == 0 and isinstance(self.normalize, Normalize):
+        if batch_idx == 0:
             self.normalize.check_unit(batch.image)
-        return self.predict_logits(batch.image).softmax(dim=1)
+        return self.rules.probabilities(self.predict_logits(batch.image))
 
     def on_validation_epoch_start(self) -> None:
         """Forget what the sanity check counted."""
         self.confusion["val_"].reset()  # type: ignore[operator]
+        if self.curve is not None:
+            self.curve.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Choose thresholds, where they are tuned, from the epoch's validation."""
+        if self.curve is not None and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            self.threshold.copy_(best_thresholds(self.curve))
 
     def on_test_epoch_start(self) -> None:
         """Start the counts anew."""
         self.confusion["test_"].reset()  # type: ignore[operator]
 
     def confusion_matrix(self, stage: Literal["val", "test"]) -> Tensor:
-        """Counts ``[K, K]`` of the stage's last epoch: row is the true class, column the predicted one."""
+        """Counts of the stage's last epoch: ``[K, K]`` with true classes in rows and predicted ones in columns.
+
+        In a multilabel task ``[K, 2, 2]``: for each label the same of its absence and presence.
+        """
         matrix: Tensor = self.confusion[f"{stage}_"].compute()  # type: ignore[operator]
         return matrix
+
+
+def _input_layer(
+    bands: Sequence[str], indices: Sequence[str] | None, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> Raw | Normalize | WithIndices:
+    """What raw patches pass before the encoder."""
+    normalize = Raw() if mean is None or std is None else Normalize(mean, std)
+    return WithIndices(normalize, SpectralIndices(bands, indices)) if indices else normalize

@@ -1,4 +1,4 @@
-"""The command line: ``fit``, ``validate``, ``test`` and ``predict`` from one YAML file."""
+"""The command line: ``fit``, ``validate``, ``test``, ``predict``, ``statistics`` and ``show`` from one YAML file."""
 
 import os
 import sys
@@ -15,21 +15,29 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eurosat_cls import machine
-from eurosat_cls.callbacks import Checkpoints, EpochSummary, PredictionWriter, Report, RunRecord, StopOnNonFiniteLoss
+from eurosat_cls.callbacks import (
+    BatchPicture,
+    Checkpoints,
+    EpochSummary,
+    PredictionWriter,
+    Report,
+    RunRecord,
+    StopOnNonFiniteLoss,
+)
 from eurosat_cls.checkpoints import check_fits, read_checkpoint
 from eurosat_cls.classifier import Classifier
-from eurosat_cls.data.demo import Demo
-from eurosat_cls.data.eurosat import EuroSAT
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.errors import UserError
-from eurosat_cls.losses import FocalLoss
 from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
 from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.short_names import SHORT_NAMES
+from eurosat_cls.split_check import check_split
 from eurosat_cls.trainer import Trainer
 
-# Short names in a config mean these (and every other imported subclass of what a setting takes).
-SHORT_NAMES = (Classifier, Demo, EuroSAT, FocalLoss)
+__all__ = ["SHORT_NAMES", "EuroSATCLI", "main"]
+
+LOOKS = ("statistics", "show")  # these look at the data only: no checkpoint, no run
 RUN_FOLDER = "EUROSAT_RUN_FOLDER"  # how the processes of one training agree on their run folder
 
 
@@ -45,12 +53,13 @@ class EuroSATCLI(LightningCLI):
             "validate": hidden | {"dataloaders", "verbose"},
             "test": hidden | {"dataloaders", "verbose"},
             "predict": hidden | {"dataloaders", "return_predictions"},
+            **dict.fromkeys(LOOKS, hidden),
         }
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the checkpoint settings, and link what follows from the data to the model."""
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
-        for name in ("class_names", "bands", "class_counts", "mean", "std"):
+        for name in ("class_names", "bands", "class_counts", "train_patches", "mean", "std", "task"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -71,6 +80,8 @@ class EuroSATCLI(LightningCLI):
         config = self.config[self.subcommand]
         self.root = Path(config.trainer.default_root_dir or ".") / LOGS
         self.checkpoint: dict[str, Any] | None = None
+        if self.subcommand in LOOKS:
+            return
         if not config.ckpt_path:
             if self.subcommand != "fit":
                 raise UserError(
@@ -108,19 +119,23 @@ class EuroSATCLI(LightningCLI):
         config.data = data
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        quiet: dict[str, Any] = {"predict": {"return_predictions": False}, "fit": {}}.get(
-            subcommand, {"verbose": False}
-        )
-        return {**super()._prepare_subcommand_kwargs(subcommand), **quiet}
+        verbose = {"verbose": False}
+        quiet: dict[str, Any] = {"validate": verbose, "test": verbose, "predict": {"return_predictions": False}}
+        return {**super()._prepare_subcommand_kwargs(subcommand), **quiet.get(subcommand, {})}
 
     # --- building ----------------------------------------------------------------------------------------------
 
     def instantiate_trainer(self, **kwargs: Any) -> LightningTrainer:
         """Settle what is ``auto``, choose the run folder, and build the trainer."""
         config = self.config[self.subcommand]
+        if self.subcommand in LOOKS:
+            plain = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true", "callbacks": []}
+            return super().instantiate_trainer(**plain, logger=False, enable_progress_bar=False)
         if self.checkpoint is not None:
             check_fits(self.checkpoint, self.model, config.ckpt_path)
-            self._check_split(config.ckpt_path)
+            if not isinstance(self.datamodule, ImageFiles):
+                saved = self.checkpoint.get(type(self.datamodule).__qualname__, {})
+                check_split(saved, self.datamodule.split, config.ckpt_path, self.subcommand == "fit")
         execution = self._execution(config)
         folder = self._run_folder(config)
         given = config.trainer
@@ -176,20 +191,6 @@ class EuroSATCLI(LightningCLI):
             saved.get("compile", compiled) if compiled == "auto" else compiled,
         )
 
-    def _check_split(self, path: str) -> None:
-        """Say, or when resuming refuse, that the checkpoint was trained on another split."""
-        assert self.checkpoint is not None
-        saved = self.checkpoint.get(type(self.datamodule).__qualname__, {}).get("split_sha256")
-        if saved is None or isinstance(self.datamodule, ImageFiles) or saved == self.datamodule.split.sha256:
-            return
-        if self.subcommand == "fit":
-            raise UserError(
-                f"{path} was trained on another split of the data; continue it with the same split and data."
-            )
-        print(
-            f"warning: {path} was trained on another split: patches scored now may be ones it has seen", file=sys.stderr
-        )
-
     def _run_folder(self, config: Any) -> Path:
         """The folder of the run that is continued or evaluated; a new one otherwise."""
         if RUN_FOLDER in os.environ and int(os.environ.get("LOCAL_RANK", 0)) != 0:
@@ -221,7 +222,7 @@ class EuroSATCLI(LightningCLI):
             "execution": {**settings, "measured_images_per_second": execution.rates},
             "data": split,
         }
-        return [StopOnNonFiniteLoss(), EpochSummary(), RunRecord(folder, self._dump(), record)]
+        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), RunRecord(folder, self._dump(), record)]
 
 
 def main(args: list[str] | None = None) -> None:

@@ -16,9 +16,12 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import nn
+from torch import Tensor, nn
 
+from eurosat_cls.base import compile_parts, connect
 from eurosat_cls.data.cache import cache_folder
+from eurosat_cls.decoders import Decoder
+from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_json
 
@@ -78,6 +81,17 @@ def check_precision(precision: Any, device: torch.device) -> None:
         )
 
 
+class _Network(nn.Module):
+    """The network of a model, without what else a model has."""
+
+    def __init__(self, normalize: nn.Module, encoder: Encoder, decoder: Decoder) -> None:
+        super().__init__()
+        self.normalize, self.encoder, self.decoder = normalize, encoder, decoder
+
+    def forward(self, image: Tensor) -> Tensor:
+        return connect(self.encoder, self.decoder, self.normalize(image))
+
+
 def choose(
     model: LightningModule,
     shape: tuple[int, ...],
@@ -109,7 +123,7 @@ def choose(
         return Execution(*candidates[0], fixed, {})
     if device.type == "cpu":
         shape = (min(shape[0], MEASURED_BATCH), *shape[1:])
-    network = nn.Sequential(model.normalize, model.encoder, model.decoder)  # type: ignore[arg-type]
+    network = _Network(model.normalize, model.encoder, model.decoder)  # type: ignore[arg-type]
     key = _key(network, shape, device, [candidates, compile, planned_images if compile == "auto" else 0])
     kept = cache_folder() / "machine.json"
     known = _read(kept)
@@ -153,7 +167,7 @@ def _read(path: Any) -> dict[str, Any]:
 
 
 def _rates(
-    network: nn.Module, shape: tuple[int, ...], device: torch.device, candidates: list[tuple[str, str, bool]]
+    network: _Network, shape: tuple[int, ...], device: torch.device, candidates: list[tuple[str, str, bool]]
 ) -> dict[tuple[str, str, bool], float]:
     """Images per second of training steps on one resident batch, of each (precision, memory format, compiled).
 
@@ -171,13 +185,13 @@ def _rates(
 
 
 def _step(
-    network: nn.Module, shape: tuple[int, ...], device: torch.device, precision: str, memory: str, compiled: bool
+    network: _Network, shape: tuple[int, ...], device: torch.device, precision: str, memory: str, compiled: bool
 ) -> Callable[[], float]:
     """Return a function that trains a copy of the network for one step and returns its seconds."""
     layout = torch.channels_last if memory == "channels_last" else torch.contiguous_format
     module = copy.deepcopy(network).to(device).train().to(memory_format=layout)  # type: ignore[call-overload]
     if compiled:
-        module.compile()
+        compile_parts(module.encoder, module.decoder)
     image = torch.randint(0, 255, shape, dtype=torch.uint8).to(device).contiguous(memory_format=layout)
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
     half = torch.bfloat16 if precision.startswith("bf16") else torch.float16 if precision.startswith("16") else None

@@ -12,12 +12,21 @@ LOGS = "lightning_logs"
 
 # How and where a run executes does not make it another configuration ...
 _EXECUTION = {
-    "model": {"memory_format", "compile", "test_time_augmentation"},
+    "model": {"memory_format", "compile", "test_time_augmentation", "threshold"},
     "data": {"root", "batch_size", "predict_split", "on_error"},
 }
 # ... and how it was optimised makes it a near one, used when no exact one exists.
 _OPTIMISATION = {
-    "model": {"optimizer", "lr_scheduler", "lr_scheduler_interval", "lr_scheduler_monitor", "total_steps", "metrics"},
+    "model": {
+        "optimizer",
+        "lr_scheduler",
+        "lr_scheduler_interval",
+        "lr_scheduler_monitor",
+        "lr_multipliers",
+        "total_steps",
+        "metrics",
+        "weights",
+    },
     "data": {"augment"},
 }
 

@@ -1,13 +1,19 @@
 """Lightning's Trainer with safe checkpoints and a precision that follows the machine."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning.fabric.connector import _PRECISION_INPUT  # type: ignore[attr-defined]
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 
 from eurosat_cls.checkpoints import SafeCheckpointIO
+from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.errors import UserError
 from eurosat_cls.machine import check_precision, device_of, supports_bf16
+
+LOOK_FOLDER = "lightning_logs/data"  # where the commands that look at the data write
 
 
 class Trainer(LightningTrainer):
@@ -40,3 +46,49 @@ class Trainer(LightningTrainer):
         check_precision(precision, device)
         given = plugins if isinstance(plugins, list) else [plugins] if plugins is not None else []
         super().__init__(accelerator=accelerator, precision=precision, plugins=[*given, SafeCheckpointIO()], **kwargs)
+
+    def statistics(
+        self,
+        model: LightningModule | None = None,
+        datamodule: LightningDataModule | None = None,
+        output: str = LOOK_FOLDER,
+    ) -> None:
+        """Print figures of the data: of every band over the training patches, of classes and split.
+
+        Args:
+            model: not used.
+            datamodule: the data.
+            output: folder for ``statistics.json``, which has them all.
+
+        Raises:
+            UserError: for other data than patches, or a folder that cannot be written.
+        """
+        from eurosat_cls.look.tables import write_statistics
+
+        write_statistics(_patches(datamodule, "statistics"), Path(output))
+
+    def show(
+        self,
+        model: LightningModule | None = None,
+        datamodule: LightningDataModule | None = None,
+        output: str = LOOK_FOLDER,
+    ) -> None:
+        """Draw pictures of the data: patches, classes, histograms, spectra, and what augmentations do.
+
+        Args:
+            model: not used.
+            datamodule: the data.
+            output: folder for the pictures (PNG).
+
+        Raises:
+            UserError: for other data than patches, or a folder that cannot be written.
+        """
+        from eurosat_cls.look.show import write_pictures  # matplotlib is for those who look
+
+        write_pictures(_patches(datamodule, "show"), Path(output))
+
+
+def _patches(datamodule: LightningDataModule | None, command: str) -> PatchDataModule:
+    if not isinstance(datamodule, PatchDataModule):
+        raise UserError(f"{command} needs a data module of patches, as those of eurosat_cls.data are.")
+    return datamodule

@@ -22,11 +22,12 @@ RUN = Path("lightning_logs/version_0")
           "--model.init_args.loss", "torch.nn.MultiLabelMarginLoss"],
          "takes no class weights"),
         (["--data.init_args.batch_size", "0"], "batch_size must be at least 1"),
-        (["--data.init_args.fractions", "[0.5, 0.5, 0.5]"], "fractions"),
-        (["--data.init_args.fractions", "[1.0, 0.0, 0.0]"], "fractions"),
+        (["--data.init_args.split", "RandomSplit", "--data.init_args.split.fractions", "[0.5, 0.5, 0.5]"], "fractions"),
+        (["--data.init_args.split", "RandomSplit", "--data.init_args.split.fractions", "[1.0, 0.0, 0.0]"], "fractions"),
         (["--data.init_args.split", "nowhere/x-{}.txt"], "nowhere/x-train.txt"),
-        (["--data.init_args.patches_per_class", "1"], "DemoAnnualCrop"),
-        (["--data", "EuroSAT", "--data.init_args.bands", "[B08]"], "B08 is not in the RGB set"),
+        (["--data.init_args.patches_per_class", "1"], "the random split leaves no patch in val and test"),
+        (["--data", "EuroSAT", "--data.init_args.bands", "[B08]", "--data.init_args.variant", "jpeg"],
+         "B08 is not in the RGB set"),
         (["--data", "EuroSAT", "--data.init_args.bands", "[B99]"], "unknown band 'B99'"),
         (["--model.init_args.encoder.init_args.widthz", "[1]"], "widthz"),
         (["--model.init_args.encoder", "ResNett"], "ResNett"),
@@ -112,7 +113,8 @@ def test_a_longer_training_cannot_continue_a_finished_schedule(run: Run) -> None
 
 def test_another_split_cannot_be_continued_and_is_named_in_a_test(run: Run) -> None:
     run("fit")
-    other = ["--ckpt_path", str(RUN / "checkpoints/last.ckpt"), "--data.init_args.split_seed", "7"]
+    seven = ["--data.init_args.split", "RandomSplit", "--data.init_args.split.seed", "7"]
+    other = ["--ckpt_path", str(RUN / "checkpoints/last.ckpt"), *seven]
     code, printed = run("fit", *other)
     assert code == 2
     assert "another split" in printed

@@ -5,11 +5,24 @@ from typing import Any
 
 _LAZY = {
     "Batch": "batch",
+    "CIFAR10": "cifar10",
     "Demo": "demo",
     "EuroSAT": "eurosat",
     "ImageFiles": "images",
+    "ImageFolder": "image_folder",
     "PatchDataModule": "module",
+    "Table": "table",
+    "BandDropout": "augment",
+    "BandJitter": "augment",
+    "Blur": "augment",
+    "BrightnessContrast": "augment",
+    "Crop": "augment",
+    "CutMix": "augment",
+    "Cutout": "augment",
     "Dihedral": "augment",
+    "Flip": "augment",
+    "Mixup": "augment",
+    "Noise": "augment",
     "Shift": "augment",
 }
 __all__ = sorted(_LAZY)

@@ -1,0 +1,66 @@
+"""Keep parts of a network as they are, for a while or for good."""
+
+import sys
+from collections.abc import Mapping
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from eurosat_cls.errors import UserError
+from eurosat_cls.patterns import matching
+
+
+class Freeze(Callback):
+    """Freeze modules by name, and thaw them again at given epochs.
+
+    Frozen parameters get no gradient and no weight decay; frozen batch normalisation uses and keeps its statistics.
+
+    Args:
+        modules: by module name or pattern (``encoder``, ``encoder.stages.[0-3]``), the epoch, from 0, at whose start it
+            is thawed, or null for never. Where several match, the latest wins.
+
+    Raises:
+        UserError: for an epoch below 1; when training starts, for a pattern that matches nothing.
+    """
+
+    def __init__(self, modules: Mapping[str, int | None]) -> None:
+        for name, epoch in modules.items():
+            if epoch is not None and epoch < 1:
+                raise UserError(f"Freeze: {name} would be thawed at epoch {epoch}; give an epoch from 1, or null.")
+        self.modules = dict(modules)
+        self._frozen: list[nn.Module] | None = None
+        self._trainable: list[nn.Parameter] = []
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the patterns before anything is trained."""
+        for pattern in self.modules:
+            matching(pl_module, pattern, "Freeze.modules")
+        self._trainable = [parameter for parameter in pl_module.parameters() if parameter.requires_grad]
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Freeze what this epoch keeps, and thaw the rest."""
+        epoch = trainer.current_epoch
+        kept = [pattern for pattern, until in self.modules.items() if until is None or epoch < until]
+        frozen = [module for pattern in kept for module in matching(pl_module, pattern, "Freeze.modules").values()]
+        still = {id(parameter) for module in frozen for parameter in module.parameters()}
+        for parameter in self._trainable:
+            parameter.requires_grad_(id(parameter) not in still)
+            if id(parameter) in still:
+                parameter.grad = None
+        asleep = {id(part) for module in frozen for part in module.modules()}
+        for part in pl_module.modules():
+            if isinstance(part, _BatchNorm):
+                part.train(id(part) not in asleep)
+        if self._frozen is None or len(frozen) != len(self._frozen):
+            count = sum(parameter.numel() for parameter in self._trainable if parameter.requires_grad)
+            names = ", ".join(kept) if kept else "nothing"
+            print(f"epoch {epoch + 1}: {names} frozen, {count:,} parameters are trained", file=sys.stderr)
+        self._frozen = frozen
+        if not any(parameter.requires_grad for parameter in self._trainable):
+            raise UserError("Freeze.modules: every parameter is frozen, so there is nothing to train.")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give every parameter back as it was."""
+        for parameter in self._trainable:
+            parameter.requires_grad_(True)

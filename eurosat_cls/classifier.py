@@ -18,8 +18,9 @@ from eurosat_cls.factories import accepts, build, describe
 from eurosat_cls.indices import SpectralIndices, WithIndices
 from eurosat_cls.metrics import MeanLoss
 from eurosat_cls.normalize import Normalize, Raw
+from eurosat_cls.outcomes import Outcome, Outcomes
 from eurosat_cls.predictions import Predictions, predict_arrays
-from eurosat_cls.tasks import LossFactory, MetricFactory, best_thresholds, rules_for
+from eurosat_cls.tasks import LossFactory, MetricFactory, rules_for
 from eurosat_cls.weights import Weights
 
 Stage = Literal["train", "val", "test"]
@@ -136,21 +137,21 @@ class Classifier(PatchModule):
         stages = ("train", "val", "test")
         self.metrics = nn.ModuleDict({f"{stage}_": metric_set.clone(prefix=f"{stage}/") for stage in stages})
         self.losses = nn.ModuleDict({f"{stage}_": MeanLoss() for stage in stages})
-        self.confusion = nn.ModuleDict({f"{stage}_": self.rules.confusion() for stage in ("val", "test")})
+        self.outcomes = nn.ModuleDict({f"{stage}_": Outcomes() for stage in ("val", "test")})
 
     def _set_threshold(self, threshold: float | Literal["tune"]) -> None:
         if threshold != "tune" and not 0 < threshold < 1:
             raise UserError(f"model.threshold must be between 0 and 1, or tune; got {threshold}.")
         if self.task == "multiclass" and threshold != 0.5:
             warnings.warn("model.threshold has no effect in a multiclass task", stacklevel=3)
-        self.curve = self.rules.curve() if threshold == "tune" else None
+        self.tune_threshold = threshold == "tune"
         start = 0.5 if threshold == "tune" else threshold
         self.register_buffer("threshold", torch.full((self.rules.thresholds,), start))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take tuned thresholds from a checkpoint, but a configured one from the configuration."""
         super().on_load_checkpoint(checkpoint)
-        if self.curve is None:
+        if not self.tune_threshold:
             checkpoint["state_dict"]["threshold"] = self.threshold
 
     # --- the network -------------------------------------------------------------------------------------------
@@ -208,9 +209,7 @@ class Classifier(PatchModule):
         scored = self.rules.scored(logits.detach(), batch.target, self.threshold)
         self.metrics[f"{stage}_"].update(*scored)  # type: ignore[operator]
         if stage != "train":
-            self.confusion[f"{stage}_"].update(*scored)  # type: ignore[operator]
-        if stage == "val" and self.curve is not None:
-            self.curve.update(*self.rules.scored(logits.detach(), batch.target, torch.full_like(self.threshold, 0.5)))
+            self.outcomes[f"{stage}_"].update(logits.detach(), batch.target, batch.index)  # type: ignore[operator]
         if first:  # Lightning keeps the objects and computes them when the epoch ends; every further call costs time
             self.log(f"{stage}/loss", self.losses[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
             self.log_dict(self.metrics[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
@@ -261,26 +260,37 @@ class Classifier(PatchModule):
         return self.rules.probabilities(self.predict_logits(batch.image))
 
     def on_validation_epoch_start(self) -> None:
-        """Forget what the sanity check counted."""
-        self.confusion["val_"].reset()  # type: ignore[operator]
-        if self.curve is not None:
-            self.curve.reset()
+        """Forget what the epoch before said."""
+        self.outcomes["val_"].reset()  # type: ignore[operator]
 
     def on_validation_epoch_end(self) -> None:
         """Choose thresholds, where they are tuned, from the epoch's validation."""
-        if self.curve is not None and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            self.threshold.copy_(best_thresholds(self.curve))
+        if self.tune_threshold and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            outcome = self.outcome("val")
+            self.threshold.copy_(self.rules.best_thresholds(outcome.logits, outcome.target))
 
     def on_test_epoch_start(self) -> None:
-        """Start the counts anew."""
-        self.confusion["test_"].reset()  # type: ignore[operator]
+        """Forget what the test before said."""
+        self.outcomes["test_"].reset()  # type: ignore[operator]
+
+    def outcome(self, stage: Literal["val", "test"]) -> Outcome:
+        """What was said of every patch in the stage's last epoch; to be called by all processes of a training."""
+        found = self.outcomes[f"{stage}_"].compute()  # type: ignore[operator]
+        count = found.rows.numel()  # a single patch comes without its axis
+        return Outcome(found.logits.reshape(count, -1), found.target.reshape(count, *found.target.shape[1:]),
+                       found.rows.reshape(count))  # fmt: skip
 
     def confusion_matrix(self, stage: Literal["val", "test"]) -> Tensor:
         """Counts of the stage's last epoch: ``[K, K]`` with true classes in rows and predicted ones in columns.
 
         In a multilabel task ``[K, 2, 2]``: for each label the same of its absence and presence.
         """
-        matrix: Tensor = self.confusion[f"{stage}_"].compute()  # type: ignore[operator]
+        return self.count_confusion(self.outcome(stage))
+
+    def count_confusion(self, outcome: Outcome) -> Tensor:
+        """Return the :meth:`confusion_matrix` of an outcome."""
+        counts = self.rules.confusion().to(outcome.logits.device)
+        matrix: Tensor = counts(*self.rules.scored(outcome.logits, outcome.target, self.threshold))
         return matrix
 
 

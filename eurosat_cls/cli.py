@@ -9,7 +9,7 @@ import jsonargparse
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -38,6 +38,7 @@ from eurosat_cls.trainer import Trainer
 __all__ = ["SHORT_NAMES", "EuroSATCLI", "main"]
 
 LOOKS = ("statistics", "show")  # these look at the data only: no checkpoint, no run
+PICTURES = ("ConfusionMatrix", "LearningCurves")  # drawn when nothing else is said
 RUN_FOLDER = "EUROSAT_RUN_FOLDER"  # how the processes of one training agree on their run folder
 
 
@@ -59,6 +60,10 @@ class EuroSATCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the checkpoint settings, and link what follows from the data to the model."""
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        parser.add_argument(
+            "--pictures", type=list[Callback], help="Callbacks that draw what the network learned; [] for none.",
+            default=[{"class_path": f"eurosat_cls.callbacks.{name}"} for name in PICTURES],
+        )  # fmt: skip
         for name in ("class_names", "bands", "class_counts", "train_patches", "mean", "std", "task"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
@@ -152,8 +157,11 @@ class EuroSATCLI(LightningCLI):
         kwargs["enable_model_summary"] = bool(given.enable_model_summary)
         callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
         callbacks += [RichProgressBar()] if bar and not given.barebones else []
+        callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in ("fit", "test") else []
         kwargs["callbacks"] = callbacks + self._callbacks(folder, config, execution)
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        trainer.run_folder = folder  # type: ignore[attr-defined]
+        return trainer
 
     def _execution(self, config: Any) -> machine.Execution:
         """Settle precision, memory format and compile, in the model and in the configuration that is saved."""

@@ -32,6 +32,8 @@ class Trainer(LightningTrainer):
         UserError: when bfloat16 is asked for on a device that has none.
     """
 
+    run_folder: Path | None = None  # where files of the run go; the logger's folder when None
+
     def __init__(
         self,
         *,

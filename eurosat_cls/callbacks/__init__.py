@@ -3,6 +3,8 @@
 from eurosat_cls.callbacks.averaging import WeightAverage
 from eurosat_cls.callbacks.batch_picture import BatchPicture
 from eurosat_cls.callbacks.checkpoints import Checkpoints
+from eurosat_cls.callbacks.confusion_matrix import ConfusionMatrix
+from eurosat_cls.callbacks.curves import LearningCurves
 from eurosat_cls.callbacks.freeze import Freeze
 from eurosat_cls.callbacks.guard import StopOnNonFiniteLoss
 from eurosat_cls.callbacks.predictions import PredictionWriter
@@ -13,8 +15,10 @@ from eurosat_cls.callbacks.report import Report
 __all__ = [
     "BatchPicture",
     "Checkpoints",
+    "ConfusionMatrix",
     "EpochSummary",
     "Freeze",
+    "LearningCurves",
     "PredictionWriter",
     "Report",
     "RunRecord",

@@ -6,11 +6,10 @@ from eurosat_cls.data.batch import Task
 from eurosat_cls.errors import UserError
 from eurosat_cls.tasks.base import LossFactory, MetricFactory, TaskRules
 from eurosat_cls.tasks.binary import Binary
-from eurosat_cls.tasks.decisions import best_thresholds
 from eurosat_cls.tasks.multiclass import Multiclass
 from eurosat_cls.tasks.multilabel import Multilabel
 
-__all__ = ["LossFactory", "MetricFactory", "TaskRules", "best_thresholds", "rules_for"]
+__all__ = ["LossFactory", "MetricFactory", "TaskRules", "rules_for"]
 
 
 def rules_for(task: Task, class_names: Sequence[str]) -> TaskRules:

@@ -66,9 +66,14 @@ class TaskRules(ABC):
     def confusion(self) -> Metric:
         """Build the counts of right and wrong: ``[K, K]`` (row true, column predicted), ``[K, 2, 2]`` in multilabel."""
 
-    def curve(self) -> Metric | None:
-        """Build what thresholds are tuned on."""
-        return None
+    def best_thresholds(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the threshold of each decision at which its F1 is highest, float32 ``[thresholds]``.
+
+        Args:
+            logits: ``[n, outputs]``.
+            target: as in the batches.
+        """
+        return logits.new_empty(self.thresholds)
 
     def loss(
         self,

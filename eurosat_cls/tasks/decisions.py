@@ -1,5 +1,6 @@
 """Decisions that are independent of each other: what binary and multilabel tasks share."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -30,20 +31,21 @@ class Decisions(TaskRules):
         """Logit of the mean sigmoid."""
         return torch.stack([view.sigmoid() for view in views]).mean(0).logit(eps=1e-7)
 
+    @abstractmethod
+    def curve(self) -> Metric:
+        """Build precision and recall over the threshold."""
 
-def best_thresholds(curve: Metric) -> Tensor:
-    """Return the threshold of each decision at which its F1 is highest, the middle one where several are.
+    def best_thresholds(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return those of the highest F1, the middle one where several are.
 
-    Args:
-        curve: what :meth:`TaskRules.curve` built, after its updates.
-
-    Returns:
-        float32 ``[thresholds]``, within [0.005, 0.995]; 0.5 for a decision that no positive was seen of.
-    """
-    precision, recall, thresholds = curve.compute()  # [decisions, T + 1] or [T + 1], and [T]
-    f1 = 2 * precision * recall / (precision + recall).clamp_min(1e-12)
-    chosen = []
-    for row in f1[..., :-1].nan_to_num().reshape(-1, len(thresholds)):
-        best = (row >= row.max() - 1e-9).nonzero().squeeze(1)
-        chosen.append(thresholds[best[len(best) // 2]] if row.max() > 0 else thresholds.new_tensor(0.5))
-    return torch.stack(chosen).clamp(0.005, 0.995).float()
+        They are within [0.005, 0.995], and 0.5 for a decision that no positive was seen of.
+        """
+        curve = self.curve().to(logits.device)
+        curve.update(*self.scored(logits, target, logits.new_full((self.thresholds,), 0.5)))
+        precision, recall, thresholds = curve.compute()  # [decisions, T + 1] or [T + 1], and [T]
+        f1 = 2 * precision * recall / (precision + recall).clamp_min(1e-12)
+        chosen = []
+        for row in f1[..., :-1].nan_to_num().reshape(-1, len(thresholds)):
+            best = (row >= row.max() - 1e-9).nonzero().squeeze(1)
+            chosen.append(thresholds[best[len(best) // 2]] if row.max() > 0 else thresholds.new_tensor(0.5))
+        return torch.stack(chosen).clamp(0.005, 0.995).float()

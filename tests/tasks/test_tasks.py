@@ -12,7 +12,7 @@ from eurosat_cls.data import Batch
 from eurosat_cls.data.batch import Task
 from eurosat_cls.encoders import ResNet
 from eurosat_cls.losses import FocalLoss, SigmoidFocalLoss
-from eurosat_cls.tasks import best_thresholds, rules_for
+from eurosat_cls.tasks import rules_for
 
 NAMES = ["Forest", "River", "SeaLake"]
 TINY = partial(ResNet, widths=(8, 16), blocks=(1, 1))
@@ -141,11 +141,7 @@ def test_tuned_thresholds_have_the_best_f1() -> None:
     # The classes' scores overlap around 0.2, 0.5 and 0.8.
     probabilities = torch.from_numpy(rng.normal([0.2, 0.5, 0.8], 0.05, (400, 3))).float()
     probabilities = (probabilities + (target - 0.5) * 0.2).clamp(0.001, 0.999)
-    curve = rules_for("multilabel", NAMES).curve()
-    assert curve is not None
-    for part in range(4):
-        curve.update(probabilities[part * 100 : part * 100 + 100], target[part * 100 : part * 100 + 100])
-    found = best_thresholds(curve)
+    found = rules_for("multilabel", NAMES).best_thresholds(probabilities.logit(), target.float())
 
     def f1(k: int, threshold: float) -> float:
         predicted = probabilities[:, k] > threshold
@@ -158,10 +154,7 @@ def test_tuned_thresholds_have_the_best_f1() -> None:
 
 
 def test_a_label_without_positives_keeps_one_half() -> None:
-    curve = rules_for("binary", NAMES[:2]).curve()
-    assert curve is not None
-    curve.update(torch.rand(20), torch.zeros(20).long())
-    assert best_thresholds(curve).tolist() == [0.5]
+    assert rules_for("binary", NAMES[:2]).best_thresholds(torch.rand(20, 1), torch.zeros(20).long()).tolist() == [0.5]
 
 
 @pytest.mark.parametrize(("task", "names"), [("binary", NAMES[:2]), ("multilabel", NAMES)])

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from eurosat_cls.pictures.style import BLUE, ORANGE, VERMILION, panels, tidy
 
 _STAGES = {"train": BLUE, "val": ORANGE}
 _LEFT_OUT = ("images_per_second",)
+_TITLES = {"macro_f1": "macro F1"}
 _FIRST = ("loss", "accuracy", "macro_f1", "learning_rate")
 
 
@@ -34,9 +36,10 @@ def draw_curves(rows: Mapping[int, Mapping[str, float]], most: int = 8) -> Figur
                 place.plot(*zip(*finite, strict=True), color=colour, label=stage, marker=mark, markersize=3)
                 if stage == "val":
                     _mark_best(place, finite, name)
-        place.set_title(name.replace("_", " "), fontsize=10, loc="left")
+        place.set_title(_TITLES.get(name, name.replace("_", " ")), fontsize=10, loc="left")
         place.set_xlabel("epoch", fontsize=9)
-        place.margins(x=0.02)
+        place.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        place.margins(x=0.03, y=0.12)
         if len(place.lines) > 1 and name != "learning_rate":
             place.legend(frameon=False, fontsize=8)
         tidy(place)

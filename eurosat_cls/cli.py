@@ -22,12 +22,15 @@ from eurosat_cls.callbacks import (
     PredictionWriter,
     Report,
     RunRecord,
+    RunReport,
     StopOnNonFiniteLoss,
 )
 from eurosat_cls.checkpoints import check_fits, read_checkpoint
 from eurosat_cls.classifier import Classifier
+from eurosat_cls.commands import COMMANDS
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.errors import UserError
+from eurosat_cls.look import patches_by_class
 from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
 from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
@@ -221,14 +224,15 @@ class EuroSATCLI(LightningCLI):
         }
         if self.subcommand != "fit":
             details = {"split": split, "execution": settings, "versions": machine.versions()}
-            return [Report(folder, config.ckpt_path, details)]
+            report = [RunReport(folder)] if self.subcommand == "test" else []
+            return [Report(folder, config.ckpt_path, details), *report]
         self.config_init[self.subcommand].checkpoint.dirpath = self.config_init[
             self.subcommand
         ].checkpoint.dirpath or str(folder / "checkpoints")
         record = {
             **machine.environment(),
             "execution": {**settings, "measured_images_per_second": execution.rates},
-            "data": split,
+            "data": {**split, "patches": patches_by_class(self.datamodule)},
         }
         return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), RunRecord(folder, self._dump(), record)]
 
@@ -245,7 +249,10 @@ def main(args: list[str] | None = None) -> None:
     """
     quieten()
     machine.keep_freed_memory()
+    given = sys.argv[1:] if args is None else args
     try:
+        if given and given[0] in COMMANDS:
+            return COMMANDS[given[0]](given[1:])
         EuroSATCLI(
             model_class=LightningModule,
             datamodule_class=LightningDataModule,

@@ -19,6 +19,13 @@ def counts_of(data: PatchDataModule) -> dict[str, list[int]]:
     return {part: class_counts(labels[rows], classes) for part, rows in data.split.parts().items()}
 
 
+def patches_by_class(data: object) -> dict[str, dict[str, int]]:
+    """Return the same by name; nothing for data that are no patches."""
+    if not isinstance(data, PatchDataModule):
+        return {}
+    return {part: dict(zip(data.class_names, counts, strict=True)) for part, counts in counts_of(data).items()}
+
+
 def nanometres_of(bands: Sequence[str]) -> list[float] | None:
     """Return the centre wavelengths, where all bands are called as Sentinel-2's."""
     return wavelengths(bands) if set(bands) <= set(BANDS) else None

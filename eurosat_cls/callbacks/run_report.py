@@ -1,0 +1,64 @@
+"""What a test leaves behind besides its figures: every answer, and the report."""
+
+import csv
+import io
+import sys
+import warnings
+from pathlib import Path
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from eurosat_cls.classifier import Classifier
+from eurosat_cls.errors import UserError
+from eurosat_cls.files import write_text
+from eurosat_cls.report.page import write_report
+from eurosat_cls.tasks.multilabel import SEPARATOR
+
+
+class RunReport(Callback):
+    """After a test write ``test_predictions.csv``, a row for each patch, and ``report.html``, which shows all there is.
+
+    It comes after the callbacks whose pictures it shows. What cannot be written is a warning.
+
+    Args:
+        folder: the run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write both."""
+        answers = self._answers(trainer, pl_module) if isinstance(pl_module, Classifier) else ""
+        if not trainer.is_global_zero:
+            return
+        try:
+            if answers:
+                write_text(self.folder / "test_predictions.csv", answers)
+            print(f"report: {write_report(self.folder)}", file=sys.stderr)
+        except OSError as error:
+            warnings.warn(f"{self.folder}: the report cannot be written ({error.strerror})", stacklevel=2)
+        except UserError as error:
+            warnings.warn(f"there is no report: {error}", stacklevel=2)
+
+    def _answers(self, trainer: Trainer, module: Classifier) -> str:
+        outcome = module.outcome("test")
+        probabilities = module.rules.probabilities(outcome.logits)
+        true = _names(outcome.target, module.class_names)
+        files = trainer.datamodule.files(outcome.rows.tolist())  # type: ignore[attr-defined]
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["file", "true", *module.prediction_columns()])
+        rows = module.prediction_rows(probabilities)
+        writer.writerows([file, name, *row] for file, name, row in zip(files, true, rows, strict=True))
+        return stream.getvalue()
+
+
+def _names(target: Tensor, class_names: list[str]) -> list[str]:
+    """Targets ``[n]`` or ``[n, K]`` -> what the patches are."""
+    if target.ndim == 1:
+        return [class_names[k] for k in target.tolist()]
+    return [
+        SEPARATOR.join(name for name, there in zip(class_names, row, strict=True) if there) for row in target.tolist()
+    ]

@@ -1,0 +1,28 @@
+"""Subcommands that need no configuration."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from eurosat_cls.errors import UserError
+
+
+def report(arguments: Sequence[str]) -> None:
+    """Write ``report.html`` into a run folder; with several, a page that compares them."""
+    parser = argparse.ArgumentParser("eurosat_cls report", description=report.__doc__, allow_abbrev=False)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, e.g. lightning_logs/version_0")
+    parser.add_argument("--output", type=Path, default=Path("comparison.html"), help="where a comparison goes")
+    given = parser.parse_args(arguments)
+    if len(given.runs) == 1:
+        from eurosat_cls.report.page import write_report
+
+        print(write_report(given.runs[0]))
+        return
+    if len({run.resolve() for run in given.runs}) < len(given.runs):
+        raise UserError("report: the same run folder is named twice.")
+    from eurosat_cls.report.compare import write_comparison
+
+    print(write_comparison(given.runs, given.output))
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report}

@@ -1,0 +1,1 @@
+"""One page that tells what a run is and how good it is, and one that compares runs."""

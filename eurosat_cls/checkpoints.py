@@ -130,5 +130,6 @@ def _layer_differences(state: dict[str, Any], model: nn.Module) -> list[str]:
         for key in ours
         if key in state and state[key].shape != ours[key].shape
     ]
-    differences += [f"{key} is missing there" for key in ours if key not in state]
+    needed = ours.keys() - set(getattr(model, "may_lack", ()))
+    differences += [f"{key} is missing there" for key in ours if key in needed and key not in state]
     return differences + [f"{key} exists only there" for key in state if key not in ours]

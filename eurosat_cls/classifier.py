@@ -1,16 +1,16 @@
 """The one LightningModule that classifies: encoder, decoder, loss, optimizer and metrics are handed in."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.base import OptimizerFactory, PatchModule, SchedulerFactory, connect
+from eurosat_cls.base import OptimizerFactory, SchedulerFactory, connect
 from eurosat_cls.data.augment import dihedral_view
 from eurosat_cls.data.batch import Batch, Task
+from eurosat_cls.deciding import DecidingModule
 from eurosat_cls.decoders import Decoder, LinearHead
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
@@ -18,15 +18,14 @@ from eurosat_cls.factories import accepts, build, describe
 from eurosat_cls.indices import SpectralIndices, WithIndices
 from eurosat_cls.metrics import MeanLoss
 from eurosat_cls.normalize import Normalize, Raw
-from eurosat_cls.outcomes import Outcome, Outcomes
 from eurosat_cls.predictions import Predictions, predict_arrays
-from eurosat_cls.tasks import LossFactory, MetricFactory, rules_for
+from eurosat_cls.tasks import LossFactory, MetricFactory
 from eurosat_cls.weights import Weights
 
 Stage = Literal["train", "val", "test"]
 
 
-class Classifier(PatchModule):
+class Classifier(DecidingModule):
     """Classify raw patches with an injected encoder, decoder and loss.
 
     In YAML every part is a ``class_path`` with ``init_args``; in Python a class or a ``functools.partial``. What
@@ -61,6 +60,8 @@ class Classifier(PatchModule):
         memory_format: layout of images and encoder; ``auto`` is measured by the command line, contiguous otherwise.
         compile: whether to compile the encoder; ``auto`` is decided by the command line, no otherwise.
         test_time_augmentation: average the probabilities of all eight flips and rotations in test and predict.
+        calibrate: divide the logits in test and predict by the temperature that fitted the validation best, so that
+            probabilities are nearer to the shares that come true; decisions stay as they are.
         weights: where a training starts from: a file whose encoder is loaded, or
             :class:`~eurosat_cls.weights.Weights` with more choice.
         lr_multipliers: by module name or pattern, what the learning rate is multiplied by for its parameters.
@@ -77,7 +78,6 @@ class Classifier(PatchModule):
     """
 
     normalize: Raw | Normalize | WithIndices
-    threshold: Tensor  # [number of independent decisions], none in a multiclass task
 
     def __init__(
         self,
@@ -103,6 +103,7 @@ class Classifier(PatchModule):
         memory_format: Literal["auto", "contiguous", "channels_last"] = "auto",
         compile: bool | Literal["auto"] = False,
         test_time_augmentation: bool = False,
+        calibrate: bool = False,
         weights: Weights | str | None = None,
         lr_multipliers: dict[str, float] | None = None,
     ) -> None:
@@ -124,35 +125,18 @@ class Classifier(PatchModule):
         plain = {key: describe(value) for key, value in arguments.items() if key != "weights"}
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
 
-        self.class_names, self.bands, self.task = list(class_names), list(bands), task
-        self.rules = rules_for(task, self.class_names)
+        self.bands = list(bands)
+        self._set_decisions(class_names, task, threshold, calibrate)
         self.normalize = _input_layer(self.bands, indices, mean, std)
         channels = len(self.bands) + len(indices or ())
         named = {"bands": [*self.bands, *(indices or ())]} if accepts(encoder, "bands") else {}
         self.encoder: Encoder = build("encoder", encoder, channels, **named)
         self.decoder: Decoder = build("decoder", decoder, self.encoder.out_features, self.rules.outputs)
         self.loss = self.rules.loss(loss, class_weights, class_counts, train_patches)
-        self._set_threshold(threshold)
         metric_set = self.rules.metrics(dict(metrics or {}))
         stages = ("train", "val", "test")
         self.metrics = nn.ModuleDict({f"{stage}_": metric_set.clone(prefix=f"{stage}/") for stage in stages})
         self.losses = nn.ModuleDict({f"{stage}_": MeanLoss() for stage in stages})
-        self.outcomes = nn.ModuleDict({f"{stage}_": Outcomes() for stage in ("val", "test")})
-
-    def _set_threshold(self, threshold: float | Literal["tune"]) -> None:
-        if threshold != "tune" and not 0 < threshold < 1:
-            raise UserError(f"model.threshold must be between 0 and 1, or tune; got {threshold}.")
-        if self.task == "multiclass" and threshold != 0.5:
-            warnings.warn("model.threshold has no effect in a multiclass task", stacklevel=3)
-        self.tune_threshold = threshold == "tune"
-        start = 0.5 if threshold == "tune" else threshold
-        self.register_buffer("threshold", torch.full((self.rules.thresholds,), start))
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take tuned thresholds from a checkpoint, but a configured one from the configuration."""
-        super().on_load_checkpoint(checkpoint)
-        if not self.tune_threshold:
-            checkpoint["state_dict"]["threshold"] = self.threshold
 
     # --- the network -------------------------------------------------------------------------------------------
 
@@ -169,13 +153,6 @@ class Classifier(PatchModule):
             return logits.float()
         return self.rules.merge([self(dihedral_view(image, view)).float() for view in range(8)])
 
-    def name_predictions(self, probabilities: Tensor) -> tuple[list[str], Tensor]:
-        """``[B, K]`` of :meth:`predict_step` -> what each patch is called, and the confidence ``[B]`` in that.
-
-        In a multilabel task names are joined by ``|`` and the confidence is that of the least certain decision.
-        """
-        return self.rules.decide(probabilities, self.threshold)
-
     def predict(self, images: Tensor | np.ndarray, batch_size: int = 256) -> Predictions:
         """Classify raw patches.
 
@@ -188,25 +165,16 @@ class Classifier(PatchModule):
         """
         return predict_arrays(self, images, batch_size)
 
-    def prediction_columns(self) -> list[str]:
-        """Names of the columns that :meth:`prediction_rows` fills."""
-        return ["predicted", "confidence", *self.class_names]
-
-    def prediction_rows(self, probabilities: Tensor) -> list[list[str]]:
-        """Write what :meth:`predict_step` returned as a row for each patch."""
-        names, confidence = self.name_predictions(probabilities)
-        figures = torch.cat([confidence[:, None], probabilities], dim=1).tolist()
-        return [[name, *(f"{figure:.6f}" for figure in row)] for name, row in zip(names, figures, strict=True)]
-
     # --- the steps ---------------------------------------------------------------------------------------------
 
     def _step(self, batch: Batch, stage: Stage, first: bool) -> Tensor:
         self._check_batch(batch, first)
         logits = self(batch.image).float() if stage != "test" else self.predict_logits(batch.image)
-        loss = self._loss(logits, batch.target)
+        judged, threshold = self.judged(logits) if stage == "test" else (logits, self.threshold)
+        loss = self._loss(judged, batch.target)
         # Metrics get detached float32 logits: the argmax of a half-precision tie would depend on the precision.
         self.losses[f"{stage}_"].update(loss.detach(), len(batch.target))  # type: ignore[operator]
-        scored = self.rules.scored(logits.detach(), batch.target, self.threshold)
+        scored = self.rules.scored(judged.detach(), batch.target, threshold)
         self.metrics[f"{stage}_"].update(*scored)  # type: ignore[operator]
         if stage != "train":
             self.outcomes[f"{stage}_"].update(logits.detach(), batch.target, batch.index)  # type: ignore[operator]
@@ -257,41 +225,7 @@ class Classifier(PatchModule):
         """Return class probabilities ``[B, K]`` in float32."""
         if batch_idx == 0:
             self.normalize.check_unit(batch.image)
-        return self.rules.probabilities(self.predict_logits(batch.image))
-
-    def on_validation_epoch_start(self) -> None:
-        """Forget what the epoch before said."""
-        self.outcomes["val_"].reset()  # type: ignore[operator]
-
-    def on_validation_epoch_end(self) -> None:
-        """Choose thresholds, where they are tuned, from the epoch's validation."""
-        if self.tune_threshold and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            outcome = self.outcome("val")
-            self.threshold.copy_(self.rules.best_thresholds(outcome.logits, outcome.target))
-
-    def on_test_epoch_start(self) -> None:
-        """Forget what the test before said."""
-        self.outcomes["test_"].reset()  # type: ignore[operator]
-
-    def outcome(self, stage: Literal["val", "test"]) -> Outcome:
-        """What was said of every patch in the stage's last epoch; to be called by all processes of a training."""
-        found = self.outcomes[f"{stage}_"].compute()  # type: ignore[operator]
-        count = found.rows.numel()  # a single patch comes without its axis
-        return Outcome(found.logits.reshape(count, -1), found.target.reshape(count, *found.target.shape[1:]),
-                       found.rows.reshape(count))  # fmt: skip
-
-    def confusion_matrix(self, stage: Literal["val", "test"]) -> Tensor:
-        """Counts of the stage's last epoch: ``[K, K]`` with true classes in rows and predicted ones in columns.
-
-        In a multilabel task ``[K, 2, 2]``: for each label the same of its absence and presence.
-        """
-        return self.count_confusion(self.outcome(stage))
-
-    def count_confusion(self, outcome: Outcome) -> Tensor:
-        """Return the :meth:`confusion_matrix` of an outcome."""
-        counts = self.rules.confusion().to(outcome.logits.device)
-        matrix: Tensor = counts(*self.rules.scored(outcome.logits, outcome.target, self.threshold))
-        return matrix
+        return self.probabilities(self.predict_logits(batch.image))
 
 
 def _input_layer(

@@ -9,7 +9,7 @@ import jsonargparse
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -18,18 +18,22 @@ from eurosat_cls import machine
 from eurosat_cls.callbacks import (
     BatchPicture,
     Checkpoints,
+    EpochBar,
     EpochSummary,
+    Freeze,
     PredictionWriter,
     Report,
     RunRecord,
     RunReport,
     StopOnNonFiniteLoss,
+    StopRecord,
+    TensorBoardText,
 )
 from eurosat_cls.checkpoints import check_fits, read_checkpoint
-from eurosat_cls.classifier import Classifier
 from eurosat_cls.commands import COMMANDS
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.errors import UserError
+from eurosat_cls.execution import settle
 from eurosat_cls.look import patches_by_class
 from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
@@ -41,7 +45,8 @@ from eurosat_cls.trainer import Trainer
 __all__ = ["SHORT_NAMES", "EuroSATCLI", "main"]
 
 LOOKS = ("statistics", "show")  # these look at the data only: no checkpoint, no run
-PICTURES = ("ConfusionMatrix", "LearningCurves")  # drawn when nothing else is said
+FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
+PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")  # drawn when nothing else is said
 RUN_FOLDER = "EUROSAT_RUN_FOLDER"  # how the processes of one training agree on their run folder
 
 
@@ -57,7 +62,7 @@ class EuroSATCLI(LightningCLI):
             "validate": hidden | {"dataloaders", "verbose"},
             "test": hidden | {"dataloaders", "verbose"},
             "predict": hidden | {"dataloaders", "return_predictions"},
-            **dict.fromkeys(LOOKS, hidden),
+            **dict.fromkeys((*LOOKS, *FINDS), hidden),
         }
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -88,7 +93,7 @@ class EuroSATCLI(LightningCLI):
         config = self.config[self.subcommand]
         self.root = Path(config.trainer.default_root_dir or ".") / LOGS
         self.checkpoint: dict[str, Any] | None = None
-        if self.subcommand in LOOKS:
+        if self.subcommand in (*LOOKS, *FINDS):
             return
         if not config.ckpt_path:
             if self.subcommand != "fit":
@@ -144,7 +149,9 @@ class EuroSATCLI(LightningCLI):
             if not isinstance(self.datamodule, ImageFiles):
                 saved = self.checkpoint.get(type(self.datamodule).__qualname__, {})
                 check_split(saved, self.datamodule.split, config.ckpt_path, self.subcommand == "fit")
-        execution = self._execution(config)
+        execution = settle(self.model, self.datamodule, config, self.checkpoint, self.subcommand in ("fit", *FINDS))
+        if self.subcommand in FINDS:
+            return self._finding_trainer(execution)
         folder = self._run_folder(config)
         given = config.trainer
         kwargs["precision"] = execution.precision
@@ -159,48 +166,19 @@ class EuroSATCLI(LightningCLI):
             print(f"{type(self.model).__name__}: {parameters:,} trainable parameters", file=sys.stderr)
         kwargs["enable_model_summary"] = bool(given.enable_model_summary)
         callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
-        callbacks += [RichProgressBar()] if bar and not given.barebones else []
+        callbacks += [EpochBar()] if bar and not given.barebones else []
         callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in ("fit", "test") else []
         kwargs["callbacks"] = callbacks + self._callbacks(folder, config, execution)
         trainer = super().instantiate_trainer(**kwargs)
         trainer.run_folder = folder  # type: ignore[attr-defined]
         return trainer
 
-    def _execution(self, config: Any) -> machine.Execution:
-        """Settle precision, memory format and compile, in the model and in the configuration that is saved."""
-        device = machine.device_of(config.trainer.accelerator)
-        machine.check_precision(config.trainer.precision, device)
-        if not isinstance(self.model, Classifier):
-            precision = "32-true" if config.trainer.precision == "auto" else str(config.trainer.precision)
-            return machine.Execution(precision, "contiguous", False, {})
-        if self.checkpoint is not None:
-            self._saved_execution(config, device)
-        shape = (self.datamodule.batch_size, *self.datamodule.patch_shape)
-        planned = len(self.datamodule.split.train) * (config.trainer.max_epochs or 0) if self.subcommand == "fit" else 0
-        execution = machine.choose(
-            self.model, shape, device, config.trainer.precision or "32-true",
-            self.model.memory_format, self.model.compile_encoder, planned,
-        )  # fmt: skip
-        self.model.set_execution(execution.memory_format, execution.compile)
-        config.trainer.precision = execution.precision
-        config.model.init_args.memory_format, config.model.init_args.compile = (
-            execution.memory_format,
-            execution.compile,
-        )
-        print(f"running with {execution}", file=sys.stderr)
-        return execution
-
-    def _saved_execution(self, config: Any, device: Any) -> None:
-        """Let ``auto`` be what it was in the run that is continued or evaluated, where this machine can do it."""
-        assert self.checkpoint is not None
-        saved = self.checkpoint.get("execution", {})
-        if config.trainer.precision == "auto" and machine.can_run(saved.get("precision"), device):
-            config.trainer.precision = saved["precision"]
-        memory_format, compiled = self.model.memory_format, self.model.compile_encoder
-        self.model.set_execution(
-            saved.get("memory_format", memory_format) if memory_format == "auto" else memory_format,
-            saved.get("compile", compiled) if compiled == "auto" else compiled,
-        )
+    def _finding_trainer(self, execution: machine.Execution) -> LightningTrainer:
+        """Build a trainer as that of ``fit``, without whatever writes, draws or finds."""
+        given = self._get(self.config_init, "trainer").callbacks or []
+        kept = [callback for callback in given if isinstance(callback, Freeze)]
+        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+        return super().instantiate_trainer(precision=execution.precision, callbacks=kept, **quiet)
 
     def _run_folder(self, config: Any) -> Path:
         """The folder of the run that is continued or evaluated; a new one otherwise."""
@@ -234,7 +212,8 @@ class EuroSATCLI(LightningCLI):
             "execution": {**settings, "measured_images_per_second": execution.rates},
             "data": {**split, "patches": patches_by_class(self.datamodule)},
         }
-        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), RunRecord(folder, self._dump(), record)]
+        kept = [RunRecord(folder, self._dump(), record), TensorBoardText(self._plain_config(), split)]
+        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept]
 
 
 def main(args: list[str] | None = None) -> None:

@@ -17,12 +17,14 @@ from eurosat_cls.errors import UserError
 TRUSTED = ("eurosat_cls", "torch", "torchmetrics", "torchvision", "timm")
 
 
-def load(path: str | Path, trust: Sequence[str] = ()) -> Classifier:
+def load(path: str | Path, trust: Sequence[str] = (), calibrate: bool | None = None) -> Classifier:
     """Return the trained model of a run, in evaluation mode on the CPU.
 
     Args:
         path: a run folder (its best checkpoint is taken, else the last one) or a checkpoint.
         trust: further packages whose classes the checkpoint may name, such as that of an encoder of your own.
+        calibrate: whether probabilities are calibrated by the temperature in the checkpoint; None for what its
+            training was configured with.
 
     Raises:
         UserError: when there is no checkpoint, it is damaged or holds pickled code, it names classes of other packages,
@@ -42,7 +44,8 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> Classifier:
     needed = inspect.signature(Classifier).parameters.keys() - {"optimizer", "lr_scheduler", "metrics", "compile"}
     packages = (*TRUSTED, *trust)
     arguments = {key: _made(value, packages, file) for key, value in saved.items() if key in needed}
-    model = Classifier(**{**arguments, "memory_format": "contiguous"})
+    chosen = {} if calibrate is None else {"calibrate": calibrate}
+    model = Classifier(**{**arguments, **chosen, "memory_format": "contiguous"})
     check_fits(checkpoint, model, file)
     model.load_state_dict(checkpoint["state_dict"])
     return model.eval()

@@ -41,8 +41,7 @@ def predict_arrays(model: "Classifier", images: Tensor | np.ndarray, batch_size:
     with evaluating(model), torch.inference_mode():
         model.normalize.check_unit(raw[:batch_size].to(model.device))
         parts = [
-            model.rules.probabilities(model.predict_logits(batch.to(model.device)))
-            for batch in torch.split(raw, batch_size)
+            model.probabilities(model.predict_logits(batch.to(model.device))) for batch in torch.split(raw, batch_size)
         ]
         probabilities = torch.cat(parts)
         names, confidence = model.name_predictions(probabilities)

@@ -40,7 +40,8 @@ class _Display:
 
     def _show(self) -> None:
         self.visible = True
-        if not sys.stderr.isatty():
+        # Lightning's bar of a training stands in for stderr: a second one would write over it.
+        if not sys.stderr.isatty() or hasattr(sys.stderr, "rich_proxied_file"):
             self._line("started")
             return
         from rich.console import Console  # loading rich takes longer than most work that is never shown
@@ -59,8 +60,9 @@ class _Display:
 def progress(total: int | None, label: str) -> Iterator[Callable[[int], None]]:
     """Yield an ``advance(n=1)`` function and draw what it counts on stderr.
 
-    A terminal gets a bar; anything else gets a line at the start, about every 20 %, and at the end with the seconds.
-    Work that ends within half a second prints nothing. Call ``advance`` from one thread only.
+    A terminal gets a bar; anything else, and a terminal that shows the bar of a training, gets a line at the start,
+    about every 20 %, and at the end with the seconds. Work that ends within half a second prints nothing. Call
+    ``advance`` from one thread only.
 
     Args:
         total: number of steps in all; None where it is not known (then only start and end are told).

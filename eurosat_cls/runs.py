@@ -12,7 +12,7 @@ LOGS = "lightning_logs"
 
 # How and where a run executes does not make it another configuration ...
 _EXECUTION = {
-    "model": {"memory_format", "compile", "test_time_augmentation", "threshold"},
+    "model": {"memory_format", "compile", "test_time_augmentation", "calibrate", "threshold"},
     "data": {"root", "batch_size", "predict_split", "on_error"},
 }
 # ... and how it was optimised makes it a near one, used when no exact one exists.

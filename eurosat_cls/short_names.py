@@ -1,5 +1,6 @@
 """The classes that a config may call by their short names: the parser finds those that have been imported."""
 
+from eurosat_cls.callbacks import Calibration, ClassScores, ConfusionMatrix, Projector
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.data.augment import (
     BandDropout,
@@ -32,4 +33,5 @@ SPLITS = (OfficialSplit, RandomSplit, SpatialSplit, SplitLists)
 AUGMENTATIONS = (
     BandDropout, BandJitter, Blur, BrightnessContrast, Crop, CutMix, Cutout, Dihedral, Flip, Mixup, Noise, Shift,
 )  # fmt: skip
-SHORT_NAMES = (*MODELS, *LOSSES, *DATA, *SPLITS, *AUGMENTATIONS)
+PICTURES = (Calibration, ClassScores, ConfusionMatrix, Projector)
+SHORT_NAMES = (*MODELS, *LOSSES, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES)

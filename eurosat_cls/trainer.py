@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import torch
 from lightning.fabric.connector import _PRECISION_INPUT  # type: ignore[attr-defined]
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 
 from eurosat_cls.checkpoints import SafeCheckpointIO
@@ -88,6 +88,66 @@ class Trainer(LightningTrainer):
         from eurosat_cls.look.show import write_pictures  # matplotlib is for those who look
 
         write_pictures(_patches(datamodule, "show"), Path(output))
+
+    def lr_find(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule | None = None,
+        min_lr: float = 1e-6,
+        max_lr: float = 1.0,
+        steps: int = 200,
+        output: str = "lightning_logs/lr_find",
+    ) -> None:
+        """Suggest a learning rate: train some steps with growing ones, look at the loss, and undo the steps.
+
+        Args:
+            model: the model.
+            datamodule: the data.
+            min_lr: learning rate of the first step.
+            max_lr: learning rate of the last step; the test ends earlier when the loss diverges.
+            steps: steps of the test.
+            output: folder for ``lr_find.png``, ``lr_find.json``, and ``lr_find.yaml``, which ``fit`` takes.
+
+        Raises:
+            UserError: for a range that cannot be tested, or a loss that does not fall in it.
+        """
+        from eurosat_cls.callbacks.learning_rate_finder import LearningRateFinder
+
+        self._find(LearningRateFinder(min_lr, max_lr, steps, folder=output, then_leave=True), model, datamodule)
+
+    def batch_size_find(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule | None = None,
+        smallest: int = 8,
+        largest: int = 4096,
+        output: str = "lightning_logs/batch_size_find",
+    ) -> None:
+        """Recommend a batch size: train some steps with growing ones until memory or data end, and undo the steps.
+
+        Args:
+            model: the model.
+            datamodule: the data.
+            smallest: batch size to begin with; it is doubled from there.
+            largest: batch size to end with.
+            output: folder for ``batch_size.png``, ``batch_size.json``, and ``batch_size.yaml``, which ``fit`` takes.
+
+        Raises:
+            UserError: when not even the smallest batch can be trained.
+        """
+        from eurosat_cls.callbacks.batch_size_finder import BatchSizeFinder
+
+        self._find(BatchSizeFinder(smallest, largest, folder=output, then_leave=True), model, datamodule)
+
+    def _find(self, finder: Callback, model: LightningModule, datamodule: LightningDataModule | None) -> None:
+        """Let ``fit`` set everything up; the finder leaves it before the first step."""
+        callbacks: list[Callback] = self.callbacks  # type: ignore[has-type]
+        checks = self.num_sanity_val_steps
+        self.callbacks, self.num_sanity_val_steps = [*callbacks, finder], 0
+        try:
+            self.fit(model, datamodule=datamodule)
+        finally:
+            self.callbacks, self.num_sanity_val_steps = callbacks, checks
 
 
 def _patches(datamodule: LightningDataModule | None, command: str) -> PatchDataModule:

@@ -52,3 +52,15 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: 
         for _ in range(10):
             advance(1)
     assert "100%" in capsys.readouterr().err
+
+
+def test_beside_the_bar_of_a_training_there_are_plain_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "rich_proxied_file", None, raising=False)
+    with progress(10, "counting") as advance:
+        for _ in range(10):
+            advance(1)
+    assert "counting: 20 %" in capsys.readouterr().err

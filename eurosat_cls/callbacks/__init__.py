@@ -3,33 +3,49 @@
 from eurosat_cls.callbacks.attention import AttentionMaps
 from eurosat_cls.callbacks.averaging import WeightAverage
 from eurosat_cls.callbacks.batch_picture import BatchPicture
+from eurosat_cls.callbacks.batch_size_finder import BatchSizeFinder
+from eurosat_cls.callbacks.calibration import Calibration
 from eurosat_cls.callbacks.checkpoints import Checkpoints
+from eurosat_cls.callbacks.class_scores import ClassScores
 from eurosat_cls.callbacks.confusion_matrix import ConfusionMatrix
 from eurosat_cls.callbacks.curves import LearningCurves
 from eurosat_cls.callbacks.freeze import Freeze
 from eurosat_cls.callbacks.gradcam import GradCAM
 from eurosat_cls.callbacks.guard import StopOnNonFiniteLoss
+from eurosat_cls.callbacks.learning_rate_finder import LearningRateFinder
 from eurosat_cls.callbacks.misclassified import Misclassified
 from eurosat_cls.callbacks.predictions import PredictionWriter
-from eurosat_cls.callbacks.progress import EpochSummary
+from eurosat_cls.callbacks.progress import EpochBar, EpochSummary
+from eurosat_cls.callbacks.projector import Projector
 from eurosat_cls.callbacks.record import RunRecord
 from eurosat_cls.callbacks.report import Report
 from eurosat_cls.callbacks.run_report import RunReport
+from eurosat_cls.callbacks.stop import StopAtTarget, StopRecord
+from eurosat_cls.callbacks.tensorboard import TensorBoardText
 
 __all__ = [
     "AttentionMaps",
     "BatchPicture",
+    "BatchSizeFinder",
+    "Calibration",
     "Checkpoints",
+    "ClassScores",
     "ConfusionMatrix",
+    "EpochBar",
     "EpochSummary",
     "Freeze",
     "GradCAM",
     "LearningCurves",
+    "LearningRateFinder",
     "Misclassified",
     "PredictionWriter",
+    "Projector",
     "Report",
     "RunRecord",
     "RunReport",
+    "StopAtTarget",
     "StopOnNonFiniteLoss",
+    "StopRecord",
+    "TensorBoardText",
     "WeightAverage",
 ]

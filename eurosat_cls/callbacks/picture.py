@@ -69,7 +69,7 @@ class Picture(Callback):
         try:
             self.draw(trainer, module, stage, outcome)
         except UserError as error:
-            warnings.warn(f"{type(self).__name__}: {error}", stacklevel=2)
+            warnings.warn(f"{type(self).__name__}: {error}", stacklevel=3)
 
 
 def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") -> None:

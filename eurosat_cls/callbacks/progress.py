@@ -1,14 +1,27 @@
-"""One line per epoch, and the figures of the training itself."""
+"""One line per epoch, a bar on a terminal, and the figures of the training itself."""
 
 import sys
 import time
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 
 from eurosat_cls.data.batch import Batch
 
 SHOWN = ("train/loss", "val/loss", "val/accuracy", "val/macro_f1")
+
+
+class EpochBar(RichProgressBar):
+    """Lightning's bar; it counts epochs as the lines of :class:`EpochSummary` do and repeats none of their figures."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Return nothing: the run folder's name, of which Lightning shows the last letters, has been told."""
+        return {}
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        text = f"epoch {current_epoch + 1}/{self.trainer.max_epochs}"
+        return text.ljust(len(self.validation_description))  # the bar of the validation stands below it
 
 
 class EpochSummary(Callback):

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from eurosat_cls.calibration import before_and_after, describe
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.files import write_json
 
@@ -36,12 +37,17 @@ class Report(Callback):
         if isinstance(pl_module, Classifier):
             matrix = pl_module.confusion_matrix("test")
             scores = per_class(matrix, pl_module.class_names)
+            logits, target, _ = pl_module.outcome("test")
+            found = before_and_after(logits, target, pl_module.task, float(pl_module.temperature))
             content |= {"per_class": scores, "confusion_matrix": matrix.tolist()}
+            content["calibration"] = {"applied": pl_module.calibrate, **found}
+            calibration = describe(found, pl_module.calibrate)
         if not trainer.is_global_zero:
             return
         write_json(path, content)
         if "per_class" in content:
             self._print_table(scores)
+            print(calibration)
         print(f"{_line(figures)}\nwritten to {path}")
 
     def _print_table(self, scores: dict[str, dict[str, float]]) -> None:

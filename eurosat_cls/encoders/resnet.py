@@ -95,4 +95,4 @@ class ResNet(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, H, W]`` -> ``[B, D]``, the mean over the map."""
-        return self.forward_map(x).mean(dim=(2, 3))
+        return self.pool(self.forward_map(x))

@@ -22,7 +22,7 @@ class Row(NamedTuple):
     Attributes:
         title: written above the patches; empty for none.
         images: uint8 ``[n, H, W, 3]``.
-        captions: ``[n]`` texts below the patches, wrapped to their width; empty ones take no place.
+        captions: ``[n]`` texts below the patches, their lines wrapped to their width; empty ones take no place.
     """
 
     title: str
@@ -90,6 +90,8 @@ def _enlarge(image: np.ndarray) -> Image.Image:
 
 def _wrap(text: str, width: int) -> list[str]:
     """Break a caption into lines of at most ``width`` pixels, the parts of a sum first; what does not fit is cut."""
+    if "\n" in text:
+        return [line for part in text.split("\n") for line in _wrap(part, width)]
     if _font(_SMALL).getlength(text) <= width:
         return [text] if text else []
     lines: list[str] = []

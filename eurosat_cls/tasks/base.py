@@ -121,6 +121,16 @@ class TaskRules(ABC):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits ``[B, outputs]`` -> ``[B, K]``."""
 
+    def tempered(self, logits: Tensor, threshold: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and thresholds at a temperature: other probabilities, but the same decisions.
+
+        Args:
+            logits: ``[B, outputs]``.
+            threshold: ``[thresholds]``, probabilities.
+            temperature: what the logits are divided by.
+        """
+        return logits / temperature, threshold
+
     @abstractmethod
     def merge(self, views: Sequence[Tensor]) -> Tensor:
         """Logits of several views of the same patches -> logits of their mean probability."""

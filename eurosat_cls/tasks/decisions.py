@@ -10,6 +10,8 @@ from torchmetrics import Metric
 from eurosat_cls.losses import FocalLoss
 from eurosat_cls.tasks.base import TaskRules
 
+_FARTHEST = 10.0  # a logit whose probability float32 still tells from 1, to three digits
+
 
 class Decisions(TaskRules):
     """Independent decisions, each with a threshold."""
@@ -30,6 +32,15 @@ class Decisions(TaskRules):
     def merge(self, views: Sequence[Tensor]) -> Tensor:
         """Logit of the mean sigmoid."""
         return torch.stack([view.sigmoid() for view in views]).mean(0).logit(eps=1e-7)
+
+    def tempered(self, logits: Tensor, threshold: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
+        """Divide the logits, and move the thresholds along."""
+        limit = threshold.logit()
+        scaled, moved = logits / temperature, limit / temperature
+        # A threshold beyond what float32 tells from 0 and 1 is kept short of it, and every logit on its side of it.
+        reached = moved.clamp(-_FARTHEST, _FARTHEST)
+        gap = 0.25 * (reached != moved)
+        return torch.where(logits > limit, scaled.max(reached + gap), scaled.min(reached - gap)), reached.sigmoid()
 
     @abstractmethod
     def curve(self) -> Metric:

@@ -115,6 +115,24 @@ class TimmBackbone(Backbone):
         vector: Tensor = self.model.forward_head(features, pre_logits=True)
         return vector
 
+    def pool(self, feature_map: Tensor) -> Tensor:
+        """Map ``[B, D, h, w]`` -> features ``[B, D]``: the network's own pooling, where it is kept.
+
+        Raises:
+            UserError: for networks of tokens, which pool those.
+        """
+        if self._pools:
+            return feature_map.mean((2, 3))
+        channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
+        given = feature_map.permute(0, 2, 3, 1) if channels_last else feature_map
+        try:
+            vector: Tensor = self.model.forward_head(given, pre_logits=True)
+        except RuntimeError:  # a norm of tokens
+            vector = given
+        if vector.shape != feature_map.shape[:2]:
+            raise UserError(f"{self.name}: the features are pooled from tokens, not from the map.")
+        return vector
+
     def _channels_first(self, features: Tensor) -> Tensor:
         return features if features.shape[1] == self.out_features else features.permute(0, 3, 1, 2)
 

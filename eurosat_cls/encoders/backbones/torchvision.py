@@ -114,7 +114,17 @@ class TorchvisionBackbone(Backbone):
     def _vector(self, x: Tensor) -> Tensor:
         if self._is_vit:
             return self._tokens(x)[0][:, 0]
-        features: Tensor = self.model.get_submodule("classifier")(self._map(x).mean((2, 3), keepdim=True))
+        return self.pool(self._map(x))
+
+    def pool(self, feature_map: Tensor) -> Tensor:
+        """Map ``[B, D, h, w]`` -> features ``[B, D]``: the mean, normalised where the network's head begins so.
+
+        Raises:
+            UserError: for a ViT, whose class token is no part of the map.
+        """
+        if self._is_vit:
+            raise UserError(f"{self.name}: the features are the class token, which is no part of the map.")
+        features: Tensor = self.model.get_submodule("classifier")(feature_map.mean((2, 3), keepdim=True))
         return features.flatten(1)
 
     def _tokens(self, x: Tensor) -> tuple[Tensor, int, int]:

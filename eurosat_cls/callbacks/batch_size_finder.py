@@ -1,0 +1,113 @@
+"""Find a batch size before a training, and train with it."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import _TunerExitException
+
+from eurosat_cls.base import PatchModule
+from eurosat_cls.callbacks.learning_rate_finder import finder_needs
+from eurosat_cls.callbacks.picture import run_folder
+from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.errors import UserError
+from eurosat_cls.find.batch_size import write_batch_sizes
+from eurosat_cls.find.batch_sizes import BatchSizes, Trial, check_batch_sizes, measure_batch_sizes
+
+
+class BatchSizeFinder(Callback):
+    """Before a training, measure how fast batches of growing size train, and train with the recommended size.
+
+    Sizes are doubled until memory or data end; see :func:`~eurosat_cls.find.batch_sizes.measure_batch_sizes`. The
+    recommendation is the smallest batch within 5 % of the best rate. ``batch_size.png``, ``batch_size.json`` and
+    ``batch_size.yaml`` go to the run folder. The training is the one that a configuration with this batch size gives,
+    its schedule included. The learning rate stays; a :class:`~eurosat_cls.callbacks.LearningRateFinder` may follow. A
+    training that goes on keeps the batch size with which it began.
+
+    Args:
+        smallest: batch size to begin with.
+        largest: batch size to end with.
+        apply: whether to train with the recommendation; else it is only told.
+        folder: where the files go; the run folder when None.
+        then_leave: end the training before its first step.
+
+    Raises:
+        UserError: for sizes that cannot be tried; when training starts, for a model or data of other packages, and on
+            several devices.
+    """
+
+    def __init__(
+        self,
+        smallest: int = 8,
+        largest: int = 4096,
+        apply: bool = True,
+        folder: str | None = None,
+        then_leave: bool = False,
+    ) -> None:
+        check_batch_sizes(smallest, largest)
+        self.smallest, self.largest = smallest, largest
+        self.apply, self.folder, self.then_leave = apply, folder, then_leave
+        self.batch_size: int | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The size that the training began with."""
+        return {"batch_size": self.batch_size}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up that size."""
+        self.batch_size = state_dict["batch_size"]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure, before loaders are made; a checkpoint to go on from has been read by now."""
+        finder_needs("BatchSizeFinder", trainer, pl_module)
+        assert isinstance(pl_module, PatchModule)
+        if trainer.world_size > 1:
+            raise UserError("BatchSizeFinder works on one device; set trainer.devices to 1.")
+        if self.batch_size is not None:
+            self._set(trainer, self.batch_size)
+        elif trainer.fast_dev_run or trainer.ckpt_path is not None:  # type: ignore[attr-defined]
+            why = "a training that goes on keeps its batch size" if trainer.ckpt_path else "fast_dev_run is on"
+            warnings.warn(f"BatchSizeFinder does nothing: {why}", stacklevel=2)
+        else:
+            self._find(trainer, pl_module)
+
+    def _find(self, trainer: Trainer, module: PatchModule) -> None:
+        told = sys.stdout if self.then_leave else sys.stderr
+        data: PatchDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        trials, ended = [], ""
+        for result in measure_batch_sizes(trainer, module, data, self.smallest, self.largest):
+            if isinstance(result, Trial):
+                trials.append(result)
+                print(_line(result), file=sys.stderr, flush=True)
+            else:
+                ended = result
+        if module.compile_encoder is True:
+            torch.compiler.reset()  # what was compiled for other sizes would be used again otherwise
+        found = BatchSizes(trials, ended)
+        print(f"recommended batch size {found.recommended}, largest {found.largest} ({ended})", file=told, flush=True)
+        folder = Path(self.folder) if self.folder else run_folder(trainer)
+        try:
+            paths = write_batch_sizes(found, data.batch_size, trainer.strategy.root_device.type, folder)
+            print("written to " + ", ".join(map(str, paths)), file=told, flush=True)
+        except UserError as error:
+            if self.then_leave:
+                raise
+            warnings.warn(f"BatchSizeFinder: {error}", stacklevel=2)
+        if self.then_leave:
+            raise _TunerExitException
+        if self.apply:
+            self.batch_size = found.recommended
+            self._set(trainer, found.recommended)
+
+    def _set(self, trainer: Trainer, size: int) -> None:
+        """Serve batches of this size, and plan the schedule for as many steps as that makes."""
+        trainer.datamodule.batch_size = size  # type: ignore[attr-defined]
+        trainer.strategy.setup_optimizers(trainer)
+
+
+def _line(trial: Trial) -> str:
+    rate, memory = trial.images_per_second, trial.memory / 2**30
+    return f"batch of {trial.batch_size}: {rate:.0f} images/s, {memory:.2f} GiB at the peak"

@@ -1,0 +1,99 @@
+"""The patches that a callback shows, and the same as its network sees them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from eurosat_cls.classifier import Classifier
+from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.errors import UserError
+from eurosat_cls.hardest import Decisions, Hardest, decisions_of, find_hardest
+from eurosat_cls.outcomes import Outcome
+
+MOST_PATCHES = 60
+
+
+def patch_data(trainer: Trainer) -> PatchDataModule:
+    """Return the data module of a run.
+
+    Raises:
+        UserError: where there is none, or one of other data than patches.
+    """
+    data = getattr(trainer, "datamodule", None)
+    if not isinstance(data, PatchDataModule):
+        raise UserError("needs a data module of patches, as those of eurosat_cls.data are.")
+    return data
+
+
+def read_patches(data: PatchDataModule, rows: Sequence[int]) -> np.ndarray:
+    """Return raw patches ``[n, C, H, W]`` of these positions of the store, with the bands that the model gets."""
+    return data.store.read(np.asarray(rows, np.int64))[:, data.channels]
+
+
+def normalised(module: LightningModule, patches: np.ndarray) -> Tensor:
+    """Return raw patches ``[n, C, H, W]`` as the module hands them to its encoder, on its device."""
+    image = torch.from_numpy(patches).to(module.device)
+    normalised: Tensor = module.normalize(image)  # type: ignore[operator]
+    return normalised
+
+
+class HardPatches(NamedTuple):
+    """The patches that a classifier found hardest.
+
+    Attributes:
+        decisions: those of all patches.
+        hardest: the cases.
+        images: ``[n, C, H, W]`` raw values of the cases' patches.
+        files: ``[n]`` their names.
+        bands: ``[C]`` names.
+    """
+
+    decisions: Decisions
+    hardest: Hardest
+    images: np.ndarray
+    files: list[str]
+    bands: list[str]
+
+
+def decide(module: Classifier, outcome: Outcome) -> Decisions:
+    """Return the decisions of a validation or a test, with calibrated probabilities where the model has such."""
+    logits, threshold = module.judged(outcome.logits)
+    return decisions_of(module.rules, threshold, outcome._replace(logits=logits))
+
+
+def hard_patches(trainer: Trainer, module: Classifier, outcome: Outcome, count: int) -> HardPatches:
+    """Find and read the most confident errors and the least certain hits, ``count`` of each at most.
+
+    Raises:
+        UserError: where there are no patches to read, or none has a probability.
+    """
+    data, decisions = patch_data(trainer), decide(module, outcome)
+    hardest = find_hardest(decisions, count)
+    rows = [case.row for case in hardest.cases]
+    return HardPatches(decisions, hardest, read_patches(data, rows), data.files(rows), data.bands)
+
+
+def check_count(name: str, patches: int) -> int:
+    """Return a number of patches that a picture has room for.
+
+    Raises:
+        UserError: for one outside 1 to 60.
+    """
+    if not 1 <= patches <= MOST_PATCHES:
+        raise UserError(f"{name}: patches must be from 1 to {MOST_PATCHES}, got {patches}.")
+    return patches
+
+
+def describe_errors(decisions: Decisions, stage: str) -> str:
+    """Say how many there are, e.g. ``"test: 123 of 5,400 patches are wrong (2.28 %)"``."""
+    bad, patches = len(np.unique(decisions.place[decisions.wrong])), len(decisions.rows)
+    text = f"{stage}: {bad:,} of {patches:,} patches are wrong ({100 * bad / patches:.2f} %)"
+    if decisions.multilabel:
+        text += f", by {decisions.wrong.sum():,} of {len(decisions.wrong):,} decisions"
+    if missing := int(np.isnan(decisions.confidence).sum()):
+        text += f"; {missing:,} are NaN and not shown"
+    return text

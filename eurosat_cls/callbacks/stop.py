@@ -1,0 +1,140 @@
+"""End a training early, and say why."""
+
+import sys
+import warnings
+from typing import Any, Literal
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, Timer
+
+from eurosat_cls.callbacks.picture import run_folder
+from eurosat_cls.errors import UserError
+from eurosat_cls.files import write_json
+
+_LESS_IS_BETTER = ("loss", "error", "brier")
+
+
+class StopAtTarget(Callback):
+    """End the training when a figure of the validation reaches a value.
+
+    A training that is continued after it reached the value ends at once, before its first step; give another value to
+    train on.
+
+    Args:
+        monitor: logged name of the figure.
+        value: what it is to reach.
+        mode: whether it is reached from below (``max``) or from above (``min``); by its name when None: from above for
+            losses and errors.
+
+    Raises:
+        UserError: for a value that is no number; at the first validation, for a figure that is not logged.
+    """
+
+    def __init__(
+        self, monitor: str = "val/accuracy", value: float = 0.98, mode: Literal["max", "min"] | None = None
+    ) -> None:
+        if value != value:
+            raise UserError("StopAtTarget: value is not a number.")
+        less = any(word in monitor.lower() for word in _LESS_IS_BETTER)
+        self.monitor, self.value, self.mode = monitor, value, mode or ("min" if less else "max")
+        self.best: float | None = None
+        self.reason: str | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Name under which the state is kept in checkpoints."""
+        return self._generate_state_key(monitor=self.monitor, mode=self.mode)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best figure so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from an earlier best."""
+        self.best = state_dict["best"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End a training that had reached its target before."""
+        if self.best is not None and self._reaches(self.best):
+            self._stop(trainer, f"{self.monitor} had reached {self.best:.4f} before (target {self.value:g})")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the figure."""
+        if trainer.state.fn != "fit":
+            return
+        check_logged(trainer, self.monitor, "StopAtTarget")
+        if trainer.sanity_checking:
+            return
+        figure = float(trainer.callback_metrics[self.monitor])
+        if self.best is None or (figure > self.best if self.mode == "max" else figure < self.best):
+            self.best = figure
+        if trainer.strategy.reduce_boolean_decision(self._reaches(figure), all=False):
+            self._stop(trainer, f"{self.monitor} reached {figure:.4f} (target {self.value:g})")
+
+    def _reaches(self, figure: float) -> bool:
+        return figure >= self.value if self.mode == "max" else figure <= self.value
+
+    def _stop(self, trainer: Trainer, reason: str) -> None:
+        self.reason, trainer.should_stop = reason, True
+
+
+class StopRecord(Callback):
+    """When a training ends before its last epoch, print why in a line and write it to ``stopped.json``.
+
+    It knows :class:`StopAtTarget`, Lightning's ``EarlyStopping`` and ``trainer.max_time``. A training that runs to its
+    end removes the file of an earlier one that it continues.
+    """
+
+    def __init__(self) -> None:
+        self._epoch: int | None = None
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell of a wrong name in ``EarlyStopping`` in a line, as early as possible."""
+        for callback in trainer.callbacks if trainer.state.fn == "fit" else []:  # type: ignore[attr-defined]
+            if isinstance(callback, EarlyStopping) and callback.strict and not callback.monitor.startswith("train/"):
+                check_logged(trainer, callback.monitor, "EarlyStopping")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note which epoch it is."""
+        self._epoch = trainer.current_epoch
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print and write."""
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        path = run_folder(trainer) / "stopped.json"
+        try:
+            if not trainer.should_stop:
+                path.unlink(missing_ok=True)
+                return
+            callback, reason = self._reason(trainer)
+            done = trainer.current_epoch if self._epoch is None else self._epoch + 1
+            print(f"stopped after epoch {done} of {trainer.max_epochs}: {reason}", file=sys.stderr, flush=True)
+            write_json(path, {"reason": reason, "by": callback, "epoch": done, "max_epochs": trainer.max_epochs,
+                              "step": trainer.global_step})  # fmt: skip
+        except OSError as error:
+            warnings.warn(f"StopRecord: {path} cannot be written ({error.strerror})", stacklevel=2)
+
+    def _reason(self, trainer: Trainer) -> tuple[str | None, str]:
+        """Which callback ended the training, and why."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            name = type(callback).__name__
+            if isinstance(callback, StopAtTarget) and callback.reason:
+                return name, callback.reason
+            message = getattr(callback, "stopping_reason_message", None)
+            if isinstance(callback, EarlyStopping) and message and callback.stopped_epoch == self._epoch:
+                return name, message.replace(" Signaling Trainer to stop.", "").rstrip(".")
+            if isinstance(callback, Timer) and (callback.time_remaining() or 0) <= 0:
+                return name, "trainer.max_time is used up"
+        return None, "a callback asked for it"
+
+
+def check_logged(trainer: Trainer, monitor: str, callback: str) -> None:
+    """Refuse the name of a figure that a validation does not log.
+
+    Raises:
+        UserError: naming those that are logged.
+    """
+    if monitor not in trainer.callback_metrics:
+        logged = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith("val/")))
+        raise UserError(f"{callback}.monitor: {monitor!r} is not logged; there are {logged or 'no val figures'}.")

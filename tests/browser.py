@@ -1,0 +1,113 @@
+"""A real browser without a window, driven through its DevTools."""
+
+import asyncio
+import base64
+import json
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+# All text of a page, that in shadow roots and frames too.
+_TEXT = """(() => {
+  const walk = node => [...node.childNodes].map(child => {
+    if (child.nodeType === Node.TEXT_NODE) return child.textContent;
+    if (child.nodeType !== Node.ELEMENT_NODE || ['SCRIPT', 'STYLE'].includes(child.tagName)) return '';
+    const inside = child.shadowRoot || (child.contentDocument && child.contentDocument.body);
+    return ' ' + (inside ? walk(inside) : '') + walk(child);
+  }).join('');
+  return walk(document.body);
+})()"""
+
+_IMAGES = """(() => {
+  const count = node => [...(node.children || [])].reduce((sum, child) => sum + count(child) +
+    (child.shadowRoot ? count(child.shadowRoot) : 0) + (child.tagName === 'IMG' && child.naturalWidth > 100), 0);
+  return count(document.body);
+})()"""
+
+
+class Browser:
+    """A page of a running browser."""
+
+    def __init__(self, port: int) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as reply:
+            pages = [target for target in json.load(reply) if target["type"] == "page"]
+        self.socket: str = pages[0]["webSocketDebuggerUrl"]
+
+    def _send(self, *commands: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        async def talk() -> list[dict[str, Any]]:
+            results = []
+            async with aiohttp.ClientSession() as session, session.ws_connect(self.socket, max_msg_size=0) as line:
+                for number, (method, settings) in enumerate(commands):
+                    await line.send_json({"id": number, "method": method, "params": settings})
+                    while (answer := await line.receive_json()).get("id") != number:
+                        pass
+                    results.append(answer["result"])
+            return results
+
+        return asyncio.run(talk())
+
+    def open(self, address: str, width: int = 1280, height: int = 1000) -> None:
+        """Go to a page, in a window of this size."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._send(("Emulation.setDeviceMetricsOverride", size), ("Page.navigate", {"url": address}))
+
+    def evaluate(self, code: str) -> Any:
+        """Return the value of JavaScript."""
+        (result,) = self._send(("Runtime.evaluate", {"expression": code, "returnByValue": True, "awaitPromise": True}))
+        return result["result"].get("value")
+
+    def wait_for(self, *texts: str, seconds: float = 60) -> str:
+        """Wait until all of these are on the page; return its text."""
+        until = time.monotonic() + seconds
+        while True:
+            text = str(self.evaluate(_TEXT))
+            if all(part in text for part in texts):
+                return text
+            missing = [part for part in texts if part not in text]
+            assert time.monotonic() < until, f"{missing} not in: {' '.join(text.split())[:3000]}"
+            time.sleep(0.5)
+
+    def wait_for_images(self, count: int, seconds: float = 30) -> None:
+        """Wait until so many images of more than 100 pixels have been loaded."""
+        until = time.monotonic() + seconds
+        while (found := self.evaluate(_IMAGES)) < count:
+            assert time.monotonic() < until, f"{found} images of {count}"
+            time.sleep(0.5)
+
+    def screenshot(self, path: Path) -> None:
+        """Save what the window shows."""
+        (result,) = self._send(("Page.captureScreenshot", {"format": "png"}))
+        path.write_bytes(base64.b64decode(result["data"]))
+
+
+@contextmanager
+def browser(profile: Path) -> Iterator[Browser]:
+    """Start a browser that keeps its files in this folder, and end it."""
+    assert CHROMIUM is not None
+    options = ["--headless=new", "--no-sandbox", "--hide-scrollbars", "--no-first-run", "--disable-dev-shm-usage",
+               "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # fmt: skip
+    process = subprocess.Popen(
+        [CHROMIUM, *options, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        told = profile / "DevToolsActivePort"
+        until = time.monotonic() + 60
+        while not (told.is_file() and told.read_text().strip()):
+            assert time.monotonic() < until, "the browser does not start"
+            assert process.poll() is None, "the browser has ended"
+            time.sleep(0.2)
+        yield Browser(int(told.read_text().split()[0]))
+    finally:
+        process.terminate()
+        process.wait(20)

@@ -1,0 +1,87 @@
+"""What a person sees in TensorBoard and in the report, in a real browser."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.browser import CHROMIUM, Browser, browser
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
+RUN = Path("lightning_logs/version_0")
+PICTURES = "[{class_path: ConfusionMatrix}, {class_path: LearningCurves}, {class_path: Projector}]"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Browser]:
+    with browser(tmp_path / "profile") as opened:
+        yield opened
+
+
+@contextmanager
+def tensorboard() -> Iterator[str]:
+    """Start a TensorBoard of the runs here; give its address when it has read them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tensorboard.main", "--logdir", "lightning_logs", "--port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 60
+        while "test/accuracy" not in _tags(address):
+            assert time.monotonic() < until, "TensorBoard does not show the test"
+            time.sleep(0.5)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _tags(address: str) -> str:
+    try:
+        with urllib.request.urlopen(f"{address}/data/plugin/scalars/tags") as reply:
+            return str(reply.read())
+    except OSError:
+        return ""
+
+
+def go(page: Browser, address: str, *texts: str) -> str:
+    """Open an address anew, and wait for these texts; return all text."""
+    page.open("about:blank")
+    page.open(address)
+    return page.wait_for(*texts)
+
+
+def test_tensorboard_shows_scalars_pictures_points_and_text(run: Callable[..., tuple[int, str]], page: Browser) -> None:
+    assert run("fit", "--pictures", PICTURES)[0] == 0
+    assert run("test", "--ckpt_path", "best", "--pictures", PICTURES)[0] == 0
+    with tensorboard() as board:
+        text = go(page, f"{board}/#timeseries", "version_0", "val", "confusion_matrix_val")
+        assert "version_1" not in text
+        go(page, f"{board}/#images", "pictures/confusion_matrix_val", "pictures/confusion_matrix_test", "train/batch")
+        page.wait_for_images(3)
+        go(page, f"{board}/#projector", "Points:", "40x16")
+        go(page, f"{board}/#text", "split_sha256", "class_path")
+        go(page, f"{board}/#hparams", "model.encoder", "val/accuracy")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_fits_its_window(run: Callable[..., tuple[int, str]], page: Browser, width: int) -> None:
+    assert run("fit")[0] == 0
+    assert run("test", "--ckpt_path", "best")[0] == 0
+    page.open((RUN / "report.html").absolute().as_uri(), width, 900)
+    page.wait_for("test/accuracy", "Confusion matrix of the test", "DemoRiver")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    sizes = page.evaluate("[...document.images].map(image => [image.naturalWidth, image.clientWidth])")
+    assert len(sizes) >= 3
+    assert all(natural > 100 and shown <= width for natural, shown in sizes)

@@ -1,4 +1,4 @@
-"""The command line: ``fit``, ``validate``, ``test``, ``predict``, ``statistics`` and ``show`` from one YAML file."""
+"""The command line: ``fit``, ``validate``, ``test``, ``predict`` and those that only look, from one YAML file."""
 
 import os
 import sys
@@ -15,17 +15,20 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eurosat_cls import machine
+from eurosat_cls.autoencoder import AutoEncoder
+from eurosat_cls.base import PatchModule
 from eurosat_cls.callbacks import (
     BatchPicture,
     Checkpoints,
+    EncoderExport,
     EpochSummary,
     PredictionWriter,
+    Reconstructions,
     Report,
     RunRecord,
     StopOnNonFiniteLoss,
 )
 from eurosat_cls.checkpoints import check_fits, read_checkpoint
-from eurosat_cls.classifier import Classifier
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.errors import UserError
 from eurosat_cls.parser import Parser
@@ -37,7 +40,7 @@ from eurosat_cls.trainer import Trainer
 
 __all__ = ["SHORT_NAMES", "EuroSATCLI", "main"]
 
-LOOKS = ("statistics", "show")  # these look at the data only: no checkpoint, no run
+LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
 RUN_FOLDER = "EUROSAT_RUN_FOLDER"  # how the processes of one training agree on their run folder
 
 
@@ -159,7 +162,7 @@ class EuroSATCLI(LightningCLI):
         """Settle precision, memory format and compile, in the model and in the configuration that is saved."""
         device = machine.device_of(config.trainer.accelerator)
         machine.check_precision(config.trainer.precision, device)
-        if not isinstance(self.model, Classifier):
+        if not isinstance(self.model, PatchModule):
             precision = "32-true" if config.trainer.precision == "auto" else str(config.trainer.precision)
             return machine.Execution(precision, "contiguous", False, {})
         if self.checkpoint is not None:
@@ -222,7 +225,8 @@ class EuroSATCLI(LightningCLI):
             "execution": {**settings, "measured_images_per_second": execution.rates},
             "data": split,
         }
-        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), RunRecord(folder, self._dump(), record)]
+        own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
+        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), RunRecord(folder, self._dump(), record), *own]
 
 
 def main(args: list[str] | None = None) -> None:

@@ -197,7 +197,7 @@ class Classifier(PatchModule):
     def _step(self, batch: Batch, stage: Stage, first: bool) -> Tensor:
         self._check_batch(batch, first)
         logits = self(batch.image).float() if stage != "test" else self.predict_logits(batch.image)
-        loss: Tensor = self.loss(*self.rules.for_loss(logits, batch.target))
+        loss = self._loss(logits, batch.target)
         # Metrics get detached float32 logits: the argmax of a half-precision tie would depend on the precision.
         self.losses[f"{stage}_"].update(loss.detach(), len(batch.target))  # type: ignore[operator]
         scored = self.rules.scored(logits.detach(), batch.target, self.threshold)
@@ -209,6 +209,19 @@ class Classifier(PatchModule):
         if first:  # Lightning keeps the objects and computes them when the epoch ends; every further call costs time
             self.log(f"{stage}/loss", self.losses[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
             self.log_dict(self.metrics[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
+        return loss
+
+    def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        try:
+            loss: Tensor = self.loss(*self.rules.for_loss(logits, target))
+        except RuntimeError as error:
+            if self.task != "multiclass" or not target.is_floating_point():
+                raise
+            name = type(self.loss).__name__
+            raise UserError(
+                f"model.loss: {name} takes no mixed labels; leave out Mixup and CutMix, or use CrossEntropyLoss or "
+                "FocalLoss."
+            ) from error
         return loss
 
     def _check_batch(self, batch: Batch, first: bool) -> None:

@@ -8,8 +8,8 @@ from lightning.pytorch import Callback
 from torch import nn
 
 from eurosat_cls import Classifier, Trainer, UserError
-from eurosat_cls.data import Batch, Demo, Dihedral
-from eurosat_cls.data.augment import dihedral_view
+from eurosat_cls.data import Batch, CutMix, Demo, Dihedral, Mixup
+from eurosat_cls.data.augment import Augmentation, dihedral_view
 from eurosat_cls.decoders import LinearHead
 from eurosat_cls.encoders import ResNet
 from eurosat_cls.losses import FocalLoss
@@ -48,6 +48,22 @@ def test_classes_and_partials_train_without_a_config() -> None:
     scheduler = trainer.lr_scheduler_configs[0].scheduler
     assert scheduler.total_steps == 9  # type: ignore[attr-defined]
     assert trainer.optimizers[0].param_groups[0]["lr"] < 1e-3, "the schedule ended with the training"
+
+
+@pytest.mark.parametrize("mixing", [Mixup(), CutMix()])
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, FocalLoss, nn.MultiMarginLoss, nn.NLLLoss])
+def test_mixed_labels_train_with_class_weights_or_are_refused(loss: type[nn.Module], mixing: Augmentation) -> None:
+    data = Demo(patches_per_class=20, batch_size=40, augment=[mixing])
+    model = Classifier(TINY, data.class_names, data.bands, loss=loss, class_weights={"DemoRiver": 2.0},
+                       mean=data.mean, std=data.std)  # fmt: skip
+    trainer = Trainer(max_epochs=1, accelerator="cpu", precision="32-true", **BARE)
+    if loss in (nn.MultiMarginLoss, nn.NLLLoss):
+        with pytest.raises(UserError, match=f"{loss.__name__} takes no mixed labels"):
+            trainer.fit(model, datamodule=data)
+        return
+    trainer.fit(model, datamodule=data)
+    assert 0 < trainer.callback_metrics["train/loss"] < 4
+    assert 0 <= trainer.callback_metrics["train/accuracy"] <= 1
 
 
 @pytest.mark.parametrize(

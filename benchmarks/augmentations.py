@@ -9,12 +9,11 @@ so that caches are as in training. Prints medians, and shares of the median step
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
-from common import BATCH, raw_step
+from common import BATCH, raw_step, seconds
 
 from eurosat_cls.data import augment
 from eurosat_cls.data.augment import Augmentation, augment_batch
@@ -35,12 +34,6 @@ EVERY = [
     augment.Mixup,
     augment.CutMix,
 ]
-
-
-def seconds(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 def quickest_step() -> tuple[str, Callable[[], None]]:

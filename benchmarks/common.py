@@ -15,6 +15,13 @@ from eurosat_cls.encoders import ResNet
 BATCH = 128
 
 
+def seconds(action: Callable[[], object]) -> float:
+    """How long an action takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
 def classifier(memory_format: str, bands: Sequence[str] = RGB, **extra: object) -> Classifier:
     """tiny_resnet18 with the optimizer of its config."""
     sgd = partial(torch.optim.SGD, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3, fused=True)

@@ -4,9 +4,15 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "Trainer", "UserError", "__version__", "load"]
+__all__ = ["AutoEncoder", "Classifier", "Trainer", "UserError", "__version__", "load"]
 
-_LAZY = {"Classifier": "classifier", "Trainer": "trainer", "UserError": "errors", "load": "loading"}
+_LAZY = {
+    "AutoEncoder": "autoencoder",
+    "Classifier": "classifier",
+    "Trainer": "trainer",
+    "UserError": "errors",
+    "load": "loading",
+}
 
 
 def __getattr__(name: str) -> Any:

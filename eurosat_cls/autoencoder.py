@@ -1,5 +1,6 @@
 """The LightningModule that learns without labels: it restores what is hidden from its encoder."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -11,13 +12,14 @@ from eurosat_cls.data.batch import Batch
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
-from eurosat_cls.factories import accepts, build, describe
+from eurosat_cls.factories import accepts, build, target_of
 from eurosat_cls.masking import CellMasking, Masking
 from eurosat_cls.metrics import MeanLoss
 from eurosat_cls.normalize import Normalize, Raw
 from eurosat_cls.seeds import generator_for
 from eurosat_cls.weights import Weights
 
+MASKING = 1  # sets the masks' randomness apart from that of the augmentations
 EVALUATION = 2**32 - 1  # in the place of the epoch: validation and test hide the same values every time
 
 
@@ -28,13 +30,18 @@ class Restored(NamedTuple):
         original: ``[B, C, H, W]``.
         mask: True where hidden, broadcastable to it.
         masked: what the encoder got.
-        reconstruction: what the decoder made of it.
+        output: what the decoder made of it, ``[B, C, H, W]`` or what else the loss takes.
     """
 
     original: Tensor
     mask: Tensor
     masked: Tensor
-    reconstruction: Tensor
+    output: Tensor
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """``[B, C, H, W]``."""
+        return self.output[:, : self.original.shape[1]]
 
 
 class AutoEncoder(PatchModule):
@@ -44,10 +51,12 @@ class AutoEncoder(PatchModule):
 
     Args:
         encoder: builds the encoder from the number of bands.
-        decoder: builds what restores patches, from the number of features and of bands.
+        decoder: builds what restores patches, from the number of features and of bands (times the
+            ``outputs_per_band`` of a loss that has them).
         bands: the ``C`` bands in channel order.
-        masking: hides cells or bands; cells of 8 pixels, 60 % of them, when None.
-        loss: builds an elementwise loss; it is given ``reduction="none"``.
+        masking: builds what hides cells or bands.
+        loss: builds an elementwise loss; it is given ``reduction="none"``. Besides those of torch there is
+            :class:`~eurosat_cls.losses.GaussianReconstruction`.
         optimizer: builds the optimizer from the parameters; SGD with momentum when None.
         lr_scheduler: builds a scheduler from the optimizer; a ``total_steps`` that it accepts is filled in.
         lr_scheduler_interval: whether the scheduler steps after every step or every epoch.
@@ -66,6 +75,7 @@ class AutoEncoder(PatchModule):
     et al., "Context Encoders: Feature Learning by Inpainting", CVPR 2016.
     """
 
+    monitor = "val/loss"
     normalize: Raw | Normalize
 
     def __init__(
@@ -73,7 +83,7 @@ class AutoEncoder(PatchModule):
         encoder: Callable[[int], Encoder],
         decoder: Callable[[int, int], Decoder],
         bands: Sequence[str],
-        masking: Masking | None = None,
+        masking: Callable[[], Masking] = CellMasking,
         loss: Callable[[], nn.Module] = nn.MSELoss,
         optimizer: OptimizerFactory | None = None,
         lr_scheduler: SchedulerFactory | None = None,
@@ -96,18 +106,17 @@ class AutoEncoder(PatchModule):
             compile,
             weights,
         )
-        plain = ("encoder", "decoder", "bands", "mean", "std")
-        given = locals()
-        self.save_hyperparameters({key: describe(given[key]) for key in plain}, logger=False)
-        if not accepts(loss, "reduction"):
+        self.keep_arguments(locals())
+        if "reduction" not in inspect.signature(target_of(loss)).parameters:
             raise UserError("model.loss: an autoencoder needs an elementwise loss with `reduction`, as MSELoss is.")
         self.bands = list(bands)
-        self.masking = masking or CellMasking()
+        self.masking: Masking = build("masking", masking)
         self.normalize = Raw() if mean is None or std is None else Normalize(mean, std)
         named = {"bands": self.bands} if accepts(encoder, "bands") else {}
         self.encoder = build("encoder", encoder, len(self.bands), **named)
-        self.decoder = build("decoder", decoder, self.encoder.out_features, len(self.bands))
         self.loss: nn.Module = build("loss", loss, reduction="none")
+        outputs = len(self.bands) * int(getattr(self.loss, "outputs_per_band", 1))
+        self.decoder = build("decoder", decoder, self.encoder.out_features, outputs)
         self.losses = nn.ModuleDict({f"{stage}_": MeanLoss() for stage in ("train", "val", "test")})
 
     def forward(self, image: Tensor) -> Tensor:
@@ -122,25 +131,24 @@ class AutoEncoder(PatchModule):
         masked = original.masked_fill(mask, 0.0)
         if self.memory_format == "channels_last":
             masked = masked.contiguous(memory_format=torch.channels_last)
-        reconstruction = connect(self.encoder, self.decoder, masked).float()
-        if reconstruction.shape != original.shape:
+        seen = Restored(original, mask, masked, connect(self.encoder, self.decoder, masked).float())
+        if seen.reconstruction.shape != original.shape:
             raise UserError(
-                f"model.decoder restores {list(reconstruction.shape[1:])}, the patches are {list(original.shape[1:])}: "
-                "its scale does not fit the encoder."
+                f"model.decoder restores {list(seen.reconstruction.shape[1:])}, the patches are "
+                f"{list(original.shape[1:])}: its scale does not fit the encoder."
             )
-        return Restored(original, mask, masked, reconstruction)
+        return seen
 
     def errors(self, restored: Restored) -> Tensor:
         """Mean loss over the hidden values of each patch, ``[B]``."""
         mask = restored.mask.expand_as(restored.original).float()
-        loss: Tensor = self.loss(restored.reconstruction, restored.original) * mask
+        loss: Tensor = self.loss(restored.output, restored.original) * mask
         return loss.flatten(1).sum(1) / mask.flatten(1).sum(1)
 
     def _step(self, batch: Batch, stage: Literal["train", "val", "test"], batch_idx: int) -> Tensor:
         if batch_idx == 0:
             self.normalize.check_unit(batch.image)
-        words = (self.current_epoch, batch_idx) if stage == "train" else (EVALUATION, batch_idx)
-        generator = generator_for(*words)
+        generator = generator_for(MASKING, self.current_epoch if stage == "train" else EVALUATION, batch_idx)
         loss = self.errors(self.restore(batch.image, generator)).mean()
         self.losses[f"{stage}_"].update(loss, len(batch.image))  # type: ignore[operator]
         if batch_idx == 0:
@@ -161,7 +169,7 @@ class AutoEncoder(PatchModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return how badly each patch is restored, ``[B]``: the unusual ones stand out."""
-        return self.errors(self.restore(batch.image, generator_for(EVALUATION, batch_idx)))
+        return self.errors(self.restore(batch.image, generator_for(MASKING, EVALUATION, batch_idx)))
 
     def prediction_columns(self) -> list[str]:
         """Names of the columns that :meth:`prediction_rows` fills."""

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -12,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
-from eurosat_cls.factories import accepts, build
+from eurosat_cls.factories import accepts, build, describe
 from eurosat_cls.learning_rates import keep_multipliers, parameter_groups
 from eurosat_cls.weights import Weights
 
@@ -42,8 +44,12 @@ class PatchModule(LightningModule):
 
     A subclass sets ``encoder`` and ``decoder``. The arguments are those of
     :class:`~eurosat_cls.classifier.Classifier` of that name.
+
+    Attributes:
+        monitor: logged name that tells which epoch is the best one.
     """
 
+    monitor = "val/accuracy"
     encoder: Encoder
     decoder: Decoder
 
@@ -68,6 +74,16 @@ class PatchModule(LightningModule):
         self.memory_format, self.compile_encoder = memory_format, compile
         self._plateau_monitor = lr_scheduler_monitor or "val/loss"
         self._plateau_figure: float | None = None
+
+    def keep_arguments(self, arguments: Mapping[str, Any]) -> None:
+        """Keep a subclass's arguments, the ``locals()`` of its constructor, as the hyper-parameters of checkpoints.
+
+        They become plain data, so that a checkpoint loads with ``weights_only=True``; ``_instantiator`` is how
+        Lightning's ``load_from_checkpoint`` turns them into objects again.
+        """
+        given = {key: value for key, value in arguments.items() if key not in ("self", "__class__", "weights")}
+        plain = {key: describe(value) for key, value in given.items()}
+        self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
 
     # --- how it is run -----------------------------------------------------------------------------------------
 
@@ -126,6 +142,24 @@ class PatchModule(LightningModule):
         if isinstance(scheduler, ReduceLROnPlateau):
             config |= {"interval": "epoch", "monitor": self._plateau_monitor}
         return {"optimizer": optimizer, "lr_scheduler": config}
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip gradients, those of a fused optimizer too, which Lightning refuses in any mixed precision.
+
+        Raises:
+            UserError: for a fused optimizer in float16, whose gradients are scaled until it has used them.
+        """
+        plugin = self.trainer.precision_plugin
+        fused = getattr(optimizer, "_step_supports_amp_scaling", False)
+        if not (gradient_clip_val and fused and isinstance(plugin, MixedPrecision)):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        if plugin.scaler is not None:
+            raise UserError("trainer.gradient_clip_val: in 16-mixed it needs an optimizer with `fused: false`.")
+        kind = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+        Precision.clip_gradients(plugin, optimizer, gradient_clip_val, kind)
 
     def on_train_start(self) -> None:
         """Bring a restored schedule up to date; refuse one that was planned for a training of another length."""

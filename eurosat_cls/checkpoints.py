@@ -1,19 +1,16 @@
 """Checkpoints: written whole or not at all, read without ever executing what they hold."""
 
-import pickle
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing
+from eurosat_cls.tensors import read_plain
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -22,55 +19,10 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     Raises:
         UserError: when the file is missing, truncated, no checkpoint, or holds pickled code.
     """
-    loaded = _read(path, map_location)
+    loaded = read_plain(path, map_location)
     if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of a training run (no state_dict in it).")
     return loaded
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Load the named tensors of a checkpoint, a state dict or a safetensors file; nothing is executed.
-
-    Raises:
-        UserError: as :func:`read_checkpoint`, and when there are no tensors.
-    """
-    if path.suffix == ".safetensors":
-        try:
-            return dict(load_file(path))
-        except FileNotFoundError:
-            raise UserError(f"{path}: there is no such file of weights.") from None
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: not a safetensors file, or truncated ({error}).") from None
-    loaded: Any = _read(path, "cpu")
-    for key in ("state_dict", "model"):
-        loaded = loaded[key] if isinstance(loaded, dict) and isinstance(loaded.get(key), dict) else loaded
-    named = loaded.items() if isinstance(loaded, dict) else ()
-    tensors = {str(name): value for name, value in named if isinstance(value, torch.Tensor)}
-    if not tensors:
-        raise UserError(f"{path}: no named tensors in it.")
-    return tensors
-
-
-def _read(path: str | Path, map_location: Any) -> Any:
-    if "://" in str(path):
-        raise UserError(f"{path}: checkpoints are read from local files only; download it first.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on foreign pickles before it refuses them
-            return torch.load(path, map_location=map_location, weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such checkpoint.") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder; name the checkpoint file in it.") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except pickle.UnpicklingError as error:
-        if "Unsupported global" in str(error) or "Unsupported class" in str(error):
-            raise UserError(f"{path}: refused, it holds pickled code, not only weights and plain data.") from None
-        raise UserError(f"{path}: not a checkpoint.") from None
-    except Exception as error:  # whatever foreign bytes make the readers of zip and pickle raise
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise UserError(f"{path}: truncated or not a checkpoint ({reason}).") from None
 
 
 class SafeCheckpointIO(TorchCheckpointIO):

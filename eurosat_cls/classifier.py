@@ -14,7 +14,7 @@ from eurosat_cls.deciding import DecidingModule
 from eurosat_cls.decoders import Decoder, LinearHead
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
-from eurosat_cls.factories import accepts, build, describe
+from eurosat_cls.factories import accepts, build
 from eurosat_cls.indices import SpectralIndices, WithIndices
 from eurosat_cls.metrics import MeanLoss
 from eurosat_cls.normalize import Normalize, Raw
@@ -118,13 +118,8 @@ class Classifier(DecidingModule):
             weights,
             lr_multipliers,
         )
+        self.keep_arguments(locals())
         self.test_time_augmentation = test_time_augmentation
-        arguments = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
-        # Plain data only, so that a checkpoint loads with weights_only=True; `_instantiator` is how Lightning's
-        # load_from_checkpoint turns it into objects again.
-        plain = {key: describe(value) for key, value in arguments.items() if key != "weights"}
-        self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
-
         self.bands = list(bands)
         self._set_decisions(class_names, task, threshold, calibrate)
         self.normalize = _input_layer(self.bands, indices, mean, std)

@@ -1,4 +1,4 @@
-"""The command line: ``fit``, ``validate``, ``test``, ``predict``, ``statistics`` and ``show`` from one YAML file."""
+"""The command line: ``fit``, ``validate``, ``test``, ``predict`` and those that only look, from one YAML file."""
 
 import os
 import sys
@@ -15,13 +15,16 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eurosat_cls import machine
+from eurosat_cls.autoencoder import AutoEncoder
 from eurosat_cls.callbacks import (
     BatchPicture,
     Checkpoints,
+    EncoderExport,
     EpochBar,
     EpochSummary,
     Freeze,
     PredictionWriter,
+    Reconstructions,
     Report,
     RunRecord,
     RunReport,
@@ -44,9 +47,10 @@ from eurosat_cls.trainer import Trainer
 
 __all__ = ["SHORT_NAMES", "EuroSATCLI", "main"]
 
-LOOKS = ("statistics", "show")  # these look at the data only: no checkpoint, no run
+LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
-PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")  # drawn when nothing else is said
+# Drawn when nothing else is said.
+PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
 RUN_FOLDER = "EUROSAT_RUN_FOLDER"  # how the processes of one training agree on their run folder
 
 
@@ -213,7 +217,8 @@ class EuroSATCLI(LightningCLI):
             "data": {**split, "patches": patches_by_class(self.datamodule)},
         }
         kept = [RunRecord(folder, self._dump(), record), TensorBoardText(self._plain_config(), split)]
-        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept]
+        own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
+        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
 
 
 def main(args: list[str] | None = None) -> None:

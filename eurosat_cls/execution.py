@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from eurosat_cls import machine
-from eurosat_cls.classifier import Classifier
+from eurosat_cls.base import PatchModule
 
 
 def settle(model: Any, data: Any, config: Any, checkpoint: dict[str, Any] | None, training: bool) -> machine.Execution:
@@ -24,7 +24,7 @@ def settle(model: Any, data: Any, config: Any, checkpoint: dict[str, Any] | None
     """
     device = machine.device_of(config.trainer.accelerator)
     machine.check_precision(config.trainer.precision, device)
-    if not isinstance(model, Classifier):
+    if not isinstance(model, PatchModule):
         precision = "32-true" if config.trainer.precision == "auto" else str(config.trainer.precision)
         return machine.Execution(precision, "contiguous", False, {})
     if checkpoint is not None:
@@ -42,7 +42,7 @@ def settle(model: Any, data: Any, config: Any, checkpoint: dict[str, Any] | None
     return execution
 
 
-def _take_saved(model: Classifier, config: Any, checkpoint: dict[str, Any], device: torch.device) -> None:
+def _take_saved(model: PatchModule, config: Any, checkpoint: dict[str, Any], device: torch.device) -> None:
     """Let ``auto`` be what it was in the run that is continued or evaluated, where this machine can do it."""
     saved = checkpoint.get("execution", {})
     if config.trainer.precision == "auto" and machine.can_run(saved.get("precision"), device):

@@ -47,7 +47,8 @@ def describe(value: Any) -> Any:
     """Write a factory (or any nest of lists, mappings and plain values) as plain data.
 
     Factories become ``{"class_path": ..., "init_args": {...}}``, the form that a YAML file has. Arguments that are
-    None are left out, as they mean the default.
+    None are left out, as they mean the default, and those that a class calls ``only_initial``: what is saved with a
+    trained network has no need of the weights that it started from.
 
     Example:
         >>> describe(functools.partial(dict, a=1))
@@ -56,7 +57,8 @@ def describe(value: Any) -> Any:
     if isinstance(value, functools.partial) or inspect.isclass(value) or inspect.isroutine(value):
         target = target_of(value)
         keywords = value.keywords if isinstance(value, functools.partial) else {}
-        described = {key: describe(item) for key, item in keywords.items() if item is not None}
+        initial = getattr(target, "only_initial", ())
+        described = {k: describe(item) for k, item in keywords.items() if item is not None and k not in initial}
         spec = {"class_path": f"{target.__module__}.{target.__qualname__}"}
         return {**spec, "init_args": described} if described else spec
     if isinstance(value, Mapping):

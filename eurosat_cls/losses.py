@@ -1,5 +1,7 @@
 """Losses that torch.nn lacks. Anything in torch.nn works beside them by class_path."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -148,3 +150,39 @@ def _check_focal(name: str, gamma: float, label_smoothing: float) -> None:
         raise UserError(f"{name}: gamma must be at least 0, got {gamma}.")
     if not 0 <= label_smoothing < 1:
         raise UserError(f"{name}: label_smoothing must be in [0, 1), got {label_smoothing}.")
+
+
+class GaussianReconstruction(nn.Module):
+    """Negative log-likelihood of values whose mean and variance are both predicted, for an autoencoder.
+
+    What cannot be foreseen pixel by pixel, such as the texture of a forest, is told by its variance, so that features
+    have to describe it; and dark, smooth patches count as much as bright, rough ones.
+
+    Args:
+        reduction: ``mean``, or ``none`` for the loss of every value.
+
+    Raises:
+        UserError: for another reduction.
+
+    Source: Nix and Weigend, "Estimating the mean and variance of the target probability distribution", ICNN 1994.
+
+    Example:
+        >>> prediction = torch.zeros(1, 2, 4, 4)  # mean 0 and log-variance 0
+        >>> GaussianReconstruction()(prediction, torch.full((1, 1, 4, 4), 2.0))
+        tensor(2.)
+    """
+
+    outputs_per_band = 2
+
+    def __init__(self, reduction: Literal["mean", "none"] = "mean") -> None:
+        super().__init__()
+        if reduction not in ("mean", "none"):
+            raise UserError(f"GaussianReconstruction: reduction must be mean or none, got {reduction}.")
+        self.reduction = reduction
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Means, then log-variances ``[B, 2 C, H, W]``, and values ``[B, C, H, W]`` -> their losses, or the mean."""
+        mean, log_variance = prediction.float().chunk(2, dim=1)
+        log_variance = log_variance.clamp(-9, 6)  # values that never vary would drive it to minus infinity
+        losses = 0.5 * ((target - mean).square() * (-log_variance).exp() + log_variance)
+        return losses if self.reduction == "none" else losses.mean()

@@ -29,7 +29,7 @@ class CellMasking(Masking):
         share: of the cells that are hidden, in (0, 1); at least one is hidden and one is not.
 
     Raises:
-        UserError: for a share outside (0, 1), or a cell that does not divide the patch.
+        UserError: for a share outside (0, 1), or a cell that does not divide the patch or is all of it.
 
     Source: He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022.
 
@@ -51,6 +51,8 @@ class CellMasking(Masking):
         if height % self.cell or width % self.cell:
             raise UserError(f"CellMasking: cells of {self.cell} pixels do not divide patches of {height}x{width}.")
         rows, columns = height // self.cell, width // self.cell
+        if rows * columns < 2:
+            raise UserError(f"CellMasking: patches of {height}x{width} have only one cell of {self.cell} pixels.")
         cells = _hidden(count, rows * columns, self.share, generator).view(count, 1, rows, columns)
         return cells.to(x.device).repeat_interleave(self.cell, 2).repeat_interleave(self.cell, 3)
 

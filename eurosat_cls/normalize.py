@@ -19,6 +19,10 @@ class Raw(nn.Module):
         """``[B, C, H, W]`` of any dtype -> float32 of the same values."""
         return image.float()
 
+    def invert(self, values: Tensor) -> Tensor:
+        """Return the same values."""
+        return values
+
     def check_unit(self, image: Tensor) -> None:
         """Accept any image: without statistics there is no unit to compare with."""
 
@@ -50,6 +54,10 @@ class Normalize(nn.Module):
         """``[B, C, H, W]`` uint8, uint16 or float in the sensor's unit -> float32 of the same shape."""
         scale = 1 / self.std[:, None, None]
         return torch.addcmul(-self.mean[:, None, None] * scale, image.float(), scale)
+
+    def invert(self, values: Tensor) -> Tensor:
+        """Normalised ``[B, C, H, W]`` -> float32 in the sensor's unit."""
+        return values * self.std[:, None, None] + self.mean[:, None, None]
 
     def check_unit(self, image: Tensor) -> None:
         """Refuse images whose values are plainly in another unit than the training data's.

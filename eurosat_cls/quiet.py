@@ -13,7 +13,14 @@ _WARNINGS = (
     ".*is smaller than the logging interval.*",  # figures are logged by epoch
     ".*Checkpoint directory .* exists and is not empty.*",
 )
-_MESSAGES = ("litlogger", "litmodels", "`weights_only` was not set", "TPU available", "Automatic Mixed Precision", "`Trainer.fit` stopped")
+_MESSAGES = (
+    "litlogger",
+    "litmodels",
+    "`weights_only` was not set",
+    "TPU available",
+    "Automatic Mixed Precision",
+    "`Trainer.fit` stopped",
+)
 
 
 def _useful(record: logging.LogRecord) -> bool:

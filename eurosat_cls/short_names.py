@@ -1,6 +1,7 @@
 """The classes that a config may call by their short names: the parser finds those that have been imported."""
 
-from eurosat_cls.callbacks import Calibration, ClassScores, ConfusionMatrix, Projector
+from eurosat_cls.autoencoder import AutoEncoder
+from eurosat_cls.callbacks import Calibration, ClassScores, ConfusionMatrix, Freeze, Projector, WeightAverage
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.data.augment import (
     BandDropout,
@@ -22,16 +23,42 @@ from eurosat_cls.data.eurosat import EuroSAT
 from eurosat_cls.data.image_folder import ImageFolder
 from eurosat_cls.data.splits import OfficialSplit, RandomSplit, SpatialSplit, SplitLists
 from eurosat_cls.data.table import Table
-from eurosat_cls.decoders import LinearHead
-from eurosat_cls.encoders import ResNet
-from eurosat_cls.losses import FocalLoss, SigmoidFocalLoss
+from eurosat_cls.decoders import (
+    MLP,
+    AttentionPooling,
+    ConvolutionalReconstruction,
+    Identity,
+    LinearHead,
+    LinearReconstruction,
+    MulticlassClassification,
+)
+from eurosat_cls.embeddings import (
+    LearnedPositions,
+    PatchBandsEncoding,
+    PixelEncoding,
+    PositionalEncoding,
+    PositionalEncoding2d,
+)
+from eurosat_cls.encoders import Exchanger, ResNet, TimmBackbone, TorchvisionBackbone, Transformer
+from eurosat_cls.losses import FocalLoss, GaussianReconstruction, SigmoidFocalLoss
+from eurosat_cls.masking import BandMasking, CellMasking
+from eurosat_cls.weights import Weights
 
-MODELS = (Classifier, LinearHead, ResNet)
-LOSSES = (FocalLoss, SigmoidFocalLoss)
+MODELS = (AutoEncoder, Classifier)
+ENCODERS = (Exchanger, ResNet, TimmBackbone, TorchvisionBackbone, Transformer)
+EMBEDDINGS = (LearnedPositions, PatchBandsEncoding, PixelEncoding, PositionalEncoding, PositionalEncoding2d)
+DECODERS = (
+    MLP, AttentionPooling, ConvolutionalReconstruction, Identity, LinearHead, LinearReconstruction,
+    MulticlassClassification,
+)  # fmt: skip
+LOSSES = (FocalLoss, GaussianReconstruction, SigmoidFocalLoss)
+TRAINING = (BandMasking, CellMasking, Freeze, WeightAverage, Weights)
 DATA = (CIFAR10, Demo, EuroSAT, ImageFolder, Table)
 SPLITS = (OfficialSplit, RandomSplit, SpatialSplit, SplitLists)
 AUGMENTATIONS = (
     BandDropout, BandJitter, Blur, BrightnessContrast, Crop, CutMix, Cutout, Dihedral, Flip, Mixup, Noise, Shift,
 )  # fmt: skip
 PICTURES = (Calibration, ClassScores, ConfusionMatrix, Projector)
-SHORT_NAMES = (*MODELS, *LOSSES, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES)
+SHORT_NAMES = (
+    *MODELS, *ENCODERS, *EMBEDDINGS, *DECODERS, *LOSSES, *TRAINING, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES,
+)  # fmt: skip

@@ -8,6 +8,7 @@ from lightning.fabric.connector import _PRECISION_INPUT  # type: ignore[attr-def
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 
+from eurosat_cls.base import PatchModule
 from eurosat_cls.checkpoints import SafeCheckpointIO
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.errors import UserError
@@ -148,6 +149,30 @@ class Trainer(LightningTrainer):
             self.fit(model, datamodule=datamodule)
         finally:
             self.callbacks, self.num_sanity_val_steps = callbacks, checks
+
+    def summary(
+        self,
+        model: LightningModule | None = None,
+        datamodule: LightningDataModule | None = None,
+        batch_size: int = 64,
+        depth: int = 3,
+    ) -> None:
+        """Print the network's layers: output shapes, parameters and multiply-adds.
+
+        Args:
+            model: the model.
+            datamodule: the data, whose patches the network is for.
+            batch_size: patches of the batch that the sums are for.
+            depth: how many names deep the table goes; 1 shows normalisation, encoder and decoder.
+
+        Raises:
+            UserError: for another model or other data than this package's, or patches that the network cannot take.
+        """
+        from eurosat_cls.summary import print_summary
+
+        if not isinstance(model, PatchModule):
+            raise UserError("summary needs a model with encoder and decoder, as those of eurosat_cls are.")
+        print_summary(model, _patches(datamodule, "summary").patch_shape, batch_size, depth)
 
 
 def _patches(datamodule: LightningDataModule | None, command: str) -> PatchDataModule:

@@ -2,13 +2,12 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from eurosat_cls.checkpoints import read_tensors
 from eurosat_cls.errors import UserError
+from eurosat_cls.tensors import read_tensors
 
 
 class Weights:
@@ -54,7 +53,7 @@ class Weights:
             for part in parts
             for name, tensor in getattr(model, part).state_dict(keep_vars=True).items()
         }
-        file = self._named(read_tensors(Path(self.path).expanduser()))
+        file = self._named(read_tensors(self.path))
         theirs = max((_placed(file, place) for place in _places(ours)), key=lambda names: len(names.keys() & ours))
         same = {name for name in theirs.keys() & ours.keys() if theirs[name].shape == ours[name].shape}
         outcome = {

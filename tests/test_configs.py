@@ -22,6 +22,7 @@ TRAINER = {
     "precision": "32-true",
     "accelerator": "cpu",
     "num_sanity_val_steps": 0,
+    "check_val_every_n_epoch": 1,
     "limit_train_batches": 2,
     "limit_val_batches": 1,
     "limit_test_batches": 1,

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from eurosat_cls.errors import UserError
-from eurosat_cls.losses import FocalLoss, SigmoidFocalLoss
+from eurosat_cls.losses import FocalLoss, GaussianReconstruction, SigmoidFocalLoss
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
@@ -108,3 +108,23 @@ def test_sigmoid_focal_loss_is_stable_and_follows_its_formula() -> None:
 def test_sigmoid_focal_loss_refuses_bad_settings(arguments: dict[str, float]) -> None:
     with pytest.raises(UserError, match=next(iter(arguments))):
         SigmoidFocalLoss(**arguments)  # type: ignore[arg-type]
+
+
+def test_gaussian_reconstruction_is_the_likelihood_of_torch() -> None:
+    torch.manual_seed(0)
+    prediction, target = torch.randn(2, 6, 4, 4), torch.randn(2, 3, 4, 4)
+    mean, log_variance = prediction[:, :3], prediction[:, 3:]
+    expected = nn.GaussianNLLLoss(reduction="none")(mean, target, log_variance.exp())
+    torch.testing.assert_close(GaussianReconstruction("none")(prediction, target), expected)
+    torch.testing.assert_close(GaussianReconstruction()(prediction, target), expected.mean())
+
+
+def test_gaussian_reconstruction_stays_finite() -> None:
+    prediction = torch.tensor([0.0, -1e4]).view(1, 2, 1, 1).requires_grad_()
+    loss = GaussianReconstruction()(prediction, torch.zeros(1, 1, 1, 1))
+    loss.backward()
+    assert loss.isfinite()
+    assert prediction.grad is not None
+    assert prediction.grad.isfinite().all()
+    with pytest.raises(UserError, match="reduction must be mean or none, got sum"):
+        GaussianReconstruction("sum")  # type: ignore[arg-type]

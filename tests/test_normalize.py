@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from eurosat_cls.errors import UserError
-from eurosat_cls.normalize import Normalize
+from eurosat_cls.normalize import Normalize, Raw
 
 MEAN, STD = [90.0, 97.0, 104.0], [52.0, 35.0, 30.0]
 
@@ -43,3 +43,10 @@ def test_nan_images_are_refused() -> None:
 def test_statistics_that_cannot_be_are_refused(mean: list[float], std: list[float]) -> None:
     with pytest.raises(UserError):
         Normalize(mean, std)
+
+
+def test_inverting_gives_the_raw_values_back() -> None:
+    image = torch.randint(0, 4000, (2, 3, 4, 4), dtype=torch.int32)
+    normalize = Normalize([900.0, 1000.0, 1200.0], [100.0, 300.0, 2.0])
+    torch.testing.assert_close(normalize.invert(normalize(image)), image.float(), rtol=1e-5, atol=1e-2)
+    assert torch.equal(Raw().invert(Raw()(image)), image.float())

@@ -9,6 +9,7 @@ from eurosat_cls.callbacks.checkpoints import Checkpoints
 from eurosat_cls.callbacks.class_scores import ClassScores
 from eurosat_cls.callbacks.confusion_matrix import ConfusionMatrix
 from eurosat_cls.callbacks.curves import LearningCurves
+from eurosat_cls.callbacks.encoder_export import EncoderExport
 from eurosat_cls.callbacks.freeze import Freeze
 from eurosat_cls.callbacks.gradcam import GradCAM
 from eurosat_cls.callbacks.guard import StopOnNonFiniteLoss
@@ -17,6 +18,7 @@ from eurosat_cls.callbacks.misclassified import Misclassified
 from eurosat_cls.callbacks.predictions import PredictionWriter
 from eurosat_cls.callbacks.progress import EpochBar, EpochSummary
 from eurosat_cls.callbacks.projector import Projector
+from eurosat_cls.callbacks.reconstructions import Reconstructions
 from eurosat_cls.callbacks.record import RunRecord
 from eurosat_cls.callbacks.report import Report
 from eurosat_cls.callbacks.run_report import RunReport
@@ -32,6 +34,7 @@ __all__ = [
     "ClassScores",
     "ConfusionMatrix",
     "EpochBar",
+    "EncoderExport",
     "EpochSummary",
     "Freeze",
     "GradCAM",
@@ -40,6 +43,7 @@ __all__ = [
     "Misclassified",
     "PredictionWriter",
     "Projector",
+    "Reconstructions",
     "Report",
     "RunRecord",
     "RunReport",

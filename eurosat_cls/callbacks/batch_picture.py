@@ -16,13 +16,16 @@ class BatchPicture(Callback):
     """
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
-        """Draw the patches with their labels, or the shares of them where patches are mixed."""
+        """Draw the patches with their labels, or the shares of them where patches are mixed.
+
+        A model that knows no classes gets no labels.
+        """
         if trainer.global_step or batch_idx or not trainer.is_global_zero:
             return
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         if not loggers:
             return
-        names: Sequence[str] = pl_module.class_names  # type: ignore[assignment]
+        names: Sequence[str] | None = getattr(pl_module, "class_names", None)
         bands: Sequence[str] = pl_module.bands  # type: ignore[assignment]
         images, targets = (values.cpu().numpy() for values in (batch.image, batch.target))
         picture = draw_batch(images, targets, names, bands, getattr(pl_module, "task", None) == "multilabel")

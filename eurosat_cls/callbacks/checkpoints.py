@@ -19,15 +19,18 @@ class Checkpoints(Checkpoint):
     """Save ``checkpoints/last.ckpt`` after every epoch, and ``best.ckpt`` when the monitored figure has improved.
 
     Args:
-        monitor: logged name that decides which epoch is the best; it must be logged by the validation.
-        mode: whether more or less of it is better.
+        monitor: logged name that decides which epoch is the best; it must be logged by the validation. When None the
+            model's own: ``val/accuracy`` of a classifier, ``val/loss`` of an autoencoder.
+        mode: whether more or less of it is better; when None less of what ends in ``loss``, more of anything else.
         dirpath: folder of the checkpoints; ``checkpoints`` in the run folder when None.
     """
 
     def __init__(
-        self, monitor: str = "val/accuracy", mode: Literal["max", "min"] = "max", dirpath: str | None = None
+        self, monitor: str | None = None, mode: Literal["max", "min"] | None = None, dirpath: str | None = None
     ) -> None:
-        self.monitor, self.mode, self.dirpath = monitor, mode, dirpath
+        self.monitor: str = monitor or ""  # until setup
+        self.mode: str = mode or ""
+        self.dirpath = dirpath
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self._validated = False
@@ -48,6 +51,11 @@ class Checkpoints(Checkpoint):
     def folder(self, trainer: Trainer) -> Path:
         """Where the checkpoints go."""
         return Path(self.dirpath) if self.dirpath else Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints"
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Settle what was None."""
+        self.monitor = self.monitor or str(getattr(pl_module, "monitor", "val/loss"))
+        self.mode = self.mode or ("min" if self.monitor.endswith("loss") else "max")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note that this epoch has figures of its own."""

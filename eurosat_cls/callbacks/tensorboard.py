@@ -37,14 +37,14 @@ class TensorBoardText(Callback):
         for logger in loggers:
             logger.experiment.add_text("run", f"{table}\n\n{indented}")
             # Without a list of settings of its own, as that of one run would hide those of the others.
-            _, start, _ = hparams(plain_settings(self.config), {})
+            _, start, _ = hparams(plain_settings(self.config), {})  # type: ignore[no-untyped-call]
             logger.experiment._get_file_writer().add_summary(start)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Mark the run as finished."""
         for logger in trainer.loggers:
             if trainer.is_global_zero and isinstance(logger, TensorBoardLogger):
-                *_, end = hparams({}, {})
+                *_, end = hparams({}, {})  # type: ignore[no-untyped-call]
                 logger.experiment._get_file_writer().add_summary(end)
 
 

@@ -186,10 +186,11 @@ def arguments_for(path: str, checkpoint: dict[str, Any], name: str) -> dict[str,
     """What :class:`ImageFiles` has to know of the model, from the model's checkpoint.
 
     Raises:
-        UserError: when the checkpoint does not say its classes and bands.
+        UserError: when the checkpoint does not say its bands.
     """
     saved = checkpoint.get("hyper_parameters", {})
-    if "class_names" not in saved or "bands" not in saved:
-        raise UserError(f"{name} does not say its classes and bands; --images needs a checkpoint of this project.")
-    known = {key: saved.get(key) for key in ("class_names", "bands", "mean", "std")}
-    return {"path": path, "task": saved.get("task", "multiclass"), **known}
+    if "bands" not in saved:
+        raise UserError(f"{name} does not say its bands; --images needs a checkpoint of this project.")
+    known = {key: saved.get(key) for key in ("bands", "mean", "std")}
+    # An autoencoder knows no classes.
+    return {"path": path, "task": saved.get("task", "multiclass"), "class_names": saved.get("class_names", []), **known}

@@ -13,14 +13,18 @@ _IN_A_ROW = 8
 
 
 def draw_batch(
-    images: np.ndarray, targets: np.ndarray, class_names: Sequence[str], bands: Sequence[str], multilabel: bool = False
+    images: np.ndarray,
+    targets: np.ndarray,
+    class_names: Sequence[str] | None,
+    bands: Sequence[str],
+    multilabel: bool = False,
 ) -> np.ndarray:
     """Draw the first 32 patches of a batch with their labels.
 
     Args:
         images: ``[B, C, H, W]`` raw values.
         targets: labels or shares of them, as :func:`eurosat_cls.pictures.labels.label_text` takes them, ``[B, ...]``.
-        class_names: ``[K]`` names.
+        class_names: ``[K]`` names; None for no labels.
         bands: ``[C]`` names.
         multilabel: whether a patch can have several labels or none.
 
@@ -30,7 +34,9 @@ def draw_batch(
     channels = displayed(bands)
     shown = images[:MOST_PATCHES, channels]
     pixels = to_rgb(shown, *stretch_limits(shown))
-    texts = [label_text(target, class_names, multilabel) for target in targets[: len(shown)]]
+    texts = [""] * len(shown)
+    if class_names is not None:
+        texts = [label_text(target, class_names, multilabel) for target in targets[: len(shown)]]
     starts = range(0, len(shown), _IN_A_ROW)
     rows = [Row("", pixels[start : start + _IN_A_ROW], texts[start : start + _IN_A_ROW]) for start in starts]
     note = f"{colour_name(bands)}, stretched between the 2nd and 98th percentile"

@@ -23,7 +23,7 @@ class Backbone(Encoder):
 
     Attributes:
         model: the library's network; its keys in a state dict are the library's own, behind ``model.``.
-        only_initial: arguments that only set the weights to start from. Whoever loads trained weights leaves them out.
+        only_initial: arguments that only set the weights to start from, which a checkpoint therefore leaves out.
     """
 
     only_initial: ClassVar[tuple[str, ...]] = ("weights", "first_layer")

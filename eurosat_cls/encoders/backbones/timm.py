@@ -1,17 +1,20 @@
 """Classifiers of timm as encoders; timm itself is imported when one is built."""
 
 import inspect
+import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
 from eurosat_cls.encoders.backbones.base import Backbone, check_arguments, nearest, unknown_argument
-from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, read_state_dict, without_prefix
+from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, without_prefix
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
 from eurosat_cls.errors import UserError
+from eurosat_cls.tensors import read_tensors
 
 TAKEN = {
     "num_classes": "follows from the data; the head of the network is not used",
@@ -74,7 +77,7 @@ class TimmBackbone(Backbone):
                 f"weights: {weights!r} is no file, nor DEFAULT. Other weights of timm have a tag in the `name`: "
                 f"{_tags(name) or 'but there are none for ' + name}."
             )
-        state = read_state_dict(path) if path else None  # a mistake there is told before the network is built
+        state = read_tensors(path) if path else None  # a mistake there is told before the network is built
         channels = 3 if weights else in_channels
         self.model = _build(entrypoint, name, bool(weights) and not path, channels, arguments or {})
         layers = _first_layers(self.model, name) if weights else []
@@ -175,8 +178,15 @@ def _build(
         arguments = {"dynamic_img_size": True, **arguments}
     if download and not timm.is_model_pretrained(name):
         raise UserError(f"weights: timm has none for {name}. It has them for {_tags(name) or 'no tag of it'}.")
+    published = timm.get_pretrained_cfg(name)
+    place = f"https://huggingface.co/{(published and published.hf_hub_id) or f'timm/{name}'}"
+    if download:
+        print(f"weights: {place}", file=sys.stderr)
     try:
-        model: nn.Module = timm.create_model(name, pretrained=download, num_classes=0, in_chans=channels, **arguments)
+        with _quiet_hub():
+            model: nn.Module = timm.create_model(
+                name, pretrained=download, num_classes=0, in_chans=channels, **arguments
+            )
     except TypeError as error:
         if (unknown := re.search(r"unexpected keyword argument '(\w+)'", str(error))) and known:
             raise UserError(unknown_argument(name, unknown[1], known)) from error
@@ -184,14 +194,26 @@ def _build(
             raise UserError(f"arguments: {fixed[1]} is what makes {name} what it is, and cannot be changed.") from error
         raise UserError(f"arguments: {name}: {error}") from error
     except Exception as error:  # of the hub's client, of its own client, of the network
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:150]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:150]
         if not download:
             raise UserError(f"arguments: {name}: {reason}") from error
         raise UserError(
             f"weights: cannot download those of {name} ({reason}). Download them elsewhere, e.g. model.safetensors of "
-            f"https://huggingface.co/timm/{name}, and give the path of the file as `weights`."
+            f"{place}, and give the path of the file as `weights`."
         ) from error
     return model
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Silence the client of the hub, which tells of every attempt to reach it."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _first_layers(model: Any, name: str) -> list[nn.Conv2d]:

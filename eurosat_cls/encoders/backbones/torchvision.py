@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eurosat_cls.encoders.backbones.base import Backbone, check_arguments, nearest
-from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, read_state_dict, without_prefix
+from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, without_prefix
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
 from eurosat_cls.errors import UserError
+from eurosat_cls.tensors import read_tensors
 
 # Children of a network that come after the last feature map, and those that only help to train it.
 HEAD = ("avgpool", "dropout", "flatten", "classifier", "fc", "head", "heads")
@@ -151,7 +152,7 @@ def _find_builder(name: str) -> Callable[..., nn.Module]:
 def _find_weights(builder: Callable[..., nn.Module], name: str, weights: str | bool) -> dict[str, Tensor]:
     """Tensors of a file, or of torchvision's weights."""
     if isinstance(weights, str) and is_file_name(weights):
-        return read_state_dict(weights)
+        return read_tensors(weights)
     from torchvision.models import get_model_weights
 
     named = get_model_weights(builder)

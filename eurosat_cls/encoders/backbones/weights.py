@@ -1,20 +1,12 @@
-"""Weights from local files, and into networks, with nothing left out in silence."""
+"""Weights of a library's networks, with nothing left out in silence."""
 
-import pickle
-import re
-import struct
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from eurosat_cls.errors import UserError
 
 SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
-# What training scripts wrap around the weights, the averaged ones first.
-_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
 
 
 def is_file_name(weights: str) -> bool:
@@ -22,54 +14,11 @@ def is_file_name(weights: str) -> bool:
     return weights.endswith(SUFFIXES) or "/" in weights or "\\" in weights
 
 
-def read_state_dict(path: str) -> dict[str, Tensor]:
-    """Read the tensors of a ``.safetensors`` file or of a file of ``torch.save``, by name; runs no code from the file.
-
-    Raises:
-        UserError: when the file is missing or damaged, holds anything but plain data and tensors, or no tensors.
-    """
-    if not Path(path).is_file():
-        raise UserError(f"weights: there is no file {path}.")
-    content: Any
-    try:
-        if path.endswith(".safetensors"):
-            content = _safetensors(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"Python objects ({found[1]})" if found else "something that is not a state dict"
-        raise UserError(
-            f"weights: {path} holds {what}, which could run code and are not loaded. Save only the state dict: "
-            "torch.save(model.state_dict(), path)."
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, struct.error) as error:
-        raise UserError(f"weights: cannot read {path}: {str(error).splitlines()[0][:200]}") from error
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
-    if not tensors:
-        raise UserError(f"weights: {path} holds no state dict, that is, no tensors by name.")
-    return tensors
-
-
-def _safetensors(path: str) -> dict[str, Tensor]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise UserError("weights: .safetensors files need a package: pip install safetensors") from error
-    try:
-        return dict(load_file(path))
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
-
-
 def without_prefix(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
     """Drop first parts that all keys share and no name in ``names`` has, such as ``module.`` or ``encoder.model.``.
 
     Example:
+        >>> import torch
         >>> without_prefix({"module.fc.weight": torch.zeros(1)}, ["fc.weight"])
         {'fc.weight': tensor([0.])}
     """

@@ -1,0 +1,76 @@
+"""Tensors from files: nothing that a file holds is ever executed."""
+
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from eurosat_cls.errors import UserError
+
+# What trainings wrap around the weights, the averaged ones first.
+WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
+
+
+def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpoint") -> Any:
+    """Load what ``torch.save`` wrote, if it is plain data and tensors only.
+
+    Args:
+        path: the file.
+        map_location: as in ``torch.load``.
+        kind: what the file should be, for the error.
+
+    Raises:
+        UserError: when the file is missing, truncated, of another format, or holds pickled code.
+    """
+    if "://" in str(path):
+        raise UserError(f"{path}: a {kind} is read from local files only; download it first.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on foreign pickles before it refuses them
+            return torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such {kind}.") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder; name the {kind} in it.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except pickle.UnpicklingError as error:
+        if re.search(r"unsupported (global|class)", str(error), re.IGNORECASE):
+            raise UserError(f"{path}: refused, it holds pickled code, not only weights and plain data.") from None
+        raise UserError(f"{path}: not a {kind}.") from None
+    except Exception as error:  # whatever foreign bytes make the readers of zip and pickle raise
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise UserError(f"{path}: truncated or not a {kind} ({reason}).") from None
+
+
+def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
+    """Load the named tensors of a checkpoint, a state dict or a safetensors file.
+
+    Raises:
+        UserError: as :func:`read_plain`, and when there are no tensors.
+    """
+    path = Path(path).expanduser() if "://" not in str(path) else path
+    content: Any = _safetensors(path) if str(path).endswith(".safetensors") else read_plain(path, kind="weights file")
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    named = content.items() if isinstance(content, Mapping) else ()
+    tensors = {str(name): value for name, value in named if isinstance(value, torch.Tensor)}
+    if not tensors:
+        raise UserError(f"{path}: no named tensors in it.")
+    return tensors
+
+
+def _safetensors(path: str | Path) -> dict[str, torch.Tensor]:
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such weights file.") from None
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: not a safetensors file, or truncated ({error}).") from None

@@ -7,7 +7,6 @@ from PIL import Image
 from torch.optim import Optimizer
 
 from eurosat_cls.base import PatchModule
-from eurosat_cls.callbacks.picture import pixels_of
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing, write_json, write_text
 from eurosat_cls.find.apply import as_overlay, rate_settings, rises
@@ -69,5 +68,7 @@ def save_image(path: Path, picture: Any) -> None:
     Raises:
         OSError: when it cannot be written.
     """
+    from eurosat_cls.callbacks.picture import pixels_of  # the callbacks import this module
+
     with replacing(path) as part:
         Image.fromarray(pixels_of(picture)).save(part, "PNG")

@@ -1,7 +1,19 @@
 """The classes that a config may call by their short names: the parser finds those that have been imported."""
 
 from eurosat_cls.autoencoder import AutoEncoder
-from eurosat_cls.callbacks import Calibration, ClassScores, ConfusionMatrix, Freeze, Projector, WeightAverage
+from eurosat_cls.callbacks import (
+    AttentionMaps,
+    Calibration,
+    ClassScores,
+    ConfusionMatrix,
+    Freeze,
+    GradCAM,
+    LearningCurves,
+    Misclassified,
+    Projector,
+    StopAtTarget,
+    WeightAverage,
+)
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.data.augment import (
     BandDropout,
@@ -52,13 +64,15 @@ DECODERS = (
     MulticlassClassification,
 )  # fmt: skip
 LOSSES = (FocalLoss, GaussianReconstruction, SigmoidFocalLoss)
-TRAINING = (BandMasking, CellMasking, Freeze, WeightAverage, Weights)
+TRAINING = (BandMasking, CellMasking, Freeze, StopAtTarget, WeightAverage, Weights)
 DATA = (CIFAR10, Demo, EuroSAT, ImageFolder, Table)
 SPLITS = (OfficialSplit, RandomSplit, SpatialSplit, SplitLists)
 AUGMENTATIONS = (
     BandDropout, BandJitter, Blur, BrightnessContrast, Crop, CutMix, Cutout, Dihedral, Flip, Mixup, Noise, Shift,
 )  # fmt: skip
-PICTURES = (Calibration, ClassScores, ConfusionMatrix, Projector)
+PICTURES = (
+    AttentionMaps, Calibration, ClassScores, ConfusionMatrix, GradCAM, LearningCurves, Misclassified, Projector,
+)  # fmt: skip
 SHORT_NAMES = (
     *MODELS, *ENCODERS, *EMBEDDINGS, *DECODERS, *LOSSES, *TRAINING, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES,
 )  # fmt: skip

@@ -77,8 +77,8 @@ def test_tensorboard_shows_scalars_pictures_points_and_text(run: Callable[..., t
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_report_fits_its_window(run: Callable[..., tuple[int, str]], page: Browser, width: int) -> None:
-    assert run("fit")[0] == 0
-    assert run("test", "--ckpt_path", "best")[0] == 0
+    assert run("fit", "--pictures", PICTURES)[0] == 0
+    assert run("test", "--ckpt_path", "best", "--pictures", PICTURES)[0] == 0
     page.open((RUN / "report.html").absolute().as_uri(), width, 900)
     page.wait_for("test/accuracy", "Confusion matrix of the test", "DemoRiver")
     assert page.evaluate("document.documentElement.scrollWidth") <= width

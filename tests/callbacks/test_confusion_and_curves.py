@@ -21,11 +21,12 @@ from tests.test_classifier import TINY
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
+PICTURES = ("--pictures", "[{class_path: ConfusionMatrix}, {class_path: LearningCurves}]")
 
 
 def test_a_run_and_its_test_leave_their_pictures(run: Run) -> None:
-    assert run("fit")[0] == 0
-    assert run("test", "--ckpt_path", "best")[0] == 0
+    assert run("fit", *PICTURES)[0] == 0
+    assert run("test", "--ckpt_path", "best", *PICTURES)[0] == 0
     for name in ("confusion_matrix_val", "confusion_matrix_test", "curves"):
         with Image.open(RUN / f"{name}.png") as picture:
             assert picture.width < 2000
@@ -41,10 +42,10 @@ def test_pictures_can_be_switched_off(run: Run) -> None:
 
 
 def test_the_table_of_epochs_survives_a_resume(run: Run) -> None:
-    assert run("fit", "--model.init_args.lr_scheduler", "null")[0] == 0
+    assert run("fit", *PICTURES, "--model.init_args.lr_scheduler", "null")[0] == 0
     before = read_metrics(RUN / "metrics.csv")
     again = ["--model.init_args.lr_scheduler", "null", "--trainer.max_epochs", "3"]
-    assert run("fit", "--ckpt_path", str(RUN / "checkpoints/last.ckpt"), *again)[0] == 0
+    assert run("fit", *PICTURES, "--ckpt_path", str(RUN / "checkpoints/last.ckpt"), *again)[0] == 0
     after = read_metrics(RUN / "metrics.csv")
     assert list(after) == [1, 2, 3]
     assert {epoch: after[epoch] for epoch in before} == before
@@ -60,7 +61,7 @@ def test_a_picture_that_cannot_be_written_ends_no_training(run: Run, monkeypatch
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.warns(UserWarning, match="cannot be written"):
-        code, _ = run("fit")
+        code, _ = run("fit", *PICTURES)
     assert code == 0
     assert (RUN / "checkpoints/best.ckpt").is_file()
 

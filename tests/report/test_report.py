@@ -18,6 +18,7 @@ from eurosat_cls.report.run import read_run
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
+PICTURES = ("--pictures", "[{class_path: ConfusionMatrix}, {class_path: LearningCurves}]")
 
 
 def images(page: str) -> list[Image.Image]:
@@ -27,8 +28,8 @@ def images(page: str) -> list[Image.Image]:
 
 
 def test_a_test_writes_a_page_with_everything_in_it(run: Run) -> None:
-    assert run("fit")[0] == 0
-    assert run("test", "--ckpt_path", "best")[0] == 0
+    assert run("fit", *PICTURES)[0] == 0
+    assert run("test", "--ckpt_path", "best", *PICTURES)[0] == 0
     page = (RUN / "report.html").read_text()
     assert len(page) < 3_000_000
     assert "http" not in re.sub(r"data:image[^\"]+", "", page), "nothing is fetched"
@@ -45,7 +46,7 @@ def test_a_test_writes_a_page_with_everything_in_it(run: Run) -> None:
 
 
 def test_an_interrupted_run_says_so(run: Run) -> None:
-    assert run("fit")[0] == 0
+    assert run("fit", *PICTURES)[0] == 0
     text = (RUN / "metrics.csv").read_text().splitlines()
     (RUN / "metrics.csv").write_text("\n".join(text[:2]) + "\n")
     page = write_report(RUN).read_text()

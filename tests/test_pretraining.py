@@ -111,7 +111,7 @@ def test_an_autoencoder_is_tested_resumed_and_predicts(command: Command, tmp_pat
 
     events = EventAccumulator(str(LOGS / "version_0"))
     events.Reload()
-    assert set(events.Tags()["images"]) == {"train/batch", "val/reconstructions"}
+    assert set(events.Tags()["images"]) == {"train/batch", "val/reconstructions", "pictures/curves"}
     assert {"train/loss", "val/loss", "train/learning_rate"} <= set(events.Tags()["scalars"])
 
 

@@ -85,7 +85,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of plain text; cells that hold a number stand to the right.
 
     Example:
-        >>> table(["class", "F1"], [["River", "0.98"]])[-62:]
+        >>> table(["class", "F1"], [["River", "0.98"]])[-63:]
         '<tr><td>River</td><td class="number">0.98</td></tr></table></div>'
     """
     lines = [list(row) for row in rows]

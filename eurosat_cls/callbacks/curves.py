@@ -1,15 +1,13 @@
 """The figures of every epoch, as a table and as a picture."""
 
-import csv
-import io
 import warnings
 from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls.callbacks.picture import run_folder, save_picture
+from eurosat_cls.epoch_table import read_metrics, write_metrics
 from eurosat_cls.errors import UserError
-from eurosat_cls.files import write_text
 
 STAGES = ("train/", "val/")
 
@@ -50,26 +48,8 @@ class LearningCurves(Callback):
             warnings.warn(f"LearningCurves: {error}", stacklevel=2)
 
 
-def read_metrics(path: Path) -> dict[int, dict[str, float]]:
-    """Return the rows of ``metrics.csv`` by epoch, from 1; none where there is no such file or it is damaged."""
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return {
-                int(row["epoch"]): {name: float(value) for name, value in row.items() if name != "epoch" and value}
-                for row in csv.DictReader(stream)
-            }
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return {}
-
-
 def _write(path: Path, rows: dict[int, dict[str, float]]) -> None:
-    names = sorted({name for row in rows.values() for name in row})
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["epoch", *names])
-    for epoch, row in sorted(rows.items()):
-        writer.writerow([epoch, *(row.get(name, "") for name in names)])
     try:
-        write_text(path, stream.getvalue())
+        write_metrics(path, rows)
     except OSError as error:
         warnings.warn(f"LearningCurves: {path} cannot be written ({error.strerror})", stacklevel=2)

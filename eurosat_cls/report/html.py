@@ -85,8 +85,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of plain text; cells that hold a number stand to the right.
 
     Example:
-        >>> table(["class", "F1"], [["River", "0.98"]])[-63:]
-        '<tr><td>River</td><td class="number">0.98</td></tr></table></div>'
+        >>> print(table(["class", "F1"], [["River", "0.98"]]).replace("</tr>", "</tr>\\n"))
+        <div class="wide"><table><tr><th>class</th><th class="number">F1</th></tr>
+        <tr><td>River</td><td class="number">0.98</td></tr>
+        </table></div>
     """
     lines = [list(row) for row in rows]
     right = [bool(lines) and all(_is_number(row[place]) for row in lines) for place in range(len(head))]

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from eurosat_cls.callbacks.curves import read_metrics
+from eurosat_cls.epoch_table import read_metrics
 from eurosat_cls.errors import UserError
 
 

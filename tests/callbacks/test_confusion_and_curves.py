@@ -11,8 +11,8 @@ from PIL import Image
 
 from eurosat_cls import Classifier, Trainer
 from eurosat_cls.callbacks import ConfusionMatrix
-from eurosat_cls.callbacks.curves import read_metrics
 from eurosat_cls.data import Demo
+from eurosat_cls.epoch_table import read_metrics
 from eurosat_cls.outcomes import Outcomes
 from eurosat_cls.pictures.confusion import draw_confusion
 from eurosat_cls.pictures.curves import draw_curves

@@ -82,7 +82,7 @@ def tiles(figures: Iterable[tuple[str, str]]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of plain text; cells that hold a number stand to the right.
+    r"""Return a table of plain text; cells that hold a number stand to the right.
 
     Example:
         >>> print(table(["class", "F1"], [["River", "0.98"]]).replace("</tr>", "</tr>\\n"))

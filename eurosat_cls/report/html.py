@@ -85,7 +85,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     r"""Return a table of plain text; cells that hold a number stand to the right.
 
     Example:
-        >>> print(table(["class", "F1"], [["River", "0.98"]]).replace("</tr>", "</tr>\\n"))
+        >>> print(table(["class", "F1"], [["River", "0.98"]]).replace("</tr>", "</tr>\n"))
         <div class="wide"><table><tr><th>class</th><th class="number">F1</th></tr>
         <tr><td>River</td><td class="number">0.98</td></tr>
         </table></div>

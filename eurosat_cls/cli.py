@@ -12,7 +12,6 @@ from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eurosat_cls import machine
 from eurosat_cls.autoencoder import AutoEncoder
@@ -42,6 +41,7 @@ from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
 from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
 from eurosat_cls.short_names import SHORT_NAMES
+from eurosat_cls.signals import Stopped, stopping
 from eurosat_cls.split_check import check_split
 from eurosat_cls.trainer import Trainer
 
@@ -229,30 +229,31 @@ def main(args: list[str] | None = None) -> None:
 
     Raises:
         SystemExit: with code 2 for a mistake in command, config or files, which is told in a line or two on stderr;
-            with 143 when stopped by SIGTERM; with 0 after ``--help`` and its like.
+            with 143 when stopped by SIGTERM, 130 when by SIGINT (Ctrl-C); with 0 after ``--help`` and its like.
     """
     quieten()
     machine.keep_freed_memory()
     given = sys.argv[1:] if args is None else args
     try:
-        if given and given[0] in COMMANDS:
-            return COMMANDS[given[0]](given[1:])
-        EuroSATCLI(
-            model_class=LightningModule,
-            datamodule_class=LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            trainer_class=Trainer,
-            parser_class=Parser,
-            save_config_callback=None,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            args=args,
-        )
-    except SIGTERMException:
-        print("eurosat_cls: stopped by SIGTERM", file=sys.stderr)
-        raise SystemExit(143) from None
+        with stopping():
+            if given and given[0] in COMMANDS:
+                return COMMANDS[given[0]](given[1:])
+            EuroSATCLI(
+                model_class=LightningModule,
+                datamodule_class=LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                trainer_class=Trainer,
+                parser_class=Parser,
+                save_config_callback=None,
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                args=args,
+            )
+    except Stopped as stopped:
+        print(f"eurosat_cls: stopped by {stopped}", file=sys.stderr)
+        raise SystemExit(stopped.exit_code) from None
     except Exception as error:
         if (mistake := _mistake_behind(error)) is None:
             raise

@@ -7,6 +7,7 @@ import torch
 from lightning.fabric.connector import _PRECISION_INPUT  # type: ignore[attr-defined]
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from eurosat_cls.base import PatchModule
 from eurosat_cls.checkpoints import SafeCheckpointIO
@@ -15,6 +16,16 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.machine import check_precision, device_of, supports_bf16
 
 LOOK_FOLDER = "lightning_logs/data"  # where the commands that look at the data write
+
+
+class _NoSignals(_SignalConnector):
+    """Leaves signals to those who save a training first, as :class:`~eurosat_cls.callbacks.Checkpoints` does.
+
+    Lightning's handlers talk to the other processes and, under SLURM, save, at whatever moment a signal comes.
+    """
+
+    def register_signal_handlers(self) -> None:
+        """Do nothing."""
 
 
 class Trainer(LightningTrainer):
@@ -49,6 +60,7 @@ class Trainer(LightningTrainer):
         check_precision(precision, device)
         given = plugins if isinstance(plugins, list) else [plugins] if plugins is not None else []
         super().__init__(accelerator=accelerator, precision=precision, plugins=[*given, SafeCheckpointIO()], **kwargs)
+        self._signal_connector = _NoSignals(self)
 
     def statistics(
         self,

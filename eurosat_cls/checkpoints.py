@@ -27,7 +27,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Save through a file beside the target that is read back, flushed and renamed; load plain data and weights only."""
+    """Save through a file beside the target, read back, flushed, renamed; load plain data and weights only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write ``checkpoint``; an earlier file of that name stays whole until the new one is.

@@ -123,7 +123,17 @@ class PatchModule(LightningModule):
             self.weights = None
 
     def setup(self, stage: str) -> None:
-        """Put the encoder into its memory format, and compile it when asked."""
+        """Put the encoder into its memory format, and compile it when asked.
+
+        Raises:
+            UserError: when the processes of a training do not run it alike.
+        """
+        ours = (str(self.trainer.precision), self.memory_format, self.compile_encoder)
+        if (first := self.trainer.strategy.broadcast(ours)) != ours:
+            raise UserError(
+                f"process {self.trainer.global_rank} would run with {ours}, the first one with {first} (precision, "
+                "memory_format, compile): set them instead of auto."
+            )
         if self.memory_format == "channels_last":
             self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compile_encoder is True:

@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from eurosat_cls.base import PatchModule
+from eurosat_cls.batch_norm import SyncedBatchNorm
 from eurosat_cls.checkpoints import SafeCheckpointIO
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.errors import UserError
@@ -33,11 +34,14 @@ class Trainer(LightningTrainer):
 
     Checkpoints are written whole or not at all, and read with ``weights_only=True`` only.
 
+    Signals are left to the callbacks. Several processes share batch normalisation.
+
     Args:
         accelerator: as Lightning's.
         precision: as Lightning's, or ``auto``. The command line measures what ``auto`` should be; used by hand it is
             bf16-mixed where the device computes in bfloat16, else 32-true.
         plugins: as Lightning's; the safe checkpoint plugin is added.
+        sync_batchnorm: with several processes, let batch normalisation see the batches of all, on CPUs too.
         kwargs: everything else as Lightning's.
 
     Raises:
@@ -52,6 +56,7 @@ class Trainer(LightningTrainer):
         accelerator: str = "auto",
         precision: Literal["auto"] | _PRECISION_INPUT | None = "auto",
         plugins: Any = None,
+        sync_batchnorm: bool = True,
         **kwargs: Any,
     ) -> None:
         device = device_of(accelerator) if isinstance(accelerator, str) else torch.device("cpu")
@@ -59,7 +64,8 @@ class Trainer(LightningTrainer):
             precision = "bf16-mixed" if supports_bf16(device) else "32-true"
         check_precision(precision, device)
         given = plugins if isinstance(plugins, list) else [plugins] if plugins is not None else []
-        super().__init__(accelerator=accelerator, precision=precision, plugins=[*given, SafeCheckpointIO()], **kwargs)
+        own: list[Any] = [SafeCheckpointIO(), *([SyncedBatchNorm()] if sync_batchnorm else [])]
+        super().__init__(accelerator=accelerator, precision=precision, plugins=[*given, *own], **kwargs)
         self._signal_connector = _NoSignals(self)
 
     def statistics(
@@ -154,6 +160,11 @@ class Trainer(LightningTrainer):
 
     def _find(self, finder: Callback, model: LightningModule, datamodule: LightningDataModule | None) -> None:
         """Let ``fit`` set everything up; the finder leaves it before the first step."""
+        if self.world_size > 1:
+            raise UserError(
+                "lr_find and batch_size_find take their steps in one process: leave out trainer.devices (and "
+                f"num_nodes), which ask for {self.world_size}. Batch sizes are those of one process."
+            )
         callbacks: list[Callback] = self.callbacks  # type: ignore[has-type]
         checks = self.num_sanity_val_steps
         self.callbacks, self.num_sanity_val_steps = [*callbacks, finder], 0

@@ -6,17 +6,18 @@ import torch
 from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
 from torch import Tensor, nn
 from torch.distributed import all_reduce, get_world_size, is_initialized
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class SyncBatchNorm(nn.SyncBatchNorm):
-    """torch's layer of that name, which refuses to train on CPUs, with a way for them.
+class CPUSyncBatchNorm(_BatchNorm):
+    """What torch's ``SyncBatchNorm`` is to GPUs: in training, mean and variance are those of all processes' batches."""
 
-    In training, mean and variance are those of the batches of all processes together.
-    """
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Take any shape that the layer in whose place it is took."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise ``[B, C, ...]``."""
-        if input.device.type != "cpu" or not self.training or not is_initialized() or get_world_size() == 1:
+        if not self.training or not is_initialized() or get_world_size() == 1:
             normalised: Tensor = super().forward(input)
             return normalised
         values = input.float()
@@ -64,12 +65,23 @@ class _Sum(torch.autograd.Function):
 
 
 class SyncedBatchNorm(TorchSyncBatchNorm):
-    """Lightning's plugin for synchronised batch normalisation, with :class:`SyncBatchNorm` as the layer."""
+    """Lightning's plugin for synchronised batch normalisation, which torch has for GPUs only, for CPUs too."""
+
+    def __init__(self) -> None:
+        self._former: list[tuple[nn.Module, type[nn.Module]]] = []
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Put the layer into the place of every batch normalisation."""
-        model = super().apply(model)
-        for part in model.modules():
-            if type(part) is nn.SyncBatchNorm:  # torch's conversion knows no other class
-                part.__class__ = SyncBatchNorm
+        """Let every batch normalisation be a synchronised one."""
+        if torch.device(getattr(model, "device", "cpu")).type != "cpu":
+            return super().apply(model)
+        self._former = [(part, type(part)) for part in model.modules() if isinstance(part, _BatchNorm)]
+        for part, _ in self._former:
+            part.__class__ = CPUSyncBatchNorm  # the same parameters and statistics, another way to use them
         return model
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        """Let them be what they were."""
+        for part, kind in self._former:
+            part.__class__ = kind
+        self._former = []
+        return super().revert(model)

@@ -49,7 +49,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("processes")
     last = str(LOGS / "version_0/checkpoints/last.ckpt")
     pictures = ["--pictures", '[{"class_path": "ConfusionMatrix"}, {"class_path": "LearningCurves"}]']
-    evaluation = [[command, "--ckpt_path", last, *pictures[:2 * (command == "test")]] for command in ("test", "predict")]
+    evaluation = [
+        [command, "--ckpt_path", last, *pictures[: 2 * (command == "test")]] for command in ("test", "predict")
+    ]
     one = launch(folder, (1, ["fit", *ONE]), *((1, words) for words in evaluation))
     (folder / LOGS / "version_0").rename(folder / "alone")
     (folder / LOGS / "version_0/checkpoints").mkdir(parents=True)

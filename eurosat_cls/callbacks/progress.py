@@ -56,10 +56,10 @@ class EpochSummary(Callback):
         learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
         pl_module.log("train/images_per_second", rate, sync_dist=True)
         pl_module.log("train/learning_rate", learning_rate, sync_dist=True)
-        figures = trainer.callback_metrics  # brings together what all processes have, so all must ask for it
+        logged = trainer.callback_metrics  # brings together what all processes have, so all must ask for it
         if trainer.is_global_zero:
             seconds = time.perf_counter() - self._start
-            figures = {k: float(v) for k, v in figures.items()}
+            figures = {k: float(v) for k, v in logged.items()}
             shown = [f"{name} {figures[name]:.4f}" for name in SHOWN if name in figures]
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             print(f"{epoch}  {'  '.join(shown)}  {rate:.0f} images/s  {seconds:.1f} s", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ class CPUSyncBatchNorm(_BatchNorm):
         if not self.training or not is_initialized() or get_world_size() == 1:
             normalised: Tensor = super().forward(input)
             return normalised
-        values = input.float()
+        values = input.to(torch.promote_types(input.dtype, torch.float32))
         axes = [axis for axis in range(values.ndim) if axis != 1]
         shape = [1, -1] + [1] * (values.ndim - 2)
         sums = _Sum.apply(torch.cat([values.sum(axes), values.new_tensor([values.numel() / values.shape[1]])]))

@@ -15,8 +15,10 @@ from tests.conftest import CONFIGS, QUICK, REPOSITORY, subprocess_env
 from tests.killing import differences, result
 
 LOGS = Path("lightning_logs")
-# 126 training patches: three steps of 40, and 6 left over; 42 of validation and test, which do not divide either.
-DATA = ["--data.init_args.patches_per_class", "21", "--data.init_args.augment", "[]", "--trainer.max_epochs", "3"]
+# Three steps of 40 patches in training, and some left over; 50 of validation and test, which do not divide by 40.
+# In double precision, as differences by rounding grow in every step.
+DATA = ["--data.init_args.patches_per_class", "23", "--data.init_args.augment", "[]", "--trainer.max_epochs", "3",
+        "--trainer.precision", "64-true"]  # fmt: skip
 ONE, TWO = ["--data.init_args.batch_size", "40"], ["--data.init_args.batch_size", "20", "--trainer.devices", "2"]
 
 
@@ -67,7 +69,7 @@ def test_two_processes_train_to_the_weights_of_one_with_batches_of_both(runs: Pa
     one, two = (torch.load(path, weights_only=True)["state_dict"] for path in paths)
     assert one.keys() == two.keys()
     for name in one:
-        assert torch.allclose(one[name].float(), two[name].float(), rtol=1e-3, atol=1e-4), name
+        assert torch.allclose(one[name].float(), two[name].float(), rtol=1e-4, atol=1e-5), name
 
 
 def test_two_processes_score_every_patch_once_and_as_one_does(runs: Path) -> None:
@@ -82,7 +84,7 @@ def test_two_processes_score_every_patch_once_and_as_one_does(runs: Path) -> Non
 @pytest.mark.parametrize("name", ["predictions.csv", "test_predictions.csv"])
 def test_answers_are_written_once_whole_and_in_order(runs: Path, name: str) -> None:
     one, two = table(runs / "alone" / name), table(runs / LOGS / "version_0" / name)
-    assert len(one) == 42
+    assert len(one) == 50
     assert [row["file"] for row in one] == [row["file"] for row in two]
     for a, b in zip(one, two):
         assert a["predicted"] == b["predicted"]

@@ -1,6 +1,5 @@
 """What every data module of patches has in common."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -26,6 +25,7 @@ from eurosat_cls.data.splits import (
 from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store import Store, class_counts
 from eurosat_cls.errors import UserError
+from eurosat_cls.ranks import say
 from eurosat_cls.seeds import generator_for, run_seed
 
 Part = Literal["train", "val", "test", "all"]
@@ -193,8 +193,9 @@ class PatchDataModule(LightningDataModule, ABC):
         names = {"seed": "seed (seed_everything)", "global_batch": "patches of a step"}
         for key, now in ours.items():
             if state.get(key, now) != now:
-                text = f"{names[key]}: {state[key]} in the checkpoint, {now} now; the training goes on differently."
-                warnings.warn(text, stacklevel=2)
+                say(
+                    f"warning: {names[key]}: {state[key]} in the checkpoint, {now} now; that makes it another training."
+                )
 
     # --- batches -------------------------------------------------------------------------------------------------
 

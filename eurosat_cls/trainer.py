@@ -7,6 +7,7 @@ import torch
 from lightning.fabric.connector import _PRECISION_INPUT  # type: ignore[attr-defined]
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
+from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from eurosat_cls.base import PatchModule
@@ -15,6 +16,7 @@ from eurosat_cls.checkpoints import SafeCheckpointIO
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.errors import UserError
 from eurosat_cls.machine import check_precision, device_of, supports_bf16
+from eurosat_cls.resume import within_epoch
 
 LOOK_FOLDER = "lightning_logs/data"  # where the commands that look at the data write
 
@@ -67,6 +69,12 @@ class Trainer(LightningTrainer):
         own: list[Any] = [SafeCheckpointIO(), *([SyncedBatchNorm()] if sync_batchnorm else [])]
         super().__init__(accelerator=accelerator, precision=precision, plugins=[*given, *own], **kwargs)
         self._signal_connector = _NoSignals(self)
+
+    def _run_stage(self) -> Any:
+        # With max_steps Lightning takes every checkpoint for one from within an epoch, and would end the epoch again.
+        if not within_epoch(self):
+            _Loop.restarting.fset(self.fit_loop, False)  # type: ignore[attr-defined]
+        return super()._run_stage()
 
     def statistics(
         self,

@@ -116,7 +116,7 @@ class PatchModule(LightningModule):
         self._saved_progress = checkpoint.get(STATE) if resuming else None
         self.weights = None  # a training that goes on has its own
         if resuming and self.trainer.precision == "64-true":
-            self.double()  # Lightning does so after it has loaded the weights, of which half of the digits would be lost
+            self.double()  # Lightning does so after it has loaded the weights: half of their digits would be lost
 
     def on_fit_start(self) -> None:
         """Load weights to start from; a checkpoint to go on from has been read by now."""

@@ -146,12 +146,13 @@ class AutoEncoder(PatchModule):
         return loss.flatten(1).sum(1) / mask.flatten(1).sum(1)
 
     def _step(self, batch: Batch, stage: Literal["train", "val", "test"], batch_idx: int) -> Tensor:
-        if batch_idx == 0:
+        first = self.is_first(batch_idx) if stage == "train" else batch_idx == 0
+        if first:
             self.normalize.check_unit(batch.image)
         generator = generator_for(MASKING, self.current_epoch if stage == "train" else EVALUATION, batch_idx)
         loss = self.errors(self.restore(batch.image, generator)).mean()
         self.losses[f"{stage}_"].update(loss, len(batch.image))  # type: ignore[operator]
-        if batch_idx == 0:
+        if first:
             self.log(f"{stage}/loss", self.losses[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
         return loss
 

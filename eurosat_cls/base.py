@@ -16,6 +16,7 @@ from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
 from eurosat_cls.factories import accepts, build, describe
 from eurosat_cls.learning_rates import keep_multipliers, parameter_groups
+from eurosat_cls.resume import STATE, progress_of, take_up, within_epoch
 from eurosat_cls.weights import Weights
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -74,6 +75,8 @@ class PatchModule(LightningModule):
         self.memory_format, self.compile_encoder = memory_format, compile
         self._plateau_monitor = lr_scheduler_monitor or "val/loss"
         self._plateau_figure: float | None = None
+        self._saved_progress: dict[str, Any] | None = None
+        self._logs_anew = True
 
     def keep_arguments(self, arguments: Mapping[str, Any]) -> None:
         """Keep a subclass's arguments, the ``locals()`` of its constructor, as the hyper-parameters of checkpoints.
@@ -99,16 +102,18 @@ class PatchModule(LightningModule):
             "memory_format": self.memory_format,
             "compile": self.compile_encoder,
         }
-        if isinstance(self.lr_schedulers(), ReduceLROnPlateau):
+        checkpoint[STATE] = progress_of(self.trainer, self)
+        if isinstance(self.lr_schedulers(), ReduceLROnPlateau) and not within_epoch(self.trainer):
             # Checkpoints are written before Lightning hands the epoch's figure to a plateau scheduler, and Lightning
             # leaves that out after a resume: keep the figure and hand it over then.
             figure = self.trainer.callback_metrics.get(self._plateau_monitor)
             checkpoint["plateau_figure"] = None if figure is None else float(figure)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back what on_save_checkpoint kept for the schedule."""
+        """Take back what on_save_checkpoint kept, for a training that goes on."""
         resuming = self._trainer is not None and self.trainer.state.fn == "fit"
         self._plateau_figure = checkpoint.get("plateau_figure") if resuming else None
+        self._saved_progress = checkpoint.get(STATE) if resuming else None
         self.weights = None  # a training that goes on has its own
 
     def on_fit_start(self) -> None:
@@ -118,7 +123,17 @@ class PatchModule(LightningModule):
             self.weights = None
 
     def setup(self, stage: str) -> None:
-        """Put the encoder into its memory format, and compile it when asked."""
+        """Put the encoder into its memory format, and compile it when asked.
+
+        Raises:
+            UserError: when the processes of a training do not run it alike.
+        """
+        ours = (str(self.trainer.precision), self.memory_format, self.compile_encoder)
+        if (first := self.trainer.strategy.broadcast(ours)) != ours:
+            raise UserError(
+                f"process {self.trainer.global_rank} would run with {ours}, the first one with {first} (precision, "
+                "memory_format, compile): set them instead of auto."
+            )
         if self.memory_format == "channels_last":
             self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compile_encoder is True:
@@ -162,7 +177,11 @@ class PatchModule(LightningModule):
         Precision.clip_gradients(plugin, optimizer, gradient_clip_val, kind)
 
     def on_train_start(self) -> None:
-        """Bring a restored schedule up to date; refuse one that was planned for a training of another length."""
+        """Bring a restored training up to date; refuse a schedule that was planned for one of another length."""
+        self._logs_anew = True
+        if self._saved_progress is not None:
+            take_up(self.trainer, self, self._saved_progress)
+            self._saved_progress = None
         schedule = self.lr_schedulers()
         if isinstance(schedule, ReduceLROnPlateau) and self._plateau_figure is not None:
             schedule.step(self._plateau_figure)
@@ -176,6 +195,15 @@ class PatchModule(LightningModule):
                 f"The checkpoint's learning-rate schedule was planned for {restored} steps, this training has "
                 f"{planned}. Continue with the same trainer.max_epochs and batch size, or start a new run."
             )
+
+    def is_first(self, batch_idx: int) -> bool:
+        """Whether a training batch is the first of its epoch, or the first after a resume: then figures are named."""
+        first, self._logs_anew = batch_idx == 0 or self._logs_anew, False
+        return first
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Let an epoch that was resumed end as others do: Lightning would not tell a plateau scheduler of it."""
+        self.trainer.fit_loop._restarting = False
 
     def _planned_steps(self) -> int:
         """Scheduler steps of the whole training."""

@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, read without ever executing what they hold."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Save through a temporary file beside the target, flushed and renamed; load plain data and weights only."""
+    """Save through a file beside the target, read back, flushed, renamed; load plain data and weights only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write ``checkpoint``; an earlier file of that name stays whole until the new one is.
@@ -34,17 +35,33 @@ class SafeCheckpointIO(TorchCheckpointIO):
         Raises:
             UserError: when the disk is full or the folder cannot be written.
         """
+        path = Path(path)
         try:
-            with replacing(Path(path)) as part:
-                torch.save(checkpoint, part)
-        except (OSError, RuntimeError) as error:
-            raise UserError(
-                f"{path}: the checkpoint could not be written ({error}). Earlier ones are intact."
-            ) from error
+            with replacing(path) as part:
+                with open(part, "wb") as stream:
+                    torch.save(checkpoint, stream)
+                _check_whole(part)
+        except (OSError, RuntimeError, zipfile.BadZipFile) as error:
+            # torch tells of a full disk by a place in its own sources, raised while the system's error was handled.
+            cause = error.__context__ if isinstance(error.__context__, OSError) else error
+            reason = getattr(cause, "strerror", None) or str(cause)
+            kept = f" The one before it is whole: continue from {path}." if path.is_file() else ""
+            raise UserError(f"{path}: the checkpoint could not be written ({reason}).{kept}") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint; ``weights_only`` is always taken as True."""
         return read_checkpoint(path, map_location or "cpu")
+
+
+def _check_whole(path: Path) -> None:
+    """Read a file that was just saved once more: all of its parts, against their checksums.
+
+    Raises:
+        zipfile.BadZipFile: when it is not what was written.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"{damaged} does not read as it was written")
 
 
 def check_fits(checkpoint: dict[str, Any], model: LightningModule, path: str | Path) -> None:

@@ -206,7 +206,7 @@ class Classifier(DecidingModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
-        return self._step(batch, "train", batch_idx == 0)
+        return self._step(batch, "train", self.is_first(batch_idx))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one validation batch."""

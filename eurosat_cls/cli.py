@@ -1,6 +1,5 @@
 """The command line: ``fit``, ``validate``, ``test``, ``predict`` and those that only look, from one YAML file."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any, Optional
@@ -12,7 +11,6 @@ from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eurosat_cls import machine
 from eurosat_cls.autoencoder import AutoEncoder
@@ -40,8 +38,10 @@ from eurosat_cls.execution import settle
 from eurosat_cls.look import patches_by_class
 from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
+from eurosat_cls.ranks import end_with_parent, is_first_process, is_lost_process, say
 from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
 from eurosat_cls.short_names import SHORT_NAMES
+from eurosat_cls.signals import Stopped, stopping
 from eurosat_cls.split_check import check_split
 from eurosat_cls.trainer import Trainer
 
@@ -51,7 +51,8 @@ LOOKS = ("statistics", "show", "summary")  # these look at data or network only:
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
 PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
-RUN_FOLDER = "EUROSAT_RUN_FOLDER"  # how the processes of one training agree on their run folder
+
+LOST = "another process of this training has ended; see what it said. Continue with --ckpt_path last."
 
 
 class EuroSATCLI(LightningCLI):
@@ -115,7 +116,7 @@ class EuroSATCLI(LightningCLI):
             return Path(name)
         path, differences = find_checkpoint(name, self.root, self._plain_config())  # type: ignore[arg-type]
         note = f" (trained with other {', '.join(differences)})" if differences else ""
-        print(f"{name} checkpoint: {path}{note}", file=sys.stderr)
+        say(f"{name} checkpoint: {path}{note}")
         return path
 
     def _plain_config(self) -> dict[str, Any]:
@@ -167,7 +168,7 @@ class EuroSATCLI(LightningCLI):
         kwargs["enable_progress_bar"] = bar
         if given.enable_model_summary is None and self.subcommand == "fit":
             parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-            print(f"{type(self.model).__name__}: {parameters:,} trainable parameters", file=sys.stderr)
+            say(f"{type(self.model).__name__}: {parameters:,} trainable parameters")
         kwargs["enable_model_summary"] = bool(given.enable_model_summary)
         callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
         callbacks += [EpochBar()] if bar and not given.barebones else []
@@ -185,14 +186,16 @@ class EuroSATCLI(LightningCLI):
         return super().instantiate_trainer(precision=execution.precision, callbacks=kept, **quiet)
 
     def _run_folder(self, config: Any) -> Path:
-        """The folder of the run that is continued or evaluated; a new one otherwise."""
-        if RUN_FOLDER in os.environ and int(os.environ.get("LOCAL_RANK", 0)) != 0:
-            return Path(os.environ[RUN_FOLDER])
+        """The folder of the run that is continued or evaluated; a new one otherwise.
+
+        Only the first process of a training makes one, as only it writes there.
+        """
+        if not is_first_process():
+            return self.root
         folder = run_folder_of(Path(config.ckpt_path)) if config.ckpt_path else None
         if folder is None:
             folder = new_run_folder(self.root) if not config.trainer.fast_dev_run else self.root
-        print(f"run folder: {folder}", file=sys.stderr)
-        os.environ[RUN_FOLDER] = str(folder)
+        say(f"run folder: {folder}")
         return folder
 
     def _callbacks(self, folder: Path, config: Any, execution: machine.Execution) -> list[Any]:
@@ -229,31 +232,36 @@ def main(args: list[str] | None = None) -> None:
 
     Raises:
         SystemExit: with code 2 for a mistake in command, config or files, which is told in a line or two on stderr;
-            with 143 when stopped by SIGTERM; with 0 after ``--help`` and its like.
+            with 143 when stopped by SIGTERM, 130 when by SIGINT (Ctrl-C); with 0 after ``--help`` and its like.
     """
     quieten()
     machine.keep_freed_memory()
+    end_with_parent()
     given = sys.argv[1:] if args is None else args
     try:
-        if given and given[0] in COMMANDS:
-            return COMMANDS[given[0]](given[1:])
-        EuroSATCLI(
-            model_class=LightningModule,
-            datamodule_class=LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            trainer_class=Trainer,
-            parser_class=Parser,
-            save_config_callback=None,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            args=args,
-        )
-    except SIGTERMException:
-        print("eurosat_cls: stopped by SIGTERM", file=sys.stderr)
-        raise SystemExit(143) from None
+        with stopping():
+            if given and given[0] in COMMANDS:
+                return COMMANDS[given[0]](given[1:])
+            EuroSATCLI(
+                model_class=LightningModule,
+                datamodule_class=LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                trainer_class=Trainer,
+                parser_class=Parser,
+                save_config_callback=None,
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                args=args,
+            )
+    except Stopped as stopped:
+        print(f"eurosat_cls: stopped by {stopped}", file=sys.stderr)
+        raise SystemExit(stopped.exit_code) from None
     except Exception as error:
+        if is_lost_process(error):
+            print(f"eurosat_cls: error: {LOST}", file=sys.stderr)
+            raise SystemExit(1) from error
         if (mistake := _mistake_behind(error)) is None:
             raise
         print(f"eurosat_cls: error: {mistake}", file=sys.stderr)

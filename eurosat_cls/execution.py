@@ -1,12 +1,12 @@
 """Settle what a configuration leaves to the machine: precision, memory format and compiling."""
 
-import sys
 from typing import Any
 
 import torch
 
 from eurosat_cls import machine
 from eurosat_cls.base import PatchModule
+from eurosat_cls.ranks import say
 
 
 def settle(model: Any, data: Any, config: Any, checkpoint: dict[str, Any] | None, training: bool) -> machine.Execution:
@@ -38,7 +38,7 @@ def settle(model: Any, data: Any, config: Any, checkpoint: dict[str, Any] | None
     config.trainer.precision = execution.precision
     config.model.init_args.memory_format = execution.memory_format
     config.model.init_args.compile = execution.compile
-    print(f"running with {execution}", file=sys.stderr)
+    say(f"running with {execution}")
     return execution
 
 

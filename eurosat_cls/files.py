@@ -12,7 +12,8 @@ from typing import Any
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; when the block ends well, flush it to disk and rename it onto ``path``.
 
-    When the block raises, the temporary file is removed and ``path`` stays as it was.
+    The rename is flushed too, so that it lasts through a power cut. When the block raises, the temporary file is
+    removed and ``path`` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -21,8 +22,28 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
+        sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path, pattern: str) -> None:
+    """Remove what processes that were killed inside :func:`replacing` left of files of these names.
+
+    No other process may be writing such files into the folder.
+    """
+    for part in folder.glob(f".{pattern}.*.part"):
+        part.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in ``folder`` last through a power cut, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

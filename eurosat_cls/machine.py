@@ -9,7 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
@@ -19,7 +19,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from eurosat_cls.base import compile_parts, connect
-from eurosat_cls.data.cache import cache_folder
+from eurosat_cls.data.cache import cache_folder, exclusive
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
@@ -126,9 +126,29 @@ def choose(
     network = _Network(model.normalize, model.encoder, model.decoder)  # type: ignore[arg-type]
     key = _key(network, shape, device, [candidates, compile, planned_images if compile == "auto" else 0])
     kept = cache_folder() / "machine.json"
-    known = _read(kept)
-    with suppress(KeyError, TypeError):  # not measured yet, or kept in a form of another version
-        return Execution(**known[key])
+    with ExitStack() as stack:
+        with suppress(UserError):  # an unwritable cache only means measuring again
+            # Processes that start together would measure each other; so the first measures, and the others read.
+            stack.enter_context(exclusive(kept.with_suffix(".lock"), "its measurements"))
+        known = _read(kept)
+        with suppress(KeyError, TypeError):  # not measured yet, or kept in a form of another version
+            return Execution(**known[key])
+        chosen = _measure(network, shape, device, candidates, compile, planned_images)
+        with suppress(OSError):
+            write_json(kept, {**_read(kept), key: asdict(chosen)})
+    return chosen
+
+
+def _measure(
+    network: _Network,
+    shape: tuple[int, ...],
+    device: torch.device,
+    candidates: list[tuple[str, str]],
+    compile: bool | str,
+    planned_images: int,
+) -> Execution:
+    """Return the fastest of some (precision, memory format), and whether compiling pays."""
+    fixed = compile if isinstance(compile, bool) else False
     rates = _rates(network, shape, device, [(*c, fixed) for c in candidates])
     if compile == "auto":
         eager = max(rates.values())
@@ -139,10 +159,7 @@ def choose(
         }
     best = max(rates, key=lambda c: rates[c])
     named = {f"{p} {f}{' compiled' if compiled else ''}": round(rate, 1) for (p, f, compiled), rate in rates.items()}
-    chosen = Execution(*best, named)
-    with suppress(OSError):  # an unwritable cache only means measuring again
-        write_json(kept, {**_read(kept), key: asdict(chosen)})
-    return chosen
+    return Execution(*best, named)
 
 
 def _precisions(device: torch.device) -> list[str]:

@@ -1,10 +1,10 @@
 """Say when a checkpoint meets another split of the data than the one it was trained on."""
 
-import sys
 from typing import Any
 
 from eurosat_cls.data.splits import Split
 from eurosat_cls.errors import UserError
+from eurosat_cls.ranks import say
 
 
 def check_split(saved: dict[str, Any], split: Split, path: str, resuming: bool) -> None:
@@ -33,7 +33,7 @@ def check_split(saved: dict[str, Any], split: Split, path: str, resuming: bool) 
             " A random and a spatial split are mixed: most patches may have been seen in training, as 80.8 % of "
             "EuroSAT's official spatial test images are in its official random train and val lists. Do not report this."
         )
-    print(f"warning: {message}", file=sys.stderr)
+    say(f"warning: {message}")
 
 
 def _name(method: str, sha256: str) -> str:

@@ -7,14 +7,28 @@ import torch
 from lightning.fabric.connector import _PRECISION_INPUT  # type: ignore[attr-defined]
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
+from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from eurosat_cls.base import PatchModule
+from eurosat_cls.batch_norm import SyncedBatchNorm
 from eurosat_cls.checkpoints import SafeCheckpointIO
 from eurosat_cls.data.module import require_patches
 from eurosat_cls.errors import UserError
 from eurosat_cls.machine import check_precision, device_of, supports_bf16
+from eurosat_cls.resume import within_epoch
 
 LOOK_FOLDER = "lightning_logs/data"  # where the commands that look at the data write
+
+
+class _NoSignals(_SignalConnector):
+    """Leaves signals to those who save a training first, as :class:`~eurosat_cls.callbacks.Checkpoints` does.
+
+    Lightning's handlers talk to the other processes and, under SLURM, save, at whatever moment a signal comes.
+    """
+
+    def register_signal_handlers(self) -> None:
+        """Do nothing."""
 
 
 class Trainer(LightningTrainer):
@@ -22,11 +36,14 @@ class Trainer(LightningTrainer):
 
     Checkpoints are written whole or not at all, and read with ``weights_only=True`` only.
 
+    Signals are left to the callbacks. Several processes share batch normalisation.
+
     Args:
         accelerator: as Lightning's.
         precision: as Lightning's, or ``auto``. The command line measures what ``auto`` should be; used by hand it is
             bf16-mixed where the device computes in bfloat16, else 32-true.
         plugins: as Lightning's; the safe checkpoint plugin is added.
+        sync_batchnorm: with several processes, let batch normalisation see the batches of all, on CPUs too.
         kwargs: everything else as Lightning's.
 
     Raises:
@@ -41,6 +58,7 @@ class Trainer(LightningTrainer):
         accelerator: str = "auto",
         precision: Literal["auto"] | _PRECISION_INPUT | None = "auto",
         plugins: Any = None,
+        sync_batchnorm: bool = True,
         **kwargs: Any,
     ) -> None:
         device = device_of(accelerator) if isinstance(accelerator, str) else torch.device("cpu")
@@ -48,7 +66,15 @@ class Trainer(LightningTrainer):
             precision = "bf16-mixed" if supports_bf16(device) else "32-true"
         check_precision(precision, device)
         given = plugins if isinstance(plugins, list) else [plugins] if plugins is not None else []
-        super().__init__(accelerator=accelerator, precision=precision, plugins=[*given, SafeCheckpointIO()], **kwargs)
+        own: list[Any] = [SafeCheckpointIO(), *([SyncedBatchNorm()] if sync_batchnorm else [])]
+        super().__init__(accelerator=accelerator, precision=precision, plugins=[*given, *own], **kwargs)
+        self._signal_connector = _NoSignals(self)
+
+    def _run_stage(self) -> Any:
+        # With max_steps Lightning takes every checkpoint for one from within an epoch, and would end the epoch again.
+        if not within_epoch(self):
+            _Loop.restarting.fset(self.fit_loop, False)  # type: ignore[attr-defined]
+        return super()._run_stage()
 
     def statistics(
         self,
@@ -142,6 +168,11 @@ class Trainer(LightningTrainer):
 
     def _find(self, finder: Callback, model: LightningModule, datamodule: LightningDataModule | None) -> None:
         """Let ``fit`` set everything up; the finder leaves it before the first step."""
+        if self.world_size > 1:
+            raise UserError(
+                "lr_find and batch_size_find take their steps in one process: leave out trainer.devices (and "
+                f"num_nodes), which ask for {self.world_size}. Batch sizes are those of one process."
+            )
         callbacks: list[Callback] = self.callbacks  # type: ignore[has-type]
         checks = self.num_sanity_val_steps
         self.callbacks, self.num_sanity_val_steps = [*callbacks, finder], 0

@@ -1,12 +1,12 @@
 """Start a network from weights that were trained elsewhere."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from eurosat_cls.errors import UserError
+from eurosat_cls.ranks import say
 from eurosat_cls.tensors import read_tensors
 
 
@@ -86,14 +86,14 @@ class Weights:
                 f"weights: nothing in {self.path} fits the {self.part}: it has {_some(sorted(theirs))}, the model "
                 f"{_some(sorted(ours))}{shape}. Set prefix or rename, or use the encoder that they belong to."
             )
-        print(f"weights: {len(outcome['loaded'])} of {len(ours)} tensors loaded from {self.path}", file=sys.stderr)
+        say(f"weights: {len(outcome['loaded'])} of {len(ours)} tensors loaded from {self.path}")
         if outcome["missing"]:
-            print(f"  not in the file, left as they were: {_some(outcome['missing'])}", file=sys.stderr)
+            say(f"  not in the file, left as they were: {_some(outcome['missing'])}")
         for name in outcome["other_shape"][:5]:
             shapes = f"{list(theirs[name].shape)} there, {list(ours[name].shape)} here"
-            print(f"  of another shape, left as they were: {name} ({shapes})", file=sys.stderr)
+            say(f"  of another shape, left as they were: {name} ({shapes})")
         if outcome["unused"]:
-            print(f"  not used: {_some(outcome['unused'])}", file=sys.stderr)
+            say(f"  not used: {_some(outcome['unused'])}")
 
 
 def _places(ours: Mapping[str, Any]) -> list[str]:

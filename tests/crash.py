@@ -1,7 +1,6 @@
 """Callbacks that end a training in the middle, for tests of what is left then."""
 
 import os
-import signal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -18,11 +17,12 @@ class Crash(Callback):
 
 
 class Terminate(Callback):
-    """Send SIGTERM to this process in the middle of an epoch."""
+    """Send a signal, SIGTERM if not told, to this process in the middle of an epoch, or only to the one of a rank."""
 
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
+    def __init__(self, epoch: int, number: int = 15, rank: int | None = None) -> None:
+        self.epoch, self.number, self.rank = epoch, number, rank
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
-        if trainer.current_epoch == self.epoch and trainer.global_step % 2:
-            os.kill(os.getpid(), signal.SIGTERM)
+        meant = self.rank in (None, trainer.global_rank)
+        if meant and trainer.current_epoch == self.epoch and trainer.global_step % 2:
+            os.kill(os.getpid(), self.number)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -80,9 +81,36 @@ def test_a_full_disk_leaves_the_former_checkpoint_whole(tmp_path: Path) -> None:
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, env=_env())
-    assert "could not be written" in done.stdout, done.stderr
+    assert "a.ckpt: the checkpoint could not be written (File too large)." in done.stdout, done.stderr
+    assert "continue from a.ckpt" in done.stdout
     assert torch.equal(read_checkpoint(tmp_path / "a.ckpt")["state_dict"]["a"], torch.ones(10))
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+def test_what_does_not_read_as_it_was_written_does_not_replace_the_former(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a disk or a file system has lost a block."""
+    SafeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.zeros(1000)}}, tmp_path / "a.ckpt")
+    save = torch.save
+
+    def lossy(content: object, stream: BinaryIO) -> None:
+        save(content, stream)
+        stream.seek(stream.tell() // 2)
+        stream.write(b"lost")
+
+    monkeypatch.setattr(torch, "save", lossy)
+    with pytest.raises(UserError, match=r"does not read as it was written|Bad CRC"):
+        SafeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.ones(1000)}}, tmp_path / "a.ckpt")
+    assert not read_checkpoint(tmp_path / "a.ckpt")["state_dict"]["a"].any()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+def test_the_folder_for_temporary_files_plays_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    SafeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.ones(3)}}, tmp_path / "a.ckpt")
+    assert read_checkpoint(tmp_path / "a.ckpt")["state_dict"]["a"].all()
 
 
 def test_a_kill_while_saving_leaves_the_former_checkpoint_whole(tmp_path: Path) -> None:

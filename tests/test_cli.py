@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,8 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, s
     crash = '[{"class_path": "tests.crash.Crash", "init_args": {"epoch": 1}}]'
     with pytest.raises(RuntimeError, match="on purpose"):
         run("fit", *options, "--trainer.callbacks", crash)
+    terminate = '[{"class_path": "tests.crash.Terminate", "init_args": {"epoch": 1}}]'
+    assert run("fit", *options, "--ckpt_path", "last", "--trainer.callbacks", terminate)[0] == 143
     code, printed = run("fit", *options, "--ckpt_path", "last")
     assert code == 0
     assert "version_1" in printed
@@ -228,15 +231,32 @@ def test_run_folders_never_collide(run: Run) -> None:
     assert len(set(folders)) == 40
 
 
-def test_sigterm_ends_with_143_and_leaves_a_checkpoint_to_continue_from(run: Run) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_the_step_under_way_and_ends_with_the_usual_code(run: Run, number: int, code: int) -> None:
+    arguments = {"epoch": 1, "number": int(number)}
+    terminate = json.dumps([{"class_path": "tests.crash.Terminate", "init_args": arguments}])
+    before = signal.getsignal(number)
+    ended, printed = run("fit", "--trainer.callbacks", terminate)
+    assert ended == code
+    assert (
+        f"stopped by {signal.Signals(number).name} in epoch 2; continue from {RUN / 'checkpoints/last.ckpt'}" in printed
+    )
+    assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 5
+    assert signal.getsignal(number) is before
+
+
+def test_another_seed_in_the_middle_of_an_epoch_is_refused_and_between_epochs_told(run: Run) -> None:
     terminate = '[{"class_path": "tests.crash.Terminate", "init_args": {"epoch": 1}}]'
-    options = ["--trainer.max_epochs", "3"]
-    code, printed = run("fit", *options, "--trainer.callbacks", terminate)
-    assert code == 143
-    assert "--ckpt_path last" in printed
-    assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
-    assert run("fit", *options, "--ckpt_path", "last")[0] == 0
-    assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 2
+    assert run("fit", "--trainer.callbacks", terminate)[0] == 143
+    code, printed = run("fit", "--ckpt_path", "last", "--seed_everything", "5")
+    assert code == 2
+    assert "continue it with that seed instead of 5" in printed
+    code, printed = run("fit", "--ckpt_path", "last", "--data.init_args.batch_size", "30")
+    assert code == 2
+    assert "steps of 40 patches" in printed
+    assert run("fit", "--ckpt_path", "last")[0] == 0
+    _, printed = run("fit", "--ckpt_path", "last", "--seed_everything", "5")
+    assert "warning: seed (seed_everything): 0 in the checkpoint, 5 now" in printed
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["fit", "--model.help", "Classifier"]])

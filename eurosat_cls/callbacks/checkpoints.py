@@ -4,36 +4,54 @@ import math
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eurosat_cls.errors import UserError
-from eurosat_cls.files import replacing
+from eurosat_cls.files import remove_parts, replacing
+from eurosat_cls.signals import Stopped, StopRequest
 
 
 class Checkpoints(Checkpoint):
-    """Save ``checkpoints/last.ckpt`` after every epoch, and ``best.ckpt`` when the monitored figure has improved.
+    """Keep ``checkpoints/last.ckpt``, from which a training goes on, and ``best.ckpt``, of the best epoch so far.
+
+    The last one is saved after every epoch, within epochs every few minutes, and when SIGTERM or SIGINT (Ctrl-C) ask
+    for the end: after the optimizer step or the validation under way. A second signal ends at once.
 
     Args:
         monitor: logged name that decides which epoch is the best; it must be logged by the validation. When None the
             model's own: ``val/accuracy`` of a classifier, ``val/loss`` of an autoencoder.
         mode: whether more or less of it is better; when None less of what ends in ``loss``, more of anything else.
         dirpath: folder of the checkpoints; ``checkpoints`` in the run folder when None.
+        every_minutes: minutes of training after which the last one is saved within an epoch; None for not.
+
+    Raises:
+        UserError: for a number of minutes that is not above 0.
     """
 
     def __init__(
-        self, monitor: str | None = None, mode: Literal["max", "min"] | None = None, dirpath: str | None = None
+        self,
+        monitor: str | None = None,
+        mode: Literal["max", "min"] | None = None,
+        dirpath: str | None = None,
+        every_minutes: float | None = 5.0,
     ) -> None:
+        if every_minutes is not None and not every_minutes > 0:
+            raise UserError(f"checkpoint.every_minutes must be above 0, or null for not; got {every_minutes}.")
         self.monitor: str = monitor or ""  # until setup
         self.mode: str = mode or ""
         self.dirpath = dirpath
+        self.every_minutes = every_minutes
         self.best_score: float | None = None
         self.best_epoch: int | None = None
-        self._validated = False
+        self._figure: float | None = None  # of the epoch under way, when it has been validated
+        self._request = StopRequest()
+        self._saved_at = 0.0
 
     @property
     def state_key(self) -> str:
@@ -41,68 +59,123 @@ class Checkpoints(Checkpoint):
         return self._generate_state_key(monitor=self.monitor, mode=self.mode)
 
     def state_dict(self) -> dict[str, Any]:
-        """Best figure so far, as plain data."""
-        return {"best_score": self.best_score, "best_epoch": self.best_epoch}
+        """Best figure so far, and that of the epoch under way, as plain data."""
+        return {"best_score": self.best_score, "best_epoch": self.best_epoch, "figure": self._figure}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from an earlier best."""
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
+        self._figure = state_dict.get("figure")
 
     def folder(self, trainer: Trainer) -> Path:
         """Where the checkpoints go."""
         return Path(self.dirpath) if self.dirpath else Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Settle what was None."""
+        """Settle what was None; remove what a process that was killed while saving has left."""
         self.monitor = self.monitor or str(getattr(pl_module, "monitor", "val/loss"))
         self.mode = self.mode or ("min" if self.monitor.endswith("loss") else "max")
+        if stage == "fit" and trainer is not None and trainer.is_global_zero:
+            remove_parts(self.folder(trainer), "*.ckpt")
 
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note that this epoch has figures of its own."""
-        self._validated = not trainer.sanity_checking
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From now on signals wait for the next moment to save."""
+        self._request = StopRequest()
+        self._request.listen()
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save when a signal or the clock says so, after an optimizer step.
+
+        Not before a validation or the end of an epoch: what follows there belongs to the step.
+        """
+        loop = trainer.fit_loop.epoch_loop
+        fetcher = trainer.fit_loop._data_fetcher
+        if (batch_idx + 1) % trainer.accumulate_grad_batches or loop.batch_progress.is_last_batch:
+            return
+        if getattr(trainer, "fast_dev_run", False) or fetcher is None or loop._should_check_val_fx(fetcher):
+            return
+        due = self.every_minutes is not None and time.monotonic() - self._saved_at >= 60 * self.every_minutes
+        due, number = agree(trainer, due, self._request.signal)
+        if due or number:
+            self._save(trainer, self.folder(trainer) / "last.ckpt")
+        if number:
+            raise Stopped(number)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the figure of this epoch."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._figure = self._monitored(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the epoch."""
         if getattr(trainer, "fast_dev_run", False):
             return
-        improved = self._validated and self._improves(trainer)
-        self._validated = False
+        figure, self._figure = self._figure, None
         last = self.folder(trainer) / "last.ckpt"
-        trainer.save_checkpoint(last)
-        if improved and trainer.is_global_zero:
-            with replacing(last.with_name("best.ckpt")) as part:
-                _link_or_copy(last, part)
+        if figure is not None and self._improves(figure):
+            self.best_score, self.best_epoch = figure, trainer.current_epoch
+            # First the best, then the last: a training that is killed in between goes on before this epoch's end.
+            best = last.with_name("best.ckpt")
+            self._save(trainer, best)
+            if trainer.is_global_zero:
+                with replacing(last) as part:
+                    _link_or_copy(best, part)
+        else:
+            self._save(trainer, last)
+        _, number = agree(trainer, False, self._request.signal)
+        if number:
+            raise Stopped(number)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say from where a training that was stopped can go on."""
-        if trainer.state.fn != "fit" or not isinstance(exception, (KeyboardInterrupt, SIGTERMException)):
+        self._request.close()
+        if trainer.state.fn != "fit" or not isinstance(exception, Stopped) or not trainer.is_global_zero:
             return
         last = self.folder(trainer) / "last.ckpt"
-        way = f"continue from {last} with --ckpt_path last" if last.is_file() else "no epoch was finished, start again"
-        print(f"stopped in epoch {trainer.current_epoch + 1}; {way}", file=sys.stderr)
+        way = f"continue from {last} with --ckpt_path last" if last.is_file() else "nothing was saved yet, start again"
+        print(f"stopped by {exception} in epoch {trainer.current_epoch + 1}; {way}", file=sys.stderr)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where the best one is."""
+        self._request.close()
         if self.best_score is not None and self.best_epoch is not None and trainer.is_global_zero:
             where = self.folder(trainer) / "best.ckpt"
             print(f"best {self.monitor} {self.best_score:.4f} in epoch {self.best_epoch + 1}: {where}", file=sys.stderr)
 
-    def _improves(self, trainer: Trainer) -> bool:
+    def _save(self, trainer: Trainer, path: Path) -> None:
+        trainer.save_checkpoint(path)
+        self._saved_at = time.monotonic()
+
+    def _monitored(self, trainer: Trainer) -> float:
         if self.monitor not in trainer.callback_metrics:
             logged = ", ".join(sorted(k for k in trainer.callback_metrics if k.startswith("val/")))
             raise UserError(
                 f"checkpoint.monitor: {self.monitor!r} is not logged; there are {logged or 'no val figures'}."
             )
-        score = float(trainer.callback_metrics[self.monitor])
-        better = self.best_score is None or (score > self.best_score if self.mode == "max" else score < self.best_score)
-        if better and not math.isnan(score):
-            self.best_score, self.best_epoch = score, trainer.current_epoch
-            return True
-        return False
+        return float(trainer.callback_metrics[self.monitor])
+
+    def _improves(self, figure: float) -> bool:
+        if math.isnan(figure):
+            return False
+        best = self.best_score
+        return best is None or (figure > best if self.mode == "max" else figure < best)
+
+
+def agree(trainer: Trainer, due: bool, number: int | None) -> tuple[bool, int]:
+    """Return whether any process wants to save, and the signal that any of them got, or 0; to be called by all."""
+    if trainer.world_size == 1:
+        return due, number or 0
+    wishes = torch.tensor([int(due), number or 0], device=trainer.strategy.root_device)
+    torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
+    wanted, signal = wishes.tolist()
+    return bool(wanted), signal
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)  # last.ckpt is replaced, never changed in place, so the link keeps this epoch
+        os.link(source, target)  # checkpoints are replaced, never changed in place, so the link keeps this epoch
     except OSError:
         shutil.copyfile(source, target)

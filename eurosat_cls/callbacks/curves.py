@@ -29,9 +29,10 @@ class LearningCurves(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the epoch's row."""
+        figures = trainer.callback_metrics  # brings together what all processes have, so all must ask for it
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
-        row = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(STAGES)}
+        row = {k: float(v) for k, v in figures.items() if k.startswith(STAGES)}
         row["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         self._rows[trainer.current_epoch + 1] = row
         _write(run_folder(trainer) / "metrics.csv", self._rows)

@@ -1,14 +1,16 @@
 """Keep parts of a network as they are, for a while or for good."""
 
-import sys
 from collections.abc import Mapping
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
 
 from eurosat_cls.errors import UserError
 from eurosat_cls.patterns import matching
+from eurosat_cls.ranks import say
+from eurosat_cls.resume import within_epoch
 
 
 class Freeze(Callback):
@@ -36,10 +38,20 @@ class Freeze(Callback):
         """Check the patterns before anything is trained."""
         for pattern in self.modules:
             matching(pl_module, pattern, "Freeze.modules")
+        if isinstance(trainer.model, DistributedDataParallel) and not trainer.model.find_unused_parameters:
+            raise UserError("Freeze: several processes need trainer.strategy: ddp_find_unused_parameters_true.")
         self._trainable = [parameter for parameter in pl_module.parameters() if parameter.requires_grad]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Freeze again what an epoch keeps that is gone on with."""
+        if within_epoch(trainer):
+            self._freeze(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Freeze what this epoch keeps, and thaw the rest."""
+        self._freeze(trainer, pl_module)
+
+    def _freeze(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch
         kept = [pattern for pattern, until in self.modules.items() if until is None or epoch < until]
         frozen = [module for pattern in kept for module in matching(pl_module, pattern, "Freeze.modules").values()]
@@ -55,7 +67,7 @@ class Freeze(Callback):
         if self._frozen is None or len(frozen) != len(self._frozen):
             count = sum(parameter.numel() for parameter in self._trainable if parameter.requires_grad)
             names = ", ".join(kept) if kept else "nothing"
-            print(f"epoch {epoch + 1}: {names} frozen, {count:,} parameters are trained", file=sys.stderr)
+            say(f"epoch {epoch + 1}: {names} frozen, {count:,} parameters are trained")
         self._frozen = frozen
         if not any(parameter.requires_grad for parameter in self._trainable):
             raise UserError("Freeze.modules: every parameter is frozen, so there is nothing to train.")

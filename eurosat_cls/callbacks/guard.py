@@ -1,12 +1,12 @@
 """Stop a training whose loss is no longer a number."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from eurosat_cls.callbacks.picture import run_folder
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_text
@@ -44,7 +44,7 @@ class StopOnNonFiniteLoss(Callback):
         names = _files(trainer, index)
         if not names:
             raise UserError(f"{where} Training stopped; lower the learning rate or look at the images.")
-        listed = Path(trainer.log_dir or trainer.default_root_dir) / "nonfinite_batch.txt"
+        listed = run_folder(trainer) / "nonfinite_batch.txt"
         write_text(listed, "\n".join(names) + "\n")
         shown = ", ".join(names[:4])
         raise UserError(f"{where} Training stopped. Files of the batch: {shown}, ... (all {len(names)} in {listed}).")

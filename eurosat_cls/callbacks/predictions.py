@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
@@ -18,7 +19,8 @@ class PredictionWriter(BasePredictionWriter):
     """Write ``predictions.csv``: of each file what the model has to say, for a classifier its class and probabilities.
 
     Rows go to ``predictions.csv.part`` batch by batch; when all are written it is renamed, so that an earlier file
-    stays whole until then and a file of that final name is never half of one.
+    stays whole until then and a file of that final name is never half of one. With several processes the first one
+    writes what all have to say, in the order of the data.
 
     Args:
         path: the CSV file.
@@ -33,6 +35,8 @@ class PredictionWriter(BasePredictionWriter):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the file and write its header."""
+        if not trainer.is_global_zero:
+            return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.part.open("w", newline="", encoding="utf-8")
@@ -52,16 +56,22 @@ class PredictionWriter(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         """Write one row for each patch of the batch."""
-        assert self._file is not None
         rows = pl_module.prediction_rows(prediction)  # type: ignore[operator]
         files = trainer.datamodule.files(batch.index.tolist())  # type: ignore[attr-defined]
-        self._writer.writerows([file, *row] for file, row in zip(files, rows, strict=True))
-        self._file.flush()
-        self.rows += len(files)
+        lines = [[file, *row] for file, row in zip(files, rows, strict=True)]
+        if trainer.world_size > 1:
+            of_all: list[Any] = [None] * trainer.world_size
+            torch.distributed.all_gather_object(of_all, lines)  # the batches of one step follow each other by rank
+            lines = [line for part in of_all for line in part]
+        if self._file is not None:
+            self._writer.writerows(lines)
+            self._file.flush()
+            self.rows += len(lines)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the finished file its name."""
-        assert self._file is not None
+        if self._file is None:
+            return
         os.fsync(self._file.fileno())
         self._file.close()
         self._file = None

@@ -34,6 +34,10 @@ class EpochSummary(Callback):
         self._images = 0
         self._start = self._end = self._epoch_start = 0.0
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock, also of an epoch that is gone on with."""
+        self._start = self._end = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
         self._images = 0
@@ -48,13 +52,14 @@ class EpochSummary(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log and print."""
-        rate = self._images / max(self._end - self._start, 1e-9)
+        rate = trainer.world_size * self._images / max(self._end - self._start, 1e-9)
         learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
-        pl_module.log("train/images_per_second", rate)
-        pl_module.log("train/learning_rate", learning_rate)
+        pl_module.log("train/images_per_second", rate, sync_dist=True)
+        pl_module.log("train/learning_rate", learning_rate, sync_dist=True)
+        logged = trainer.callback_metrics  # brings together what all processes have, so all must ask for it
         if trainer.is_global_zero:
             seconds = time.perf_counter() - self._start
-            figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
+            figures = {k: float(v) for k, v in logged.items()}
             shown = [f"{name} {figures[name]:.4f}" for name in SHOWN if name in figures]
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             print(f"{epoch}  {'  '.join(shown)}  {rate:.0f} images/s  {seconds:.1f} s", file=sys.stderr, flush=True)

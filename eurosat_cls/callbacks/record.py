@@ -32,6 +32,6 @@ class RunRecord(Callback):
             number = 1
             while (former := self.folder / f"config.{number}.yaml").exists():
                 number += 1
-            path.rename(former)
+            write_text(former, path.read_text(encoding="utf-8"))
         write_text(path, self.config)
         write_json(self.folder / "environment.json", self.environment)

@@ -87,6 +87,7 @@ class StopRecord(Callback):
 
     def __init__(self) -> None:
         self._epoch: int | None = None
+        self._before = ""
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell of a wrong name in ``EarlyStopping`` in a line, as early as possible."""
@@ -94,8 +95,17 @@ class StopRecord(Callback):
             if isinstance(callback, EarlyStopping) and callback.strict and not callback.monitor.startswith("train/"):
                 check_logged(trainer, callback.monitor, "EarlyStopping")
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note which epoch it is."""
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End a training that ``EarlyStopping`` had ended before."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if not isinstance(callback, EarlyStopping) or not callback.stopped_epoch:
+                continue
+            if callback.wait_count >= callback.patience:
+                self._before = f"{callback.monitor} had not improved for {callback.patience} validations before"
+                trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note which epoch it was."""
         self._epoch = trainer.current_epoch
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -117,6 +127,8 @@ class StopRecord(Callback):
 
     def _reason(self, trainer: Trainer) -> tuple[str | None, str]:
         """Which callback ended the training, and why."""
+        if self._before:
+            return "EarlyStopping", self._before
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             name = type(callback).__name__
             if isinstance(callback, StopAtTarget) and callback.reason:

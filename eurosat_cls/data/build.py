@@ -17,6 +17,7 @@ from eurosat_cls.data.cache import require_space
 from eurosat_cls.data.patch import Patch, Place
 from eurosat_cls.data.recipe import Label, Recipe
 from eurosat_cls.errors import UserError
+from eurosat_cls.files import sync_folder
 from eurosat_cls.progress import progress
 
 VERSION = 2  # of the files in a store's folder; another version is built again
@@ -58,7 +59,7 @@ def build(recipe: Recipe, target: Path, skip: bool) -> None:
         if target.exists():  # damaged, or built while files were skipped
             target.rename(target.with_name(f".{target.name}.old"))
         building.rename(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
@@ -162,7 +163,7 @@ def _write_manifest(
         json.dump(manifest, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    _sync_folder(building)
+    sync_folder(building)
 
 
 def _report(reasons: dict[str, str], total: int, recipe: Recipe, target: Path, skip: bool) -> None:
@@ -202,13 +203,3 @@ def _num_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
         return os.cpu_count() or 1
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make renames in ``folder`` last through a power cut, where the system can."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -25,6 +25,7 @@ from eurosat_cls.data.splits import (
 from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store import Store, class_counts
 from eurosat_cls.errors import UserError
+from eurosat_cls.ranks import say
 from eurosat_cls.seeds import generator_for, run_seed
 
 Part = Literal["train", "val", "test", "all"]
@@ -151,18 +152,23 @@ class PatchDataModule(LightningDataModule, ABC):
 
     @property
     def train_batches(self) -> int:
-        """Training batches of an epoch.
+        """Training batches of an epoch, in each process.
 
         Raises:
             UserError: when there are fewer training patches than one batch.
         """
-        rows = len(self.split.train)
-        if rows < self.batch_size:
+        rows, together = len(self.split.train), self.batch_size * self._processes
+        if rows < together:
+            each = f" in each of {self._processes} processes" if self._processes > 1 else ""
             raise UserError(
-                f"There are {rows} training patches, fewer than one batch: "
+                f"There are {rows} training patches, fewer than one batch{each}: "
                 f"lower data.batch_size from {self.batch_size}."
             )
-        return rows // self.batch_size
+        return rows // together
+
+    @property
+    def _processes(self) -> int:
+        return self.trainer.world_size if self.trainer is not None else 1
 
     def files(self, rows: Sequence[int]) -> list[str]:
         """Names of the patches at these positions of the store."""
@@ -179,13 +185,29 @@ class PatchDataModule(LightningDataModule, ABC):
             "split_sha256": self.split.sha256,
             "source": self.store.source,
             "fingerprint": self.store.fingerprint,
+            "seed": run_seed(),
+            "global_batch": self.batch_size * self._processes,
         }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Say what makes a training that goes on another one than it was."""
+        if self.trainer is None or self.trainer.state.fn != "fit":
+            return
+        ours = {"seed": run_seed(), "global_batch": self.batch_size * self._processes}
+        names = {"seed": "seed (seed_everything)", "global_batch": "patches of a step"}
+        for key, now in ours.items():
+            if state.get(key, now) != now:
+                say(
+                    f"warning: {names[key]}: {state[key]} in the checkpoint, {now} now; that makes it another training."
+                )
 
     # --- batches -------------------------------------------------------------------------------------------------
 
     def _loader(self, rows: np.ndarray, training: bool) -> DataLoader[Batch]:
         seed = run_seed() if training else None
-        return make_loader(PatchDataset(self.store, self.channels), EpochBatches(rows, self.batch_size, seed, training))
+        rank = self.trainer.global_rank if self.trainer is not None else 0
+        batches = EpochBatches(rows, self.batch_size, seed, training, rank, self._processes)
+        return make_loader(PatchDataset(self.store, self.channels), batches)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; a last one that is not full is left out."""

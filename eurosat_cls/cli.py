@@ -34,6 +34,7 @@ from eurosat_cls.callbacks import (
 )
 from eurosat_cls.checkpoints import check_fits, read_checkpoint
 from eurosat_cls.commands import COMMANDS
+from eurosat_cls.config.parse import parse
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.errors import UserError
 from eurosat_cls.execution import settle
@@ -86,6 +87,11 @@ class EuroSATCLI(LightningCLI):
                 "--images", type=Optional[str], default=None, help="Folder of images to predict on instead of the data."
             )
         return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Make one configuration of files and options, and check it."""
+        given = sys.argv[1:] if args is None else args
+        self.config, self.composition = parse(parser, self._subcommand_parsers, given)
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let a checkpoint's hyper-parameters, class paths included, replace the config."""

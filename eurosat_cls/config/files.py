@@ -10,7 +10,8 @@ from eurosat_cls.config.tree import Node
 from eurosat_cls.errors import UserError
 
 MOST_BYTES = 2**21
-MOST_VALUES = 100_000  # after aliases and references are written out
+MOST_VALUES = 20_000  # after aliases and references are written out
+DEEPEST = 64
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -79,6 +80,16 @@ def read_value(text: str, origin: str) -> Node:
     return _Builder(origin, False).read(text) or Node(None, origin)
 
 
+def _check_depth(text: str, name: str) -> None:
+    """Refuse what would exhaust the stack, which PyYAML's composer in C does not notice."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        starts = isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent))
+        depth += starts - isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent))
+        if depth > DEEPEST:
+            raise UserError(f"{name}: nested more than {DEEPEST} deep.")
+
+
 class _Builder:
     """Build nodes from what PyYAML composes."""
 
@@ -96,6 +107,7 @@ class _Builder:
             UserError: for what is not YAML, named with its line.
         """
         try:
+            _check_depth(text, self.name)
             composed = yaml.compose(text, Loader=_Loader)
             return None if composed is None else self.build(composed, self.origin(composed))
         except yaml.reader.ReaderError as error:
@@ -108,8 +120,6 @@ class _Builder:
             hint = " YAML takes no tabs: indent with spaces." if tabs else ""
             said = " ".join(filter(None, (error.context, error.problem)))
             raise UserError(f"{self.name}{line}: not valid YAML: {said}.{hint}") from error
-        except RecursionError as error:
-            raise UserError(f"{self.name}: nested too deeply.") from error
 
     def origin(self, node: Any) -> str:
         return f"{self.name}:{node.start_mark.line + 1}" if self.lines else self.name
@@ -123,6 +133,8 @@ class _Builder:
         self.values += 1
         if self.values > MOST_VALUES:
             raise UserError(f"{self.name}: grows to more than {MOST_VALUES:,} values by its aliases.")
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+            raise UserError(f"{origin}: the tag {node.tag!r} has no meaning in a configuration.")
         self.open.add(id(node))
         if isinstance(node, yaml.MappingNode):
             built = Node(self.mapping(node), origin)

@@ -2,7 +2,9 @@
 
 import difflib
 import inspect
-from collections.abc import Collection, Iterable
+import typing
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from eurosat_cls.config.settings import (
@@ -17,11 +19,12 @@ from eurosat_cls.config.settings import (
     known_classes,
     linked_keys,
     settings_of,
+    shown,
     type_text,
 )
 from eurosat_cls.config.tree import Node, Path, dotted, nearest, plain
 
-_MOST_KEYS = 26  # more are told by name only
+_MOST_TYPED = 26  # of more keys only the nearest are told with type and default
 _MOST_CLASSES = 20
 
 
@@ -32,139 +35,138 @@ class Mistake(NamedTuple):
     text: str
     choices: str = ""
 
+    def told(self, tree: Node) -> str:
+        """It as one or two lines, with the place in ``tree`` where it was written."""
+        origin, key = nearest(tree, self.path)[0].origin, dotted(self.path)
+        where = origin if origin == f"--{key}" else ": ".join(filter(None, (origin, key)))
+        return "\n".join(filter(None, (": ".join(filter(None, (where, self.text))), self.choices)))
 
-def explain(parser: Any, tree: Node, command: str) -> str | None:
-    """Find the first thing in a configuration that the parser of ``command`` cannot take.
+
+def explain(parser: Any, tree: Node, command: str, elsewhere: Mapping[str, Collection[str]]) -> str | None:
+    """Find the first thing in a configuration that the parser of a command cannot take.
 
     Args:
         parser: the jsonargparse parser of the command.
         tree: the configuration.
-        command: its name.
+        command: the command's name.
+        elsewhere: the first keys that each command takes.
 
     Returns:
         One or two lines with file and line (or option), key, reason and the way out; None where nothing is found.
     """
-    mistake = _Search(parser, command).settings(tree, settings_of(parser), (), command)
-    return None if mistake is None else told(mistake, tree)
-
-
-def told(mistake: Mistake, tree: Node) -> str:
-    """A mistake as text, with the place where it was written."""
-    origin = nearest(tree, mistake.path)[0].origin
-    key = dotted(mistake.path)
-    place = origin if not origin or origin in (f"--{key}", key) else f"{origin}: "
-    where = place if place.startswith("--") and not place.endswith(": ") else f"{place}{key}"
-    lines = [f"{where}: {mistake.text}" if where else mistake.text, mistake.choices]
-    return "\n".join(line for line in lines if line)
+    mistake = _Search(parser, elsewhere).settings(tree, settings_of(parser), (), command)
+    return None if mistake is None else mistake.told(tree)
 
 
 class _Search:
     """Walk a configuration beside the types of its keys."""
 
-    def __init__(self, parser: Any, command: str) -> None:
+    def __init__(self, parser: Any, elsewhere: Mapping[str, Collection[str]]) -> None:
         self.linked = linked_keys(parser)
-        self.command = command
+        self.elsewhere = elsewhere
 
     def settings(self, node: Node, known: dict[str, Setting], path: Path, owner: str) -> Mistake | None:
-        """Check a mapping of settings; those of a group have dotted names."""
-        assert node.mapping is not None
-        for key, child in node.mapping.items():
-            name = str(key).removesuffix("+")
+        """Check a mapping of settings; ``known`` has dotted names for those of groups."""
+        for key, child in node.value.items():
+            name, here = str(key).removesuffix("+"), (*path, key)
             group = {k[len(name) + 1 :]: setting for k, setting in known.items() if k.startswith(f"{name}.")}
-            here = (*path, key)
-            if name not in known and not group:
-                return self.unknown(name, here, known, owner)
-            if name not in known:
-                if child.mapping is None:
-                    return Mistake(here, f"expected settings of {name}, got {_shown(child)}.", _accepted(group))
-                mistake = self.settings(child, group, here, name)
-            elif str(key).endswith("+"):
-                mistake = self.value(child, elements(known[name].type), here)
+            if name in known and known[name].required and child.value is None:
+                mistake = Mistake(here, f"{owner} needs it, got null.", _keys(known))
+            elif name in known:
+                items = child.value if str(key).endswith("+") and isinstance(child.value, list) else [child]
+                kind = known[name].type if items[0] is child else elements(known[name].type)
+                mistake = self.first(self.value(item, kind, here) for item in items)
+            elif group:
+                mistake = self.group(child, {k: replace(s, name=k) for k, s in group.items()}, here)
             else:
-                mistake = self.value(child, known[name].type, here)
+                mistake = self.unknown(name, here, known, owner)
             if mistake is not None:
                 return mistake
-        missing = [s for name, s in known.items() if s.default is inspect.Parameter.empty and name not in node.mapping]
-        if not missing:
-            return None
-        if not path:
-            names = " and ".join(setting.name for setting in missing)
-            return Mistake((), f"{owner} needs {names}: give a file with --config, such as configs/tiny_resnet18.yaml.")
-        return Mistake(path, f"{owner} needs {', '.join(f'{s.name!r}' for s in missing)}.", _accepted(known))
+        missing = [key for key, setting in known.items() if setting.required and key not in node.value]
+        if missing and not path:
+            text = f"{owner} needs {' and '.join(missing)}: give a file with --config, such as configs/tiny_resnet18.yaml."
+            return Mistake((), text)
+        return Mistake(path, f"{owner} needs {' and '.join(missing)}.", _keys(known)) if missing else None
+
+    def group(self, node: Node, known: dict[str, Setting], path: Path) -> Mistake | None:
+        if node.mapping is None:
+            return Mistake(path, f"expected keys and values, got {shown(plain(node))}.", _keys(known))
+        return self.settings(node, known, path, str(path[-1]))
 
     def unknown(self, name: str, path: Path, known: dict[str, Setting], owner: str) -> Mistake:
-        if dotted(path) in self.linked:
-            return Mistake(path, "follows from the data and cannot be set.")
-        own = {setting.name.partition(".")[0]: setting for setting in known.values()} if len(path) == 1 else known
-        close = difflib.get_close_matches(name, own, 3, 0.6)
-        return Mistake(path, f"{owner} has no key {name!r}.{_did_you_mean(close)}", _accepted(own, close, len(path) == 1))
+        top = len(path) == 1
+        names = list(dict.fromkeys(key.partition(".")[0] for key in known)) if top else list(known)
+        others = [command for command, keys in self.elsewhere.items() if top and name in keys]
+        close = difflib.get_close_matches(name, names, 2, 0.6)
+        hint = f" It is one of {', '.join(others)}." if others else _did_you_mean(close)
+        choices = f"keys: {', '.join(names)}" if top else _keys(known, close)
+        return Mistake(path, f"{owner} has no key {name!r}.{hint}", choices)
 
     def value(self, node: Node, kind: Any, path: Path) -> Mistake | None:
         """Check a value of any type."""
-        allowed = bases(kind)
-        if kind is None or (node.value is None and _takes_none(kind)):
+        if kind is None or (node.value is None and type(None) in alternatives(kind)):
             return None
-        inner = elements(kind)
+        allowed, inner = bases(kind), elements(kind)
         if isinstance(node.value, list) and inner is not None:
-            found = (self.value(item, inner, (*path, number)) for number, item in enumerate(node.value))
-            return next(filter(None, found), None)
-        if node.mapping is not None and allowed and (node.is_class or inner is None):
-            return self.part(node, allowed, path, kind)
-        if node.mapping is not None and inner is not None and not allowed:
-            found = (self.value(item, inner, (*path, key)) for key, item in node.mapping.items())
-            return next(filter(None, found), None)
-        if isinstance(node.value, str) and allowed:
-            if _takes_text(kind) and not node.value[:1].isupper() and "." not in node.value:
-                return None
-            return self.part(Node({"class_path": node}, node.origin), allowed, path, kind)
+            return self.first((self.value(item, inner, (*path, n)) for n, item in enumerate(node.value)))
+        if node.mapping is not None and inner is not None and not node.is_class:
+            return self.first(self.value(item, inner, (*path, key)) for key, item in node.value.items())
+        if node.mapping is not None and allowed:
+            return self.part(node, allowed, path)
+        if isinstance(node.value, str) and allowed and not (str in alternatives(kind) and fits(node.value, kind)):
+            return self.named(Node({}, node.origin), node, allowed, path, path)
         if fits(plain(node), kind):
             return None
-        return Mistake(path, f"expected {_expected(kind)}, got {_shown(node)}.{_near_value(node, kind)}")
+        words = [word for member in alternatives(kind) if typing.get_origin(member) is typing.Literal
+                 for word in typing.get_args(member)]  # fmt: skip
+        hint = _did_you_mean(difflib.get_close_matches(str(node.value), map(str, words), 1, 0.6))
+        return Mistake(path, f"expected {type_text(kind)}, got {shown(plain(node))}.{hint}")
 
-    def part(self, node: Node, allowed: list[Base], path: Path, kind: Any) -> Mistake | None:
+    @staticmethod
+    def first(found: Iterable[Mistake | None]) -> Mistake | None:
+        return next(filter(None, found), None)
+
+    def part(self, node: Node, allowed: list[Base], path: Path) -> Mistake | None:
         """Check a class and its arguments."""
-        assert node.mapping is not None
-        if "class_path" not in node.mapping:
-            return None if not node.is_class else Mistake(path, "needs a class_path beside init_args.", _classes(allowed))
-        named = node.mapping["class_path"]
-        strange = [key for key in node.mapping if key not in ("class_path", "init_args", "dict_kwargs")]
+        if not node.is_class:
+            return None
+        if "class_path" not in node.value:
+            return Mistake(path, "has init_args and no class_path.", _classes(allowed))
+        strange = [key for key in node.value if key not in ("class_path", "init_args", "dict_kwargs")]
         if strange:
             close = difflib.get_close_matches(str(strange[0]), ["class_path", "init_args"], 1, 0.6)
             hint = _did_you_mean(close) or " Arguments of the class belong under init_args."
             return Mistake((*path, strange[0]), f"beside class_path there is no key {strange[0]!r}.{hint}")
-        where = (*path, "class_path") if named is not nearest(node, ())[0] and len(node.mapping) > 1 else path
-        if not isinstance(named.value, str):
-            return Mistake(where, f"expected the name of a class, got {_shown(named)}.", _classes(allowed))
-        return self.known_part(node, named.value, allowed, path, where, kind)
+        return self.named(node, node.value["class_path"], allowed, path, (*path, "class_path"))
 
-    def known_part(
-        self, node: Node, name: str, allowed: list[Base], path: Path, where: Path, kind: Any
-    ) -> Mistake | None:
-        assert node.mapping is not None
-        wanted = " or ".join(base.cls.__name__ for base in allowed)
+    def named(self, node: Node, name: Node, allowed: list[Base], path: Path, where: Path) -> Mistake | None:
+        """Check the class that is named at ``where``, and its arguments in ``node``."""
+        if not isinstance(name.value, str):
+            return Mistake(where, f"expected the name of a class, got {shown(plain(name))}.", _classes(allowed))
         try:
-            found = next(filter(None, (find_class(name, base.cls) for base in allowed)), None)
-        except ImportError as error:
+            found = next(filter(None, (find_class(name.value, base.cls) for base in allowed)), None)
+        except ImportError as error:  # the parser refuses to import it
             return Mistake(where, str(error))
         if found is None:
-            close = close_classes(name, allowed)
-            return Mistake(where, f"there is no class {name!r}.{_did_you_mean(close)}", _classes(allowed))
+            other = name.value in {cls.__name__ for cls in _short_names()}
+            wanted = " or ".join(base.cls.__name__ for base in allowed)
+            text = f"{name.value} is no {wanted}." if other else f"there is no class {name.value!r}."
+            return Mistake(where, f"{text}{_did_you_mean(close_classes(name.value, allowed))}", _classes(allowed))
         if not inspect.isclass(found):
-            return None if callable(found) else Mistake(where, f"{name} is no class.", _classes(allowed))
+            return None if callable(found) else Mistake(where, f"{name.value} is no class.", _classes(allowed))
         base = next((base for base in allowed if issubclass(found, base.cls)), None)
         if base is None:
+            wanted = " or ".join(base.cls.__name__ for base in allowed)
             return Mistake(where, f"{found.__name__} is no {wanted}.", _classes(allowed))
         if inspect.isabstract(found):
-            return Mistake(where, f"{found.__name__} is abstract: it is what others are made from.", _classes(allowed))
-        linked = {key.rpartition(".")[2] for key in self.linked if key.startswith(f"{dotted(path)}.init_args.")}
+            return Mistake(where, f"{found.__name__} is abstract: name a class that is made from it.", _classes(allowed))
+        inside = (*path, "init_args")
+        linked = [key.rpartition(".")[2] for key in self.linked if key.rpartition(".")[0] == dotted(inside)]
         known = class_settings(found, base.given, (*base.filled, *linked))
-        arguments = node.mapping.get("init_args", Node({}, node.origin))
-        if arguments.mapping is None:
-            if arguments.value is None:
-                return None
-            return Mistake((*path, "init_args"), f"expected the arguments of {found.__name__} as `key: value`, "
-                           f"got {_shown(arguments)}.", _accepted(known))  # fmt: skip
-        return self.settings(arguments, known, (*path, "init_args"), found.__name__)
+        arguments = node.value.get("init_args", Node({}, name.origin))
+        if arguments.mapping is not None:
+            return self.settings(arguments, known, inside, found.__name__)
+        return None if arguments.value is None else self.group(arguments, known, inside)
 
 
 def close_classes(name: str, allowed: Iterable[Base]) -> list[str]:
@@ -172,67 +174,37 @@ def close_classes(name: str, allowed: Iterable[Base]) -> list[str]:
     names: dict[str, str] = {}
     for base in allowed:
         for short, path in known_classes(base.cls).items():
-            names.setdefault(short, short if path.startswith("eurosat_cls.") else path)
-    short = {key.lower(): key for key in names}
-    last = name.rpartition(".")[2].lower()
-    same = [path for path in names.values() if path.rpartition(".")[2].lower() == last]
-    close = [names[short[key]] for key in difflib.get_close_matches(last, short, 3, 0.6)]
-    return list(dict.fromkeys(same + close))[:3]
+            names.setdefault(short.lower(), short if path.startswith("eurosat_cls.") else path)
+    return [names[key] for key in difflib.get_close_matches(name.rpartition(".")[2].lower(), names, 2, 0.6)]
 
 
-def _accepted(known: dict[str, Setting], close: Collection[str] = (), names_only: bool = False) -> str:
-    """The keys that there are, with types and defaults unless they are too many."""
+def _keys(known: dict[str, Setting], close: Collection[str] = ()) -> str:
+    """The keys that there are, with types and defaults unless there are many."""
     if not known:
         return "It takes no keys."
-    if names_only:
-        return f"keys: {', '.join(known)}"
-    if len(known) <= _MOST_KEYS:
-        return f"keys: {', '.join(str(setting).rpartition('.')[2] if False else str(setting) for setting in known.values())}"
-    first = [str(known[name]) for name in close]
-    return f"keys: {', '.join([*first, *(name for name in known if name not in close)])}"
+    typed = known if len(known) <= _MOST_TYPED else close
+    names = [*close, *(name for name in known if name not in close)]
+    return f"keys: {', '.join(str(known[name]) if name in typed else name for name in names)}"
 
 
 def _classes(allowed: list[Base]) -> str:
-    """The classes of this package that there are, or some of others."""
-    paths = [path for base in allowed for path in known_classes(base.cls).values()]
-    ours = [path.rpartition(".")[2] for path in paths if path.startswith("eurosat_cls.")]
-    others = [path for path in paths if not path.startswith("eurosat_cls.")]
+    """The classes that there are: this package's by short name, or others by path when they are few."""
+    base = allowed[0].cls
+    ours = [cls.__name__ for cls in _short_names(base)]
     if ours:
-        more = "" if not others else f", or another {allowed[0].cls.__name__} by its path"
-        return f"classes: {', '.join(ours[:_MOST_CLASSES])}{more}"
+        more = "" if base.__module__.startswith("eurosat_cls.") else f", or another {base.__name__} by its path"
+        return f"classes: {', '.join(ours)}{more}"
+    others = [path for each in allowed for name, path in known_classes(each.cls).items() if name != each.cls.__name__]
     return f"classes: {', '.join(others)}" if 0 < len(others) <= _MOST_CLASSES else ""
+
+
+def _short_names(base: type = object) -> list[type]:
+    """The classes with short names that are made from ``base``."""
+    from eurosat_cls.short_names import LOSSES, SHORT_NAMES  # all of the package: only needed to explain
+
+    general = base.__name__ == "Module"  # encoders are modules too, but only a loss is asked for so
+    return [cls for cls in (LOSSES if general else SHORT_NAMES) if issubclass(cls, base)]
 
 
 def _did_you_mean(close: Collection[str]) -> str:
     return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
-
-
-def _takes_none(kind: Any) -> bool:
-    return type(None) in alternatives(kind)
-
-
-def _takes_text(kind: Any) -> bool:
-    return str in alternatives(kind)
-
-
-def _expected(kind: Any) -> str:
-    return type_text(kind).replace("Literal", "one of ") if "Literal" in type_text(kind) else type_text(kind)
-
-
-def _near_value(node: Node, kind: Any) -> str:
-    import typing
-
-    words = [
-        word
-        for member in alternatives(kind)
-        if typing.get_origin(member) is typing.Literal
-        for word in typing.get_args(member)
-        if isinstance(word, str)
-    ]
-    return _did_you_mean(difflib.get_close_matches(str(node.value), words, 1, 0.6))
-
-
-def _shown(node: Node) -> str:
-    value = plain(node)
-    text = {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

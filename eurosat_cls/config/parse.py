@@ -8,6 +8,7 @@ from typing import Any
 import jsonargparse
 import yaml
 
+from eurosat_cls.config.checks import check
 from eurosat_cls.config.compose import Composition, compose
 from eurosat_cls.config.mistakes import explain
 from eurosat_cls.config.printed import annotated
@@ -43,11 +44,13 @@ def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> tupl
         print(f"warning: {warning}", file=sys.stderr)
     printing = composed.asked.print_config is not None
     try:
-        parsed = own.parse_object(config, _skip_validation=printing)
+        parsed = own.parse_object(config, _skip_required=printing)
     except UserError as error:
-        if (explained := explain(own, composed.tree, command)) is None:
+        if (explained := explain(own, composed.tree, command, keys)) is None:
             raise
         raise UserError(explained) from error
+    if (wrong := check(own, composed.tree, parsed.as_dict())) is not None:
+        raise UserError(wrong)
     if printing:
         _print(own, parsed, composed)
     # jsonargparse leaves its Namespace untyped

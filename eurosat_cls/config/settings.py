@@ -32,8 +32,13 @@ class Setting:
     default: Any
     help: str
 
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is inspect.Parameter.empty
+
     def __str__(self) -> str:
-        default = "" if self.default is inspect.Parameter.empty else f" = {default_text(self.default)}"
+        default = "" if self.required else f" = {shown(self.default, 40, quotes=False)}"
         return f"{self.name}: {type_text(self.type)}{default}"
 
 
@@ -177,26 +182,33 @@ def type_text(kind: Any) -> str:
 
     Example:
         >>> type_text(Sequence[int] | None)
-        'Sequence[int] | None'
+        'Sequence[int] | null'
     """
     members = [member for member in alternatives(kind) if getattr(member, "__module__", "") != "torch"]
     if len(members) > 1:
-        return " | ".join(type_text(member) for member in members)
+        return " | ".join(dict.fromkeys(type_text(member) for member in members))
     kind = members[0]
     if built := bases(kind):
         return " | ".join(base.cls.__name__ for base in built)
+    if typing.get_origin(kind) is typing.Literal:
+        return " | ".join(shown(word, quotes=False) for word in typing.get_args(kind))
     if inspect.isclass(kind) and typing.get_origin(kind) is None:
-        return "None" if kind is type(None) else kind.__name__
-    text = re.sub(r"\b(?:[a-z_]\w*\.)+(?=\w)", "", str(kind))
-    return text.replace("NoneType", "None")
+        return "null" if kind is type(None) else kind.__name__
+    return re.sub(r"\b(?:[a-z_]\w*\.)+(?=\w)", "", str(kind)).replace("NoneType", "null")
 
 
-def default_text(value: Any) -> str:
-    """A default as YAML has it, shortened."""
-    if isinstance(value, Mapping) and "class_path" in value or hasattr(value, "class_path"):
-        path = value["class_path"] if isinstance(value, Mapping) else value.class_path
-        return str(path).rpartition(".")[2]
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = str(list(value)) if isinstance(value, tuple) else str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+def shown(value: Any, most: int = 60, quotes: bool = True) -> str:
+    """A value as a configuration has it, shortened.
+
+    Example:
+        >>> shown(None), shown("auto"), shown((2, 2))
+        ('null', "'auto'", '[2, 2]')
+    """
+    if isinstance(value, Mapping) and "class_path" in value:
+        return str(value["class_path"]).rpartition(".")[2]
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(list(value) if isinstance(value, tuple) else value) if quotes else str(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -66,7 +66,7 @@ def sort(args: Sequence[str]) -> Arguments:
 
 def _config(value: str) -> Node:
     """A configuration file, or a configuration itself, as a layer."""
-    layer = read_text(value, "--config") if value.lstrip().startswith("{") or "\n" in value else read(value)
+    layer = read_text(value, "text of --config") if value.lstrip().startswith("{") or "\n" in value else read(value)
     for key in _GROUPS_WITH_FILES:
         child = layer.value.get(key)
         if child is not None and _is_file(child.value):

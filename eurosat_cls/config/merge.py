@@ -40,6 +40,8 @@ def merge(base: Node, over: Node, dropped: list[Dropped] | None = None) -> Node:
 
 
 def _merge(base: Node, over: Node, path: Path, dropped: list[Dropped]) -> Node:
+    if over.value is None and len(path) == 1 and base.mapping is not None:
+        return base  # a section whose lines are all comments
     if over.mapping is not None and over.partial and isinstance(base.value, list) and base.value:
         last = len(base.value) - 1  # an option such as --trainer.callbacks.decay is about the last of a list
         return Node([*base.value[:-1], _merge(base.value[-1], over, (*path, last), dropped)], base.origin)
@@ -68,9 +70,10 @@ def _merge_class(base: Node, over: Node, path: Path, dropped: list[Dropped]) -> 
         return over
     result = {**below, **above}
     for part in ("init_args", "dict_kwargs"):
-        if part in below and part in above and above[part].mapping is not None and below[part].mapping is not None:
-            keys = _merge_keys(below[part].value, above[part].value, (*path, part), dropped)
-            result[part] = Node(keys, below[part].origin)
+        if part in below and part in above and below[part].mapping is not None:
+            given = above[part].mapping if above[part].value is not None else {}
+            if given is not None:
+                result[part] = Node(_merge_keys(below[part].value, given, (*path, part), dropped), below[part].origin)
     return Node(result, base.origin)
 
 

@@ -19,12 +19,14 @@ class Arguments:
         layers: configurations from the lowest to the uppermost.
         files: the names of those that are files.
         print_config: flags of ``--print_config``, separated by commas, or None without it.
+        print_completion: what ``--print_completion`` asks for, or None without it.
         help: requests for help, as they were given.
     """
 
     layers: list[Node] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     print_config: str | None = None
+    print_completion: str | None = None
     help: list[str] = field(default_factory=list)
 
 
@@ -56,7 +58,9 @@ def sort(args: Sequence[str]) -> Arguments:
                 if not rest or re.match(r"--?[A-Za-z]", rest[0]):
                     raise UserError(f"{option} needs a value: {option} VALUE.")
                 value = rest.pop(0)
-            if option in ("-c", "--config"):
+            if option == "--print_completion":
+                result.print_completion = value
+            elif option in ("-c", "--config"):
                 result.layers.append(_config(value))
                 result.files.append(value)
             else:

@@ -30,9 +30,9 @@ def check(parser: Any, tree: Node, parsed: dict[str, Any]) -> str | None:
 def _search(node: Node, parsed: Any, path: Path, linked: set[str]) -> Mistake | None:
     if dotted(path) in linked:
         return Mistake(path, "follows from the data and cannot be set.")
-    if isinstance(parsed, dict) and isinstance(parsed.get("class_path"), str):
-        if (mistake := _check_class(node, parsed["class_path"], path)) is not None:
-            return mistake
+    class_path = parsed.get("class_path") if isinstance(parsed, dict) else None
+    if isinstance(class_path, str) and (mistake := _check_class(node, class_path, path)) is not None:
+        return mistake
     if isinstance(node.value, dict) and isinstance(parsed, dict):
         inside = [(child, parsed.get(key), (*path, key)) for key, child in node.value.items()]
     elif isinstance(node.value, list) and isinstance(parsed, list):

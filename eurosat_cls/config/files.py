@@ -59,10 +59,10 @@ def read(path: str) -> Node:
 
 
 def read_text(text: str, name: str) -> Node:
-    """Read a mapping from YAML text; ``name`` and a line become the origin of its values.
+    r"""Read a mapping from YAML text; ``name`` and a line become the origin of its values.
 
     Example:
-        >>> node = read_text("trainer:\\n  max_epochs: 3", "a.yaml")
+        >>> node = read_text("trainer:\n  max_epochs: 3", "a.yaml")
         >>> node.value["trainer"].value["max_epochs"].origin
         'a.yaml:2'
     """

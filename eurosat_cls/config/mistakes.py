@@ -71,7 +71,7 @@ class _Search:
             name, here = str(key).removesuffix("+"), (*path, key)
             group = {k[len(name) + 1 :]: setting for k, setting in known.items() if k.startswith(f"{name}.")}
             if name in known and known[name].required and child.value is None:
-                mistake = Mistake(here, f"{owner} needs it, got null.", _keys(known))
+                mistake: Mistake | None = Mistake(here, f"{owner} needs it, got null.", _keys(known))
             elif name in known:
                 items = child.value if str(key).endswith("+") and isinstance(child.value, list) else [child]
                 kind = known[name].type if items[0] is child else elements(known[name].type)
@@ -84,7 +84,9 @@ class _Search:
                 return mistake
         missing = [key for key, setting in known.items() if setting.required and key not in node.value]
         if missing and not path:
-            text = f"{owner} needs {' and '.join(missing)}: give a file with --config, such as configs/tiny_resnet18.yaml."
+            text = (
+                f"{owner} needs {' and '.join(missing)}: give a file with --config, such as configs/tiny_resnet18.yaml."
+            )
             return Mistake((), text)
         return Mistake(path, f"{owner} needs {' and '.join(missing)}.", _keys(known)) if missing else None
 
@@ -159,10 +161,15 @@ class _Search:
             wanted = " or ".join(base.cls.__name__ for base in allowed)
             return Mistake(where, f"{found.__name__} is no {wanted}.", _classes(allowed))
         if inspect.isabstract(found):
-            return Mistake(where, f"{found.__name__} is abstract: name a class that is made from it.", _classes(allowed))
+            return Mistake(
+                where, f"{found.__name__} is abstract: name a class that is made from it.", _classes(allowed)
+            )
         inside = (*path, "init_args")
         linked = [key.rpartition(".")[2] for key in self.linked if key.rpartition(".")[0] == dotted(inside)]
-        known = class_settings(found, base.given, (*base.filled, *linked))
+        try:
+            known = class_settings(found, base.given, (*base.filled, *linked))
+        except ValueError:  # a class without a signature, in C: only the parser itself can say what it takes
+            return None
         arguments = node.value.get("init_args", Node({}, name.origin))
         if arguments.mapping is not None:
             return self.settings(arguments, known, inside, found.__name__)

@@ -1,6 +1,7 @@
 """From the arguments of a command to its checked configuration."""
 
 import difflib
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from eurosat_cls.config.checks import check
 from eurosat_cls.config.compose import Composition, compose
 from eurosat_cls.config.mistakes import explain
 from eurosat_cls.config.printed import annotated
+from eurosat_cls.config.schema import schema
 from eurosat_cls.config.settings import settings_of
 from eurosat_cls.config.tree import plain
 from eurosat_cls.errors import UserError
@@ -40,6 +42,8 @@ def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> tupl
     config = plain(composed.tree)
     if composed.asked.help:
         parser.parse_args([command, *(["--config", yaml.safe_dump(config)] if config else []), *composed.asked.help])
+    if composed.asked.print_completion is not None:
+        _complete(parser, commands, composed.asked.print_completion)
     for warning in composed.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     printing = composed.asked.print_config is not None
@@ -66,6 +70,20 @@ def _print(parser: Any, parsed: Any, composed: Composition) -> None:
     chosen = {flag: flag in flags for flag in ("skip_default", "skip_unset")}
     text = parser.dump(parsed, skip_validation=True, format="yaml", **chosen)
     print(annotated(yaml.safe_load(text) or {}, composed.tree, composed.dropped), end="")
+    raise SystemExit(0)
+
+
+def _complete(parser: Any, commands: Mapping[str, Any], kind: str) -> None:
+    """Print what completes configurations in an editor, or commands in a shell, and end."""
+    if kind == "jsonschema":
+        print(json.dumps(schema(commands)))
+    elif kind in ("bash", "zsh"):
+        try:
+            print(parser.get_completion_script(f"shtab-{kind}"))
+        except ValueError as error:
+            raise UserError(f"--print_completion {kind} needs the package shtab: pip install shtab.") from error
+    else:
+        raise UserError(f"--print_completion: {kind!r} is none of jsonschema, bash and zsh.")
     raise SystemExit(0)
 
 

@@ -61,13 +61,11 @@ def leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
 def nearest(node: Node, path: Path) -> tuple[Node, Path]:
     """The node at ``path``, or the last one on the way there; with the rest of the path."""
     for depth, key in enumerate(path):
-        value = node.value
-        if isinstance(value, dict) and key in value:
-            node = value[key]
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            node = value[key]
-        else:
+        value: Any = node.value
+        keys: Any = range(len(value)) if isinstance(value, list) else value
+        if not isinstance(value, (dict, list)) or key not in keys:
             return node, path[depth:]
+        node = value[key]  # type: ignore[index]
     return node, ()
 
 

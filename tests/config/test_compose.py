@@ -48,9 +48,7 @@ def test_every_value_is_printed_with_its_origin(files: list[str], capsys: pytest
     assert any("label_smoothing: 0.1  (tiny_resnet18.yaml:17;" in line for line in dropped)
 
 
-def test_what_is_printed_is_a_config_of_the_same_settings(
-    files: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_printed_is_a_config_of_the_same_settings(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     Path("settled.yaml").write_text(printed(capsys, "fit", *files))
     assert parsed("fit", "--config", "settled.yaml")[0] == parsed("fit", *files)[0]
 
@@ -80,9 +78,12 @@ def test_an_overlay_with_another_class_takes_none_of_its_arguments(files: list[s
     assert optimizer["class_path"] == "torch.optim.SGD"
     assert optimizer["init_args"]["weight_decay"] == 0
     mlp = parsed("fit", *files, "--model.init_args.decoder", "MLP")[0]["model"]["init_args"]["decoder"]
-    assert mlp == parsed("fit", *files, "--model.init_args.decoder", '{"class_path": "MLP"}')[0]["model"]["init_args"][
-        "decoder"
-    ]
+    assert (
+        mlp
+        == parsed("fit", *files, "--model.init_args.decoder", '{"class_path": "MLP"}')[0]["model"]["init_args"][
+            "decoder"
+        ]
+    )
 
 
 def test_references_are_settled_after_files_and_options(files: list[str]) -> None:

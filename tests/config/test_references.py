@@ -17,7 +17,8 @@ def resolved(text: str, **environ: str) -> dict[str, Any]:
 
 def test_a_lone_reference_keeps_the_type_and_one_in_a_text_becomes_text() -> None:
     text = """
-hyperparameters: {lr: 0.1, fast: true, widths: [16, 32], part: {class_path: SGD, init_args: {lr: '${hyperparameters.lr}'}}}
+hyperparameters:
+  {lr: 0.1, fast: true, widths: [16, 32], part: {class_path: SGD, init_args: {lr: '${hyperparameters.lr}'}}}
 a: ${hyperparameters.lr}
 b: run-${hyperparameters.lr}-${hyperparameters.fast}
 c: ${ hyperparameters.widths }
@@ -65,7 +66,7 @@ def test_wrong_references_are_named_with_file_and_line(text: str, said: str) -> 
 
 
 def test_a_bomb_of_references_is_refused() -> None:
-    layers = [f"a{n}: [{', '.join([f'${{a{n - 1}}}'] * 9)}]".replace("${", "'${").replace("}", "}'") for n in range(1, 12)]
+    layers = [f"a{n}: [" + ", ".join([f"'${{a{n - 1}}}'"] * 9) + "]" for n in range(1, 12)]
     with pytest.raises(UserError, match="grows to more than 20,000 values by its references"):
         resolved("\n".join(["a0: [x, x, x]", *layers]))
 

@@ -55,3 +55,10 @@ def test_yaml_in_the_readme_works_on_top_of_the_main_configuration(
     files = [CONFIGS / "tiny_resnet18.yaml", tmp_path / "snippet.yaml", tmp_path / "quick.yaml"]
     code = exit_code(["fit", *(part for file in files for part in ("--config", str(file)))])
     assert code == 0, capsys.readouterr().err
+
+
+def test_the_error_in_the_readme_is_what_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\nmodel:\n  init_args:\n    encoder: {class_path: ResNet, init_args: {\n      widthz: [16]}}"
+    Path("my.yaml").write_text(text)
+    assert exit_code(["fit", "--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", "my.yaml"]) == 2
+    assert f"```\n{capsys.readouterr().err}```" in README

@@ -47,7 +47,10 @@ def test_every_configuration_fits(capsys: pytest.CaptureFixture[str]) -> None:
         ("data: {class_path: eurosat_cls.data.Demo, init_args: {patches_per_class: x}}", False),
         ("data: {class_path: my.own.Module, init_args: {anything: 3}}", True),
         ("data: {init_args: {batch_size: 3}}", True),
-        ("model: {class_path: Classifier, init_args: {encoder: {class_path: ResNet, init_args: {widthz: [1]}}}}", False),
+        (
+            "model: {class_path: Classifier, init_args: {encoder: {class_path: ResNet, init_args: {widthz: [1]}}}}",
+            False,
+        ),
         ("model: {class_path: Classifier, init_args: {encoder: {class_path: ResNet, init_args: {widths: [1]}}}}", True),
         ("model: {class_path: Classifier, init_args: {class_names: [a]}}", False),
     ],

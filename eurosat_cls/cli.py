@@ -32,6 +32,7 @@ from eurosat_cls.callbacks import (
 )
 from eurosat_cls.checkpoints import check_fits, read_checkpoint
 from eurosat_cls.commands import COMMANDS
+from eurosat_cls.config.parse import parse
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.errors import UserError
 from eurosat_cls.execution import settle
@@ -39,7 +40,7 @@ from eurosat_cls.look import patches_by_class
 from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
 from eurosat_cls.ranks import end_with_parent, is_first_process, is_lost_process, say
-from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.runs import LOGS, find_checkpoint, is_run_config, new_run_folder, run_folder_of
 from eurosat_cls.short_names import SHORT_NAMES
 from eurosat_cls.signals import Stopped, stopping
 from eurosat_cls.split_check import check_split
@@ -88,6 +89,11 @@ class EuroSATCLI(LightningCLI):
             )
         return parser
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Make one configuration of files and options, and check it."""
+        given = sys.argv[1:] if args is None else args
+        self.config, self.composition = parse(parser, self._subcommand_parsers, given)
+
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let a checkpoint's hyper-parameters, class paths included, replace the config."""
 
@@ -114,7 +120,9 @@ class EuroSATCLI(LightningCLI):
     def _find(self, name: str) -> Path:
         if name not in ("best", "last"):
             return Path(name)
-        path, differences = find_checkpoint(name, self.root, self._plain_config())  # type: ignore[arg-type]
+        saved = [Path(file).parent for file in self.composition.asked.files if is_run_config(Path(file))]
+        root = saved[-1] if saved else self.root  # a run's own configuration means that run
+        path, differences = find_checkpoint(name, root, self._plain_config())  # type: ignore[arg-type]
         note = f" (trained with other {', '.join(differences)})" if differences else ""
         say(f"{name} checkpoint: {path}{note}")
         return path
@@ -122,9 +130,12 @@ class EuroSATCLI(LightningCLI):
     def _plain_config(self) -> dict[str, Any]:
         return dict(yaml.safe_load(self._dump()))
 
-    def _dump(self) -> str:
-        parser = self._parser(self.subcommand)
-        return str(parser.dump(self.config[self.subcommand], skip_none=False, format="yaml"))
+    def _dump(self, folder: Path | None = None) -> str:
+        """The whole configuration as YAML; without a checkpoint of ``folder``, so that it starts a run anew."""
+        config = self.config[self.subcommand].clone()
+        if folder is not None and config.ckpt_path and run_folder_of(Path(config.ckpt_path)) == folder.resolve():
+            config.ckpt_path = None
+        return str(self._parser(self.subcommand).dump(config, skip_none=False, format="yaml"))
 
     def _predict_on_images(self, config: Any) -> None:
         assert self.checkpoint is not None
@@ -219,7 +230,7 @@ class EuroSATCLI(LightningCLI):
             "execution": {**settings, "measured_images_per_second": execution.rates},
             "data": {**split, "patches": patches_by_class(self.datamodule)},
         }
-        kept = [RunRecord(folder, self._dump(), record), TensorBoardText(self._plain_config(), split)]
+        kept = [RunRecord(folder, self._dump(folder), record), TensorBoardText(self._plain_config(), split)]
         own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
         return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
 

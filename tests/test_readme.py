@@ -61,3 +61,10 @@ def test_what_the_documentation_links_to_is_there() -> None:
     for page in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
         links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
         assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_error_in_the_readme_is_what_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\nmodel:\n  init_args:\n    encoder: {class_path: ResNet, init_args: {\n      widthz: [16]}}"
+    Path("my.yaml").write_text(text)
+    assert exit_code(["fit", "--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", "my.yaml"]) == 2
+    assert f"```\n{capsys.readouterr().err}```" in README

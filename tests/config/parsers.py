@@ -1,0 +1,46 @@
+"""The parsers of the command line, made once: a test then parses in milliseconds."""
+
+import functools
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule
+
+from eurosat_cls.cli import EuroSATCLI, Parser, Trainer
+from eurosat_cls.config.compose import Composition
+from eurosat_cls.config.parse import parse
+
+
+class _Made(Exception):
+    pass
+
+
+class _OnlyParsers(EuroSATCLI):
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        raise _Made(parser, self._subcommand_parsers)
+
+
+@functools.cache
+def parsers() -> tuple[Any, dict[str, Any]]:
+    """The parser of the command line, and those of its commands."""
+    try:
+        _OnlyParsers(
+            model_class=LightningModule,
+            datamodule_class=LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            trainer_class=Trainer,
+            parser_class=Parser,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            args=[],
+        )
+    except _Made as made:
+        parser, commands = made.args
+    return parser, commands
+
+
+def parsed(*args: str) -> tuple[dict[str, Any], Composition]:
+    """Parse a command; return its settings as plain data, and how they came to be."""
+    parser, commands = parsers()
+    config, composition = parse(parser, commands, args)
+    return config[args[0]].as_dict(), composition

@@ -44,6 +44,7 @@ from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_o
 from eurosat_cls.short_names import SHORT_NAMES
 from eurosat_cls.split_check import check_split
 from eurosat_cls.trainer import Trainer
+from eurosat_cls.trust import check_config, check_settings, closed_parser, config_folders, split_arguments, trusting
 
 __all__ = ["SHORT_NAMES", "EuroSATCLI", "main"]
 
@@ -51,6 +52,8 @@ LOOKS = ("statistics", "show", "summary")  # these look at data or network only:
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
 PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
+DESCRIPTION = """Train, test and apply classifiers of satellite patches. --trust PACKAGE, anywhere and repeatable, lets
+configs and checkpoints name classes of a further package. `report` and `describe` need no configuration."""
 RUN_FOLDER = "EUROSAT_RUN_FOLDER"  # how the processes of one training agree on their run folder
 
 
@@ -95,6 +98,7 @@ class EuroSATCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint and the run folder; refuse to evaluate without a checkpoint."""
         config = self.config[self.subcommand]
+        check_config(config)
         self.root = Path(config.trainer.default_root_dir or ".") / LOGS
         self.checkpoint: dict[str, Any] | None = None
         if self.subcommand in (*LOOKS, *FINDS):
@@ -107,6 +111,7 @@ class EuroSATCLI(LightningCLI):
             return
         config.ckpt_path = str(self._find(config.ckpt_path))
         self.checkpoint = read_checkpoint(config.ckpt_path)
+        check_settings(self.checkpoint.get("hyper_parameters"), config.ckpt_path)
         if self.subcommand == "predict" and config.images:
             self._predict_on_images(config)
 
@@ -233,23 +238,10 @@ def main(args: list[str] | None = None) -> None:
     """
     quieten()
     machine.keep_freed_memory()
-    given = sys.argv[1:] if args is None else args
     try:
-        if given and given[0] in COMMANDS:
-            return COMMANDS[given[0]](given[1:])
-        EuroSATCLI(
-            model_class=LightningModule,
-            datamodule_class=LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            trainer_class=Trainer,
-            parser_class=Parser,
-            save_config_callback=None,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            args=args,
-        )
+        given, packages = split_arguments(sys.argv[1:] if args is None else args)
+        with trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
+            _run(given)
     except SIGTERMException:
         print("eurosat_cls: stopped by SIGTERM", file=sys.stderr)
         raise SystemExit(143) from None
@@ -258,6 +250,25 @@ def main(args: list[str] | None = None) -> None:
             raise
         print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
         raise SystemExit(2) from error
+
+
+def _run(arguments: list[str]) -> None:
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
+    EuroSATCLI(
+        model_class=LightningModule,
+        datamodule_class=LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        trainer_class=Trainer,
+        parser_class=Parser,
+        parser_kwargs={"description": DESCRIPTION},
+        save_config_callback=None,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        args=arguments,
+    )
 
 
 def _mistake_behind(error: BaseException | None) -> UserError | None:

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from eurosat_cls.checkpoints import read_checkpoint
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
 from eurosat_cls.factories import accepts, build, describe
 from eurosat_cls.learning_rates import keep_multipliers, parameter_groups
+from eurosat_cls.trust import check_settings, is_loaded_part, trusting
 from eurosat_cls.weights import Weights
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -84,6 +86,31 @@ class PatchModule(LightningModule):
         given = {key: value for key, value in arguments.items() if key not in ("self", "__class__", "weights")}
         plain = {key: describe(value) for key, value in given.items()}
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: Any, map_location: Any = None, strict: bool | None = None, **settings: Any
+    ) -> Any:
+        """Load a model as Lightning does, from a local file that holds plain data and names trusted classes only.
+
+        Classes of packages that the program has imported are allowed besides. :func:`eurosat_cls.load` is shorter.
+
+        Args:
+            checkpoint_path: the file.
+            map_location: as in ``torch.load``.
+            strict: whether all weights have to fit.
+            settings: arguments of the model that replace those in the checkpoint.
+
+        Raises:
+            UserError: for a file that is no checkpoint, holds code, or names what no checkpoint may name.
+        """
+        if "hparams_file" in settings:
+            raise UserError("load_from_checkpoint: hparams_file is not read; give its settings by their names.")
+        checkpoint = read_checkpoint(checkpoint_path)
+        with trusting():
+            check_settings(checkpoint.get("hyper_parameters"), str(checkpoint_path), besides=is_loaded_part)
+        settings["weights_only"] = True
+        return super().load_from_checkpoint(checkpoint_path, map_location=map_location, strict=strict, **settings)
 
     # --- how it is run -----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from torch import nn
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing
 from eurosat_cls.tensors import read_plain
+from eurosat_cls.trust import check_settings
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -43,8 +44,31 @@ class SafeCheckpointIO(TorchCheckpointIO):
             ) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read a checkpoint; ``weights_only`` is always taken as True."""
-        return read_checkpoint(path, map_location or "cpu")
+        """Read a checkpoint; ``weights_only`` is always taken as True.
+
+        Raises:
+            UserError: as :func:`read_checkpoint`, and when its settings name what no checkpoint may name.
+        """
+        checkpoint = read_checkpoint(path, map_location or "cpu")
+        # A trainer has its model already: what only its own program knows is not imported for it.
+        check_settings(checkpoint.get("hyper_parameters"), str(path), besides=lambda path: True)
+        return checkpoint
+
+
+def checkpoint_in(path: Path) -> Path:
+    """Return the best checkpoint of a run folder, else its last one; a file as it is.
+
+    Raises:
+        UserError: for a folder without one.
+    """
+    path = path.expanduser()
+    if not path.is_dir():
+        return path
+    places = [path / folder / f"{name}.ckpt" for folder in ("checkpoints", "") for name in ("best", "last")]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise UserError(f"{path} has no checkpoints/best.ckpt or last.ckpt: name a run folder or a checkpoint.")
+    return found
 
 
 def check_fits(checkpoint: dict[str, Any], model: LightningModule, path: str | Path) -> None:

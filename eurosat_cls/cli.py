@@ -40,6 +40,7 @@ from eurosat_cls.execution import settle
 from eurosat_cls.look import patches_by_class
 from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
+from eurosat_cls.revision import revisions
 from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
 from eurosat_cls.short_names import SHORT_NAMES
 from eurosat_cls.split_check import check_split
@@ -218,6 +219,7 @@ class EuroSATCLI(LightningCLI):
         ].checkpoint.dirpath or str(folder / "checkpoints")
         record = {
             **machine.environment(),
+            "git": revisions(),
             "execution": {**settings, "measured_images_per_second": execution.rates},
             "data": {**split, "patches": patches_by_class(self.datamodule)},
         }

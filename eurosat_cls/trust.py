@@ -10,7 +10,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
@@ -281,13 +281,13 @@ def check_config(config: Any) -> None:
             check_object(value, getattr(value, "__qualname__", repr(value)), key)
 
 
-def check_settings(settings: Any, where: str, imported: bool = False) -> None:
+def check_settings(settings: Any, where: str, besides: Callable[[str], bool] = lambda path: False) -> None:
     """Judge the class paths among the settings in a checkpoint, before any of them is imported.
 
     Args:
         settings: the hyper-parameters.
         where: the checkpoint.
-        imported: allow, besides, classes of networks that this very program has imported already.
+        besides: whether a path of a package that nobody has trusted is allowed all the same.
 
     Raises:
         UserError: for the first that is refused.
@@ -298,8 +298,9 @@ def check_settings(settings: Any, where: str, imported: bool = False) -> None:
         if value.get("_instantiator") not in (None, INSTANTIATOR):
             raise UserError(f"{where}: {value['_instantiator']!r} is refused, it is nothing that builds a model.")
         for key in ("class_path", "_class_path"):
-            if isinstance(value.get(key), str) and not (imported and _is_loaded_part(value[key])):
-                resolve(value[key], where)
+            path = value.get(key)
+            if isinstance(path, str) and (_is_known(path) or not besides(path)):
+                resolve(path, where)
 
 
 def refused_names(settings: Any) -> list[str]:
@@ -312,11 +313,16 @@ def refused_names(settings: Any) -> list[str]:
     return refused
 
 
-def _is_loaded_part(path: str) -> bool:
+def is_loaded_part(path: str) -> bool:
+    """Whether a path names a class of what a training is built of, in a module that is imported already."""
     module, _, name = path.rpartition(".")
-    if module.partition(".")[0] in PACKAGES:
-        return False  # these are judged by their places
     return _is_part(getattr(sys.modules.get(module), name, None))
+
+
+def _is_known(path: str) -> bool:
+    """Whether there is no doubt about a path: it is of this project's packages, or is never allowed."""
+    top = path.partition(".")[0]
+    return top in PACKAGES or top in FOREVER_REFUSED
 
 
 def _walk(value: Any, key: str) -> Iterator[tuple[str, Any]]:

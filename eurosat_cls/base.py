@@ -17,6 +17,7 @@ from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
 from eurosat_cls.factories import accepts, build, describe
 from eurosat_cls.learning_rates import keep_multipliers, parameter_groups
+from eurosat_cls.overrides import Restored, after_restoring, before_restoring
 from eurosat_cls.trust import check_settings, is_loaded_part, trusting
 from eurosat_cls.weights import Weights
 
@@ -76,6 +77,7 @@ class PatchModule(LightningModule):
         self.memory_format, self.compile_encoder = memory_format, compile
         self._plateau_monitor = lr_scheduler_monitor or "val/loss"
         self._plateau_figure: float | None = None
+        self._restored: Restored | None = None
 
     def keep_arguments(self, arguments: Mapping[str, Any]) -> None:
         """Keep a subclass's arguments, the ``locals()`` of its constructor, as the hyper-parameters of checkpoints.
@@ -136,6 +138,7 @@ class PatchModule(LightningModule):
         """Take back what on_save_checkpoint kept for the schedule."""
         resuming = self._trainer is not None and self.trainer.state.fn == "fit"
         self._plateau_figure = checkpoint.get("plateau_figure") if resuming else None
+        self._restored = before_restoring(self, checkpoint) if resuming else None
         self.weights = None  # a training that goes on has its own
 
     def on_fit_start(self) -> None:
@@ -163,7 +166,7 @@ class PatchModule(LightningModule):
         keep_multipliers(optimizer)
         if self.scheduler_factory is None:
             return optimizer
-        planned = {"total_steps": self._planned_steps()} if accepts(self.scheduler_factory, "total_steps") else {}
+        planned = {"total_steps": self.planned_steps()} if accepts(self.scheduler_factory, "total_steps") else {}
         scheduler = build("lr_scheduler", self.scheduler_factory, optimizer, **planned)
         config: dict[str, Any] = {"scheduler": scheduler, "interval": self.lr_scheduler_interval}
         if isinstance(scheduler, ReduceLROnPlateau):
@@ -189,22 +192,16 @@ class PatchModule(LightningModule):
         Precision.clip_gradients(plugin, optimizer, gradient_clip_val, kind)
 
     def on_train_start(self) -> None:
-        """Bring a restored schedule up to date; refuse one that was planned for a training of another length."""
+        """Bring a restored schedule up to date, and to what is configured now."""
         schedule = self.lr_schedulers()
         if isinstance(schedule, ReduceLROnPlateau) and self._plateau_figure is not None:
             schedule.step(self._plateau_figure)
             self._plateau_figure = None
-        if self.scheduler_factory is None or not accepts(self.scheduler_factory, "total_steps"):
-            return
-        restored = getattr(schedule, "total_steps", None)
-        planned = self._planned_steps()
-        if restored is not None and restored != planned:
-            raise UserError(
-                f"The checkpoint's learning-rate schedule was planned for {restored} steps, this training has "
-                f"{planned}. Continue with the same trainer.max_epochs and batch size, or start a new run."
-            )
+        if self._restored is not None:
+            after_restoring(self, self._restored)
+            self._restored = None
 
-    def _planned_steps(self) -> int:
+    def planned_steps(self) -> int:
         """Scheduler steps of the whole training."""
         if self.total_steps is not None:
             return self.total_steps

@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, read without ever executing what they hold."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing
+from eurosat_cls.overrides import differences
 from eurosat_cls.tensors import read_plain
 from eurosat_cls.trust import check_settings
 
@@ -23,6 +25,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     loaded = read_plain(path, map_location)
     if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of a training run (no state_dict in it).")
+    if not isinstance(loaded.get("hyper_parameters", {}), Mapping):
+        raise UserError(f"{path}: its settings (hyper_parameters) are no mapping.")
     return loaded
 
 
@@ -55,6 +59,9 @@ class SafeCheckpointIO(TorchCheckpointIO):
         return checkpoint
 
 
+LISTED = 8  # differences that an error names
+
+
 def checkpoint_in(path: Path) -> Path:
     """Return the best checkpoint of a run folder, else its last one; a file as it is.
 
@@ -84,7 +91,9 @@ def check_fits(checkpoint: dict[str, Any], model: LightningModule, path: str | P
             raise UserError(f"{path} was trained on other {key.replace('_', ' ')}: {_differences(theirs[key], ours)}.")
     differences = _layer_differences(checkpoint["state_dict"], model)
     if differences:
-        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
+        listed = [*_setting_differences(theirs, getattr(model, "hparams", {})), *differences]
+        more = f"; and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+        shown = "; ".join(listed[:LISTED]) + more
         raise UserError(f"{path} holds another network than the configuration describes: {shown}.")
 
 
@@ -99,6 +108,12 @@ def _differences(theirs: list[str], ours: list[str]) -> str:
     return "; ".join(parts)
 
 
+def _setting_differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """Settings of the network's parts that differ, as far as both are known."""
+    parts = [part for part in ("encoder", "decoder", "indices", "task") if part in theirs and part in ours]
+    return [line for part in parts for line in differences(theirs[part], ours[part], f"model.{part}")]
+
+
 def _layer_differences(state: dict[str, Any], model: nn.Module) -> list[str]:
     ours = model.state_dict()
     differences = [
@@ -108,4 +123,5 @@ def _layer_differences(state: dict[str, Any], model: nn.Module) -> list[str]:
     ]
     needed = ours.keys() - set(getattr(model, "may_lack", ()))
     differences += [f"{key} is missing there" for key in ours if key in needed and key not in state]
-    return differences + [f"{key} exists only there" for key in state if key not in ours]
+    optional = getattr(model, "may_lack", ())
+    return differences + [f"{key} exists only there" for key in state if key not in ours and key not in optional]

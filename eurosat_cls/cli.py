@@ -35,9 +35,11 @@ from eurosat_cls.callbacks import (
 from eurosat_cls.checkpoints import check_fits, read_checkpoint
 from eurosat_cls.commands import COMMANDS
 from eurosat_cls.data.images import ImageFiles, arguments_for
+from eurosat_cls.describe import RUN, saved_configuration
 from eurosat_cls.errors import UserError
 from eurosat_cls.execution import settle
 from eurosat_cls.look import patches_by_class
+from eurosat_cls.overrides import print_differences
 from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
 from eurosat_cls.revision import revisions
@@ -112,7 +114,10 @@ class EuroSATCLI(LightningCLI):
             return
         config.ckpt_path = str(self._find(config.ckpt_path))
         self.checkpoint = read_checkpoint(config.ckpt_path)
-        check_settings(self.checkpoint.get("hyper_parameters"), config.ckpt_path)
+        check_settings([self.checkpoint.get(key) for key in ("hyper_parameters", RUN)], config.ckpt_path)
+        if kept := saved_configuration(self.checkpoint):
+            parts = ("model", "data", *(("trainer", "seed_everything") if self.subcommand == "fit" else ()))
+            print_differences(kept, self._plain_config(), parts)
         if self.subcommand == "predict" and config.images:
             self._predict_on_images(config)
 

@@ -37,7 +37,7 @@ def describe_checkpoint(path: Path) -> str:
         "best so far": _best(checkpoint),
         **_data(checkpoint, run),
         "seed": run.get("seed"),
-        "execution": _pairs(_mapping(run, "execution") or _mapping(checkpoint, "execution")),
+        "execution": _pairs(_mapping(checkpoint, "execution")),
         "versions": _pairs(_mapping(run, "versions")),
         "git": _pairs(_mapping(run, "git")),
         "not trusted": ", ".join(refused[:_LONGEST]),
@@ -54,11 +54,16 @@ def configuration_of(path: Path) -> str:
         UserError: as :func:`describe_checkpoint`, and for a checkpoint without one.
     """
     file = checkpoint_in(path)
-    run = _mapping(read_checkpoint(file), RUN)
-    refused_names(run)  # for its size
-    if not _mapping(run, "config"):
+    kept = saved_configuration(read_checkpoint(file))
+    refused_names(kept)  # for its size
+    if not kept:
         raise UserError(f"{file} holds no configuration; it was not written by the command line of this version.")
-    return printable(yaml.safe_dump(run["config"], sort_keys=False))
+    return printable(yaml.safe_dump(kept, sort_keys=False))
+
+
+def saved_configuration(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the configuration that a checkpoint keeps; empty where it has none."""
+    return _mapping(_mapping(checkpoint, RUN), "config")
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 # A repository can name programs that git runs when it looks for changes, and folders are exchanged and unpacked.
-_RUNS_PROGRAMS = re.compile(r"^(filter\.|core\.fsmonitor|core\.worktree|extensions\.worktreeconfig|include)", re.MULTILINE)
+_PROGRAMS = re.compile(r"^(filter\.|core\.(fsmonitor|worktree)|extensions\.worktreeconfig|include)", re.MULTILINE)
 _QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-optional-locks", "--no-pager")
 
 
@@ -30,7 +30,7 @@ def revision_of(folder: Path) -> str | None:
     if not commit or not _git(folder, "ls-files", "--", "."):
         return None  # no checkout, or a folder in one that git does not keep, such as an installed package
     settings = _git(folder, "config", "--local", "--includes", "--name-only", "--list")
-    if settings is None or _RUNS_PROGRAMS.search(settings):
+    if settings is None or _PROGRAMS.search(settings):
         return f"{commit} (changes not looked for)"
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
     return f"{commit} (dirty)" if changes != "" else commit

@@ -46,11 +46,11 @@ class RunRecord(Callback):
         """Keep in a checkpoint what its run was."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         parts = {name: sum(p.numel() for p in part.parameters()) for name, part in pl_module.named_children()}
-        kept = {key: self.environment[key] for key in ("versions", "git", "execution", "data") if key in self.environment}
+        about = {key: value for key, value in self.environment.items() if key in ("versions", "git", "data")}
         checkpoint[RUN] = {
-            "config": self._settings,
+            "config": {key: value for key, value in self._settings.items() if key != "ckpt_path"},
             "seed": self._settings.get("seed_everything"),
-            **kept,
+            **about,
             "figures": dict(sorted(figures.items())),
             "parameters": {name: count for name, count in parts.items() if count},
         }

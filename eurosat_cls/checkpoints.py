@@ -12,7 +12,7 @@ from torch import nn
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing
 from eurosat_cls.overrides import differences
-from eurosat_cls.tensors import read_plain
+from eurosat_cls.tensors import check_local, read_plain
 from eurosat_cls.trust import check_settings
 
 
@@ -68,6 +68,7 @@ def checkpoint_in(path: Path) -> Path:
     Raises:
         UserError: for a folder without one.
     """
+    check_local(path, "checkpoint")
     path = path.expanduser()
     if not path.is_dir():
         return path

@@ -8,7 +8,7 @@ import yaml
 
 from eurosat_cls.checkpoints import checkpoint_in, read_checkpoint
 from eurosat_cls.errors import UserError
-from eurosat_cls.trust import refused_names
+from eurosat_cls.trust import check_size, refused_names
 
 RUN = "run"  # where RunRecord keeps what a run was, in its checkpoints
 _LONGEST = 16  # items of a list that are shown
@@ -55,7 +55,7 @@ def configuration_of(path: Path) -> str:
     """
     file = checkpoint_in(path)
     kept = saved_configuration(read_checkpoint(file))
-    refused_names(kept)  # for its size
+    check_size(kept, str(file))
     if not kept:
         raise UserError(f"{file} holds no configuration; it was not written by the command line of this version.")
     return printable(yaml.safe_dump(kept, sort_keys=False))

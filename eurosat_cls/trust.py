@@ -22,6 +22,7 @@ from typing import Any
 import jsonargparse
 
 from eurosat_cls.errors import UserError
+from eurosat_cls.tensors import check_local
 
 VARIABLE = "EUROSAT_TRUST"
 PACKAGES = ("eurosat_cls", "torch", "torchvision", "torchmetrics", "lightning", "timm")
@@ -89,8 +90,7 @@ def config_folders(arguments: Sequence[str]) -> list[Path]:
     named = [value for option, value in pairwise(arguments) if option == "--config"]
     named += [argument.partition("=")[2] for argument in arguments if argument.startswith("--config=")]
     for name in named:
-        if re.match(r"\w+://", name):
-            raise UserError(f"{name}: a config is read from local files only; download it first.")
+        check_local(name, "config")
     return [Path(name).expanduser().parent for name in named]
 
 
@@ -274,7 +274,7 @@ def check_config(config: Any) -> None:
     Raises:
         UserError: naming the key.
     """
-    for key, value in _walk(config, ""):
+    for key, value in _walk(config, "config"):
         if isinstance(value, Mapping) and isinstance(value.get("class_path"), str):
             resolve(value["class_path"], key)
         elif callable(value) and not isinstance(value, jsonargparse.Path):  # what a file name is parsed to
@@ -303,6 +303,16 @@ def check_settings(settings: Any, where: str, besides: Callable[[str], bool] = l
                 resolve(path, where)
 
 
+def check_size(value: Any, where: str) -> None:
+    """Refuse nested data that are small in a file, by references or aliases, and endless when one walks through them.
+
+    Raises:
+        UserError: for more than :data:`LARGEST` values.
+    """
+    for _ in _walk(value, where):
+        pass
+
+
 def refused_names(settings: Any) -> list[str]:
     """Return the class paths among settings that are refused by their names; nothing is imported."""
     refused = []
@@ -325,14 +335,14 @@ def _is_known(path: str) -> bool:
     return top in PACKAGES or top in FOREVER_REFUSED
 
 
-def _walk(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+def _walk(value: Any, where: str) -> Iterator[tuple[str, Any]]:
     """Yield mappings, lists and values with their keys, mappings before what they hold."""
-    waiting, seen = [(key, value)], 0
+    waiting, seen = [("", value)], 0
     while waiting:
         key, value = waiting.pop()
         seen += 1
         if seen > LARGEST:
-            raise UserError(f"{key[:80]}: refused, there are more than {LARGEST:,} settings in it.")
+            raise UserError(f"{where}: refused, there are more than {LARGEST:,} settings in it.")
         value = vars(value) if isinstance(value, argparse.Namespace) else value
         yield key, value
         items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, Mapping) else ()

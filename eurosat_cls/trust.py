@@ -209,7 +209,7 @@ def check_object(found: Any, path: str, where: str) -> None:
 def _is_part(found: Any) -> bool:
     """Whether it is a class of what a config builds."""
     from lightning.fabric.plugins import ClusterEnvironment, Precision
-    from lightning.fabric.strategies import Strategy as FabricStrategy
+    from lightning.fabric.strategies.strategy import Strategy as FabricStrategy
     from lightning.pytorch import Callback, LightningDataModule
     from lightning.pytorch.accelerators import Accelerator
     from lightning.pytorch.loggers import Logger
@@ -277,7 +277,7 @@ def check_config(config: Any) -> None:
     for key, value in _walk(config, "config"):
         if isinstance(value, Mapping) and isinstance(value.get("class_path"), str):
             resolve(value["class_path"], key)
-        elif callable(value) and not isinstance(value, jsonargparse.Path):  # what a file name is parsed to
+        elif callable(value) and not isinstance(value, os.PathLike):  # what a file name is parsed to
             check_object(value, getattr(value, "__qualname__", repr(value)), key)
 
 

@@ -34,17 +34,21 @@ from eurosat_cls.checkpoints import check_fits, read_checkpoint
 from eurosat_cls.commands import COMMANDS
 from eurosat_cls.config.parse import parse
 from eurosat_cls.data.images import ImageFiles, arguments_for
+from eurosat_cls.describe import RUN, saved_configuration
 from eurosat_cls.errors import UserError
 from eurosat_cls.execution import settle
 from eurosat_cls.look import patches_by_class
+from eurosat_cls.overrides import print_differences
 from eurosat_cls.parser import Parser
 from eurosat_cls.quiet import quieten
 from eurosat_cls.ranks import end_with_parent, is_first_process, is_lost_process, say
+from eurosat_cls.revision import revisions
 from eurosat_cls.runs import LOGS, find_checkpoint, is_run_config, new_run_folder, run_folder_of
 from eurosat_cls.short_names import SHORT_NAMES
 from eurosat_cls.signals import Stopped, stopping
 from eurosat_cls.split_check import check_split
 from eurosat_cls.trainer import Trainer
+from eurosat_cls.trust import check_config, check_settings, closed_parser, config_folders, split_arguments, trusting
 
 __all__ = ["SHORT_NAMES", "EuroSATCLI", "main"]
 
@@ -52,7 +56,8 @@ LOOKS = ("statistics", "show", "summary")  # these look at data or network only:
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
 PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
-
+DESCRIPTION = """Train, test and apply classifiers of satellite patches. --trust PACKAGE, anywhere and repeatable, lets
+configs and checkpoints name classes of a further package. `report` and `describe` need no configuration."""
 LOST = "another process of this training has ended; see what it said. Continue with --ckpt_path last."
 
 
@@ -102,6 +107,7 @@ class EuroSATCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint and the run folder; refuse to evaluate without a checkpoint."""
         config = self.config[self.subcommand]
+        check_config(config)
         self.root = Path(config.trainer.default_root_dir or ".") / LOGS
         self.checkpoint: dict[str, Any] | None = None
         if self.subcommand in (*LOOKS, *FINDS):
@@ -114,6 +120,10 @@ class EuroSATCLI(LightningCLI):
             return
         config.ckpt_path = str(self._find(config.ckpt_path))
         self.checkpoint = read_checkpoint(config.ckpt_path)
+        check_settings([self.checkpoint.get(key) for key in ("hyper_parameters", RUN)], config.ckpt_path)
+        if kept := saved_configuration(self.checkpoint):
+            parts = ("model", "data", *(("trainer", "seed_everything") if self.subcommand == "fit" else ()))
+            print_differences(kept, self._plain_config(), parts)
         if self.subcommand == "predict" and config.images:
             self._predict_on_images(config)
 
@@ -227,6 +237,7 @@ class EuroSATCLI(LightningCLI):
         ].checkpoint.dirpath or str(folder / "checkpoints")
         record = {
             **machine.environment(),
+            "git": revisions(),
             "execution": {**settings, "measured_images_per_second": execution.rates},
             "data": {**split, "patches": patches_by_class(self.datamodule)},
         }
@@ -248,24 +259,10 @@ def main(args: list[str] | None = None) -> None:
     quieten()
     machine.keep_freed_memory()
     end_with_parent()
-    given = sys.argv[1:] if args is None else args
     try:
-        with stopping():
-            if given and given[0] in COMMANDS:
-                return COMMANDS[given[0]](given[1:])
-            EuroSATCLI(
-                model_class=LightningModule,
-                datamodule_class=LightningDataModule,
-                subclass_mode_model=True,
-                subclass_mode_data=True,
-                trainer_class=Trainer,
-                parser_class=Parser,
-                save_config_callback=None,
-                seed_everything_default=0,
-                auto_configure_optimizers=False,
-                load_from_checkpoint_support=False,
-                args=args,
-            )
+        given, packages = split_arguments(sys.argv[1:] if args is None else args)
+        with stopping(), trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
+            _run(given)
     except Stopped as stopped:
         print(f"eurosat_cls: stopped by {stopped}", file=sys.stderr)
         raise SystemExit(stopped.exit_code) from None
@@ -277,6 +274,25 @@ def main(args: list[str] | None = None) -> None:
             raise
         print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
         raise SystemExit(2) from error
+
+
+def _run(arguments: list[str]) -> None:
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
+    EuroSATCLI(
+        model_class=LightningModule,
+        datamodule_class=LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        trainer_class=Trainer,
+        parser_class=Parser,
+        parser_kwargs={"description": DESCRIPTION},
+        save_config_callback=None,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        args=arguments,
+    )
 
 
 def _mistake_behind(error: BaseException | None) -> UserError | None:

@@ -25,4 +25,15 @@ def report(arguments: Sequence[str]) -> None:
     print(write_comparison(given.runs, given.output))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report}
+def describe(arguments: Sequence[str]) -> None:
+    """Print what a checkpoint is: classes, bands, network, figures, data, seed, versions, revision."""
+    parser = argparse.ArgumentParser("eurosat_cls describe", description=describe.__doc__, allow_abbrev=False)
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint, or a run folder, whose best one is taken")
+    parser.add_argument("--config", action="store_true", help="print its configuration, as YAML that fit takes")
+    given = parser.parse_args(arguments)
+    from eurosat_cls.describe import configuration_of, describe_checkpoint
+
+    print(configuration_of(given.checkpoint) if given.config else describe_checkpoint(given.checkpoint))
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report, "describe": describe}

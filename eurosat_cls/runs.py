@@ -101,7 +101,7 @@ def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for path in saved:
         try:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError):
+        except (OSError, ValueError, yaml.YAMLError, RecursionError):
             continue
         if isinstance(config, dict):
             yield path.parent, config

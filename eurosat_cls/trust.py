@@ -1,0 +1,354 @@
+"""Which classes a config or a checkpoint may name: foreign data must not choose what is imported and called.
+
+A name is judged twice. Before anything is imported its package must be trusted. After that the object itself must be a
+class that is *defined* in a trusted place and is something that a training is built of, so that what a trusted module
+happens to import (``torch.os.system``) or to offer for other ends (``torch.hub.load``) cannot be reached either.
+"""
+
+import argparse
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+
+from eurosat_cls.errors import UserError
+from eurosat_cls.tensors import check_local
+
+VARIABLE = "EUROSAT_TRUST"
+PACKAGES = ("eurosat_cls", "torch", "torchvision", "torchmetrics", "lightning", "timm")
+
+# Where in those packages a class must be defined. Left out on purpose: torch.hub, torch.package, torch.jit, torch.fx,
+# torch.serialization, torch.utils and torch.distributed, whose business is to load, compile, fetch or start things.
+PLACES = (
+    "eurosat_cls", "torch.nn", "torch.optim", "torchvision.models", "torchvision.ops", "torchvision.transforms",
+    "torchmetrics", "lightning.pytorch", "lightning.fabric", "timm",
+)  # fmt: skip
+# Not even in those places, and never by --trust: what writes a given content to a given place, or serves a port.
+CLOSED = (
+    "eurosat_cls.callbacks.predictions", "eurosat_cls.callbacks.record", "eurosat_cls.callbacks.report",
+    "eurosat_cls.callbacks.run_report", "eurosat_cls.cli", "lightning.pytorch.cli", "lightning.pytorch.serve",
+    "lightning.fabric.plugins.io", "lightning.pytorch.plugins.io",
+)  # fmt: skip
+# Only when --trust names them: what sends figures to a server, or fetches a network of its own.
+ONLINE = (
+    *(f"lightning.pytorch.loggers.{name}" for name in ("comet", "litlogger", "mlflow", "neptune", "wandb")),
+    *(f"torchmetrics.{name}" for name in ("audio", "multimodal", "text")),
+    *(f"torchmetrics.image.{name}" for name in ("arniqa", "dists", "fid", "inception", "kid", "lpip", "mifid",
+                                                "perceptual_path_length")),
+)  # fmt: skip
+# Never, whatever --trust says: a config can have no use for these but to run something.
+FOREVER_REFUSED = frozenset({*sys.stdlib_module_names, "jsonargparse", "pip", "pkg_resources", "setuptools"})
+INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+LARGEST = 100_000  # values in a checkpoint's settings; more are a bomb of shared references
+
+_trusted: ContextVar[tuple[str, ...]] = ContextVar("trusted", default=())
+
+
+# --- whom the user trusts ------------------------------------------------------------------------------------------
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take ``--trust PACKAGE`` out of a command line, wherever it stands; return the rest, and the packages.
+
+    Raises:
+        UserError: for ``--trust`` without a package.
+
+    Example:
+        >>> split_arguments(["fit", "--trust", "mine", "--config", "a.yaml", "--trust=yours"])
+        (['fit', '--config', 'a.yaml'], ['mine', 'yours'])
+    """
+    rest, packages, given = [], [], iter(arguments)
+    for argument in given:
+        if argument == "--trust":
+            package = next(given, "")
+            if not package or package.startswith("-"):
+                raise UserError("--trust: name a package, e.g. --trust my_package.")
+            packages.append(package)
+        elif argument.startswith("--trust="):
+            packages.append(argument.removeprefix("--trust="))
+        else:
+            rest.append(argument)
+    return rest, packages
+
+
+def config_folders(arguments: Sequence[str]) -> list[Path]:
+    """Return the folders of the config files of a command line.
+
+    Raises:
+        UserError: for the address of a config elsewhere.
+    """
+    named = [value for option, value in pairwise(arguments) if option == "--config"]
+    named += [argument.partition("=")[2] for argument in arguments if argument.startswith("--config=")]
+    for name in named:
+        check_local(name, "config")
+    return [Path(name).expanduser().parent for name in named]
+
+
+@contextmanager
+def trusting(packages: Sequence[str] = (), folders: Sequence[Path] = ()) -> Iterator[tuple[str, ...]]:
+    """Trust further packages, and those that ``EUROSAT_TRUST`` lists, while the block runs; yield all of them.
+
+    Args:
+        packages: import paths such as ``my_package``.
+        folders: where the trusted packages, and only they, can be imported from besides where Python looks.
+
+    Raises:
+        UserError: for what is no import path, or can never be trusted.
+    """
+    listed = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
+    for source, names in (("--trust", packages), (VARIABLE, listed)):
+        for name in names:
+            _check_trustable(source, name)
+    named = (*_trusted.get(), *packages, *listed)
+    finder = _Finder({name.partition(".")[0] for name in named} - set(PACKAGES), [str(f.resolve()) for f in folders])
+    token = _trusted.set(named)
+    sys.meta_path.append(finder)  # last, so that nothing installed is replaced
+    try:
+        yield named
+    finally:
+        sys.meta_path.remove(finder)
+        _trusted.reset(token)
+
+
+def _check_trustable(source: str, name: str) -> None:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UserError(f"{source} {name}: is no import path, such as my_package.")
+    top = name.partition(".")[0]
+    if top in FOREVER_REFUSED:
+        raise UserError(f"{source} {name}: refused, a config has no use for it but to run code. Name your own package.")
+    if top in PACKAGES and not _under(name, ONLINE):
+        raise UserError(f"{source} {name}: has no effect, the classes of {top} that a config may name are trusted.")
+
+
+class _Finder:
+    """Finds trusted packages, and nothing else, in some folders."""
+
+    def __init__(self, names: set[str], folders: list[str]) -> None:
+        self.names, self.folders = names, folders
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        return PathFinder.find_spec(name, self.folders) if path is None and name in self.names else None
+
+
+# --- what a name may mean ------------------------------------------------------------------------------------------
+
+
+def check_name(path: str, where: str) -> None:
+    """Judge an import path by its name alone; nothing is imported.
+
+    Raises:
+        UserError: for a package that is not trusted, or a part of a trusted one that is closed to configs.
+    """
+    if reason := _reason(path):
+        raise UserError(f"{where}: {reason}")
+
+
+def _reason(path: str) -> str | None:
+    """Say why a name is refused, if it is."""
+    top = path.partition(".")[0]
+    if "." not in path or not all(part.isidentifier() for part in path.split(".")):
+        return f"{path[:80]!r} is no import path of a class."
+    if top in FOREVER_REFUSED or (_under(path, CLOSED) and top in PACKAGES):
+        return f"{path} is refused, it is nothing that a training is built of."
+    if _under(path, _trusted.get()) or top in PACKAGES:
+        return None
+    return f"{path} is of a package that is not trusted: --trust {top} if you know it (in Python trust=[{top!r}])."
+
+
+def resolve(path: str, where: str) -> Any:
+    """Import what a config or a checkpoint names, if it may name it.
+
+    Args:
+        path: the import path.
+        where: what names it, for the error.
+
+    Raises:
+        UserError: as :func:`check_name` and :func:`check_object`, and for what cannot be imported.
+    """
+    check_name(path, where)
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{where}: {path} cannot be imported ({error}).") from None
+    check_object(found, path, where)
+    return found
+
+
+def check_object(found: Any, path: str, where: str) -> None:
+    """Judge what a name has turned out to be, by where it is defined and what it is.
+
+    Raises:
+        UserError: for anything but a class that a training is built of, a function of ``torch.nn.functional``, or a
+            class or function of a package that the user trusts.
+    """
+    home = getattr(found, "__module__", None) or ""
+    if inspect.isclass(found) or inspect.isroutine(found):
+        if _under(home, _trusted.get()):
+            return
+        if _under(home, ONLINE):
+            raise UserError(f"{where}: {path} goes to a network: --trust {home} if you want that.")
+        if _under(home, PLACES) and not _under(home, CLOSED) and _is_part(found):
+            return
+    if inspect.isroutine(found) and _is_function_of_networks(found):
+        return
+    defined = f" (it is {home}.{found.__qualname__})" if home and hasattr(found, "__qualname__") else ""
+    raise UserError(f"{where}: {path} is refused, it is nothing that a training is built of{defined}.")
+
+
+def _is_part(found: Any) -> bool:
+    """Whether it is a class of what a config builds."""
+    from lightning.fabric.plugins import ClusterEnvironment, Precision
+    from lightning.fabric.strategies.strategy import Strategy as FabricStrategy
+    from lightning.pytorch import Callback, LightningDataModule
+    from lightning.pytorch.accelerators import Accelerator
+    from lightning.pytorch.loggers import Logger
+    from lightning.pytorch.plugins import LayerSync
+    from lightning.pytorch.profilers import Profiler
+    from lightning.pytorch.strategies import Strategy
+    from torch import nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from eurosat_cls.data.splits import SplitMethod
+    from eurosat_cls.weights import Weights
+
+    network = (nn.Module, Optimizer, LRScheduler, LightningDataModule, SplitMethod, Weights)
+    training = (Callback, Logger, Profiler, Strategy, FabricStrategy, Accelerator, Precision, LayerSync)
+    return inspect.isclass(found) and issubclass(found, (*network, *training, ClusterEnvironment))
+
+
+def _is_function_of_networks(found: Any) -> bool:
+    """Whether it is a function of ``torch.nn.functional``, such as an activation."""
+    from torch.nn import functional
+
+    home = getattr(found, "__module__", None)
+    own = home is None or _under(home, ("torch.nn.functional", "torch._C", "torch"))
+    return own and vars(functional).get(getattr(found, "__name__", "")) is found
+
+
+# --- the parser ----------------------------------------------------------------------------------------------------
+
+_DENIED = re.compile(r"Importing '([^']+)' is not allowed, denied by .*?set_parsing_settings to allow it\.", re.DOTALL)
+
+
+@contextmanager
+def closed_parser(packages: Sequence[str]) -> Iterator[None]:
+    """Let jsonargparse import from the trusted packages and these only; afterwards from the trusted ones only.
+
+    It judges a name before the import, and where the object is defined after it, while it parses. What the object is
+    good for is judged by :func:`check_config` before anything is built.
+    """
+    set_parsing = jsonargparse.set_parsing_settings
+    set_parsing(import_path_denylist=["*"], import_path_allowlist=[*PACKAGES, *packages])
+    try:
+        yield
+    finally:
+        set_parsing(import_path_denylist=[name for name in packages if name not in PACKAGES])
+
+
+def explain(message: str) -> str:
+    """Say in our words what jsonargparse refused to import."""
+    return _DENIED.sub(lambda found: _reason(found[1]) or f"{found[1]} is refused.", message)
+
+
+# --- configs and checkpoints ---------------------------------------------------------------------------------------
+
+
+def check_config(config: Any) -> None:
+    """Judge everything that a parsed configuration would call, before any of it is.
+
+    Args:
+        config: nested mappings and lists, or namespaces of jsonargparse.
+
+    Raises:
+        UserError: naming the key.
+    """
+    for key, value in _walk(config, "config"):
+        if isinstance(value, Mapping) and isinstance(value.get("class_path"), str):
+            resolve(value["class_path"], key)
+        elif callable(value) and not isinstance(value, os.PathLike):  # what a file name is parsed to
+            check_object(value, getattr(value, "__qualname__", repr(value)), key)
+
+
+def check_settings(settings: Any, where: str, besides: Callable[[str], bool] = lambda path: False) -> None:
+    """Judge the class paths among the settings in a checkpoint, before any of them is imported.
+
+    Args:
+        settings: the hyper-parameters.
+        where: the checkpoint.
+        besides: whether a path of a package that nobody has trusted is allowed all the same.
+
+    Raises:
+        UserError: for the first that is refused.
+    """
+    for _, value in _walk(settings, where):
+        if not isinstance(value, Mapping):
+            continue
+        if value.get("_instantiator") not in (None, INSTANTIATOR):
+            raise UserError(f"{where}: {value['_instantiator']!r} is refused, it is nothing that builds a model.")
+        for key in ("class_path", "_class_path"):
+            path = value.get(key)
+            if isinstance(path, str) and (_is_known(path) or not besides(path)):
+                resolve(path, where)
+
+
+def check_size(value: Any, where: str) -> None:
+    """Refuse nested data that are small in a file, by references or aliases, and endless when one walks through them.
+
+    Raises:
+        UserError: for more than :data:`LARGEST` values.
+    """
+    for _ in _walk(value, where):
+        pass
+
+
+def refused_names(settings: Any) -> list[str]:
+    """Return the class paths among settings that are refused by their names; nothing is imported."""
+    refused = []
+    for _, value in _walk(settings, "the checkpoint"):
+        path = value.get("class_path") if isinstance(value, Mapping) else None
+        if isinstance(path, str) and _reason(path):
+            refused.append(path)
+    return refused
+
+
+def is_loaded_part(path: str) -> bool:
+    """Whether a path names a class of what a training is built of, in a module that is imported already."""
+    module, _, name = path.rpartition(".")
+    return _is_part(getattr(sys.modules.get(module), name, None))
+
+
+def _is_known(path: str) -> bool:
+    """Whether there is no doubt about a path: it is of this project's packages, or is never allowed."""
+    top = path.partition(".")[0]
+    return top in PACKAGES or top in FOREVER_REFUSED
+
+
+def _walk(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield mappings, lists and values with their keys, mappings before what they hold."""
+    waiting, seen = [("", value)], 0
+    while waiting:
+        key, value = waiting.pop()
+        seen += 1
+        if seen > LARGEST:
+            raise UserError(f"{where}: refused, there are more than {LARGEST:,} settings in it.")
+        value = vars(value) if isinstance(value, argparse.Namespace) else value
+        yield key, value
+        items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, Mapping) else ()
+        items = enumerate(value) if isinstance(value, (list, tuple)) else items
+        waiting.extend((f"{key}.{name}" if key else str(name), item) for name, item in items)
+
+
+def _under(path: str, places: Sequence[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}.") for place in places)

@@ -190,10 +190,14 @@ class EuroSATCLI(LightningCLI):
             return Path(os.environ[RUN_FOLDER])
         folder = run_folder_of(Path(config.ckpt_path)) if config.ckpt_path else None
         if folder is None:
-            folder = new_run_folder(self.root) if not config.trainer.fast_dev_run else self.root
+            folder = self.new_folder() if not config.trainer.fast_dev_run else self.root
         print(f"run folder: {folder}", file=sys.stderr)
         os.environ[RUN_FOLDER] = str(folder)
         return folder
+
+    def new_folder(self) -> Path:
+        """Make the folder of a new run."""
+        return new_run_folder(self.root)
 
     def _callbacks(self, folder: Path, config: Any, execution: machine.Execution) -> list[Any]:
         if self.subcommand == "predict":
@@ -221,11 +225,12 @@ class EuroSATCLI(LightningCLI):
         return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
 
 
-def main(args: list[str] | None = None) -> None:
+def main(args: list[str] | None = None, cli: type[EuroSATCLI] = EuroSATCLI) -> None:
     """Run a command; return when it has done what was asked.
 
     Args:
         args: the arguments after the program's name; those of the process when None.
+        cli: what builds and runs it.
 
     Raises:
         SystemExit: with code 2 for a mistake in command, config or files, which is told in a line or two on stderr;
@@ -237,7 +242,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         if given and given[0] in COMMANDS:
             return COMMANDS[given[0]](given[1:])
-        EuroSATCLI(
+        cli(
             model_class=LightningModule,
             datamodule_class=LightningDataModule,
             subclass_mode_model=True,

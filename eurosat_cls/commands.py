@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from eurosat_cls.errors import UserError
@@ -25,4 +26,13 @@ def report(arguments: Sequence[str]) -> None:
     print(write_comparison(given.runs, given.output))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report}
+def search(arguments: Sequence[str]) -> None:
+    """Train with many settings, overlays or seeds, and say which are good."""
+    if find_spec("optuna") is None:
+        raise UserError("search needs Optuna: pip install 'eurosat-cls[search]', or pip install 'optuna>=5'")
+    from eurosat_cls.search.command import search as run
+
+    run(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report, "search": search}

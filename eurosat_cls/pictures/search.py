@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eurosat_cls.pictures.style import BLUE, LIGHT, ORANGE, VERMILION, new_figure, shortened, tidy
+from eurosat_cls.search.names import told
 
 if TYPE_CHECKING:
     from eurosat_cls.search.results import Row
@@ -96,7 +97,8 @@ def draw_parallel(rows: Sequence["Row"], monitor: str, mode: str, name: str) -> 
     columns.append(_column(values.tolist()))
     # Brightest is best, whichever way the figure goes; an outlier does not take all of the colours.
     low, high = np.quantile(values, [0.1, 1.0]) if mode == "max" else np.quantile(values, [0.0, 0.9])
-    norm = Normalize(float(low), float(high) if high > low else float(low) + 1e-9)
+    beyond = 0.0 if high > low else max(0.01 * abs(low), 1e-3)
+    norm = Normalize(float(low) - beyond, float(high) + beyond)
     colours = colormaps["viridis" if mode == "max" else "viridis_r"]
     best = int(np.argmax(values) if mode == "max" else np.argmin(values))
     for i in np.argsort(values if mode == "max" else -values):
@@ -133,7 +135,8 @@ def _column(values: Sequence[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]
     heights = np.array([place[float(v)] if isinstance(v, (int, float)) else 0.0 for v in values])
     marks = [low + span * i / 4 for i in range(5)]
     distinct = sorted({*numbers})
-    shown = distinct if len(distinct) <= 6 else [math.exp(m) if logarithmic else m for m in marks]
+    few = len(distinct) <= 6 and all(v.is_integer() for v in distinct)
+    shown = distinct if few else [math.exp(m) if logarithmic else m for m in marks]
     ticks = [
         (floor + (1 - floor) * ((math.log(v) if logarithmic else v) - low) / span, _number(v, shown)) for v in shown
     ]
@@ -149,7 +152,7 @@ def _number(value: float, shown: Sequence[float]) -> str:
 
 
 def _categories(values: Sequence[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]:
-    texts = [str(v) for v in values]
+    texts = [told(v) for v in values]
     different = sorted(dict.fromkeys(texts), key=lambda text: (text == NOT_DECIDED, text), reverse=True)
     place = {text: 0.5 if len(different) == 1 else k / (len(different) - 1) for k, text in enumerate(different)}
     ticks = [(place[text], shortened(text, 18)) for text in different]
@@ -166,6 +169,15 @@ def _scale(axes: Axes, x: int, ticks: Sequence[tuple[float, str]]) -> None:
 
 
 def _wrapped(name: str) -> str:
-    """Break a name after a dot or bracket where it is long."""
-    text = shortened(name, 32)
-    return text if len(text) <= 14 else text.replace("].", "]\n.", 1) if "]." in text else text.replace("_", "_\n", 1)
+    r"""Break a long name in two, after the dot or underscore that is nearest to its middle.
+
+    Example:
+        >>> _wrapped("optimizer[SGD].weight_decay")
+        'optimizer[SGD].\nweight_decay'
+    """
+    text = shortened(name, 34)
+    breaks = [i + 1 for i, letter in enumerate(text[:-1]) if letter in "._"]
+    if len(text) <= 14 or not breaks:
+        return text
+    middle = min(breaks, key=lambda i: abs(i - len(text) / 2))
+    return f"{text[:middle]}\n{text[middle:]}"

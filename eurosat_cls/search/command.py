@@ -48,7 +48,7 @@ def search(arguments: Sequence[str]) -> None:
         raise UserError(f"--study: {name!r} has other characters than letters, digits, '.', '-' and '_'.")
     folder = base.root / f"search_{name}"
     try:
-        owner = Owner(folder / "owners")
+        owner = Owner(folder)
     except OSError as error:
         raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from None
     try:
@@ -102,6 +102,8 @@ class _Search:
         """Make the trials that are missing, then write what the search has found."""
         with storage_errors(self.place):
             before = len(self.queue.finished())
+            if not self.queue.target and not self.study.get_trials(deepcopy=False):
+                raise UserError(f"--trials 0: study {self.study.study_name} in {self.place} has no trials to show.")
             print(f"study {self.study.study_name} in {self.place}: {before} of {self.queue.target} trials have ended",
                   file=sys.stderr, flush=True)  # fmt: skip
             runner = Runner(self.queue, self.base, self.folder, self.given.workers, self.given.test, self._tell)
@@ -181,8 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--study", help="name of the study, by default that of the file that says what varies")
     parser.add_argument("--storage", help="journal file or database URL, such as sqlite:///search.db; by default "
                         "journal.log in the folder of the search")  # fmt: skip
-    parser.add_argument("--sampler_seed", type=int, help="seed of the sampler, for a search that can be repeated with "
-                        "one worker")  # fmt: skip
+    parser.add_argument("--sampler_seed", type=int, default=0, help="seed of the samples of a new study")
     parser.add_argument("--test", action="store_true", help="with --seeds: test the best checkpoint of each seed too")
     return parser
 

@@ -1,7 +1,9 @@
-"""Short names for what varies."""
+"""Short names for what varies, and short texts for its values."""
 
 import re
 from collections.abc import Iterable
+
+from eurosat_cls.search.space import Scalar
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
@@ -25,3 +27,15 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 def _parts(name: str) -> list[str]:
     found = re.split(r"\.(?![^\[]*\])", name)
     return [part for part in found if part not in ("init_args", "class_path")] or found
+
+
+def told(value: Scalar) -> str:
+    """Write a value in a few letters.
+
+    Example:
+        >>> told(0.00123456), told(8), told(True), told(None)
+        ('0.001235', '8', 'true', 'null')
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

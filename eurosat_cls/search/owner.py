@@ -16,12 +16,12 @@ class Owner:
     """This process as the others of a study see it: a lock file that the system frees when the process dies.
 
     Args:
-        folder: where lock files lie.
+        folder: where the lock file lies.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder.resolve() / f"{secrets.token_hex(8)}.lock"
+        self.path = folder.resolve() / f".{secrets.token_hex(8)}.lock"
         self._lock = FileLock(self.path)
         self._lock.acquire(timeout=0)
         self._seen: dict[int, tuple[Any, float]] = {}

@@ -13,7 +13,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from eurosat_cls.files import write_text
-from eurosat_cls.search.names import short_names
+from eurosat_cls.search.names import short_names, told
 from eurosat_cls.search.queue import FOLDER, REASON, VOID, counts
 from eurosat_cls.search.space import Scalar
 
@@ -63,18 +63,6 @@ def best_of(rows: Sequence[Row], mode: str) -> Row | None:
     complete = [row for row in rows if row.state == "complete" and row.value is not None]
     sign = 1 if mode == "max" else -1
     return max(complete, key=lambda row: (sign * (row.value or 0.0), -row.number), default=None)
-
-
-def told(value: Scalar) -> str:
-    """Write a value in a few letters.
-
-    Example:
-        >>> told(0.00123456), told(8), told(True), told(None)
-        ('0.001235', '8', 'true', 'null')
-    """
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def line_of(row: Row, best: Row | None, monitor: str, target: int, done: int) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from typing import Any
@@ -15,18 +16,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_text
+from eurosat_cls.search.channel import GO, OVERLAY, RESULT, STOP
 from eurosat_cls.search.configuration import Base, as_yaml
 from eurosat_cls.search.processes import reason_of, share_of, start, was_killed
 from eurosat_cls.search.queue import FOLDER, REASON, RETRIES, VOID, Queue
 
-RESULT, STOP, GO = "trial.json", "stop", "go"  # of eurosat_cls.search.trial, which is not imported here
+TRIAL = "eurosat_cls.search.trial"
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0  # for a process to end after SIGTERM
 HOPELESS = 5  # trials that fail before any succeeds: it will not be their parameters
-
-
-class UnknownMetricError(UserError):
-    """The figure that a search goes by is not logged."""
 
 
 class Runner:
@@ -39,13 +37,21 @@ class Runner:
         workers: trials at a time.
         test: whether a trial ends with ``test`` of its best checkpoint.
         ended: called after a trial that counts.
+        program: module that is run for each trial.
     """
 
     def __init__(
-        self, queue: Queue, base: Base, folder: Path, workers: int, test: bool, ended: Callable[[FrozenTrial], None]
+        self,
+        queue: Queue,
+        base: Base,
+        folder: Path,
+        workers: int,
+        test: bool,
+        ended: Callable[[FrozenTrial], None],
+        program: str = TRIAL,
     ) -> None:
         self.queue, self.base, self.folder, self.workers = queue, base, folder, workers
-        self.test, self.ended = test, ended
+        self.test, self.ended, self.program = test, ended, program
         self._lock = threading.RLock()  # around everything that has to do with the study
         self._stop = threading.Event()
         self._processes: set[Popen[str]] = set()
@@ -117,11 +123,11 @@ class Runner:
             folder = former if continued else self._new_folder(trial.number)
             trial.set_user_attr(FOLDER, str(folder))
             overlay = self.base.overlay(self.queue.space, trial.params)
-        write_text(folder / "overlay.yaml", as_yaml(overlay))
-        arguments = [str(folder), *self.base.arguments, "--config", str(folder / "overlay.yaml")]
+        write_text(folder / OVERLAY, as_yaml(overlay))
+        arguments = [str(folder), *self.base.arguments, "--config", str(folder / OVERLAY)]
         arguments += ["--ckpt_path", str(last)] if continued else []
         started, share = time.monotonic(), share_of(slot, self.workers, self.base.config)
-        code = self._run("eurosat_cls.search.trial", arguments, folder, share, trial)
+        code = self._run(self.program, arguments, folder, share, trial)
         result = _result(folder)
         if code == 0 and self.test and "value" in result:
             checkpoint = str(folder / "checkpoints" / "best.ckpt")
@@ -162,7 +168,7 @@ class Runner:
             raise
         finally:
             self._processes.discard(process)
-            _answer(process, None)
+            _hang_up(process)
 
     def _judge(self, trial: optuna.Trial, message: dict[str, Any]) -> str:
         with self._lock:
@@ -190,7 +196,7 @@ class Runner:
             self._close(trial, TrialState.PRUNED, {**attrs, REASON: result["diverged"]})
         elif "logged" in result:
             self.queue.end(trial, TrialState.FAIL, {VOID: "the figure is not logged"})
-            raise UnknownMetricError(_unknown(self.base.monitor, result["logged"]))
+            raise UserError(_unknown(self.base.monitor, result["logged"]))
         elif was_killed(code) and retries == 0:
             print(f"trial {trial.number} {reason_of(code, folder)}; it is tried once more", file=sys.stderr, flush=True)
             self.queue.again(trial, reason_of(code, folder), retries + 1)
@@ -210,17 +216,18 @@ class Runner:
             raise UserError(f"the first {len(done)} trials have all failed, the last one so: {reason}")
 
 
-def _answer(process: "Popen[str]", answer: str | None) -> None:
-    """Write an answer, or close the line; a process that has ended meanwhile needs none."""
+def _answer(process: "Popen[str]", answer: str) -> None:
     assert process.stdin is not None
-    try:
-        if answer is None:
-            process.stdin.close()
-        else:
-            process.stdin.write(answer + "\n")
-            process.stdin.flush()
-    except BrokenPipeError:
-        pass
+    with suppress(BrokenPipeError):  # a process that has ended meanwhile needs no answer
+        process.stdin.write(answer + "\n")
+        process.stdin.flush()
+
+
+def _hang_up(process: "Popen[str]") -> None:
+    for line in (process.stdin, process.stdout):
+        assert line is not None
+        with suppress(BrokenPipeError):
+            line.close()
 
 
 def _result(folder: Path) -> dict[str, Any]:

@@ -25,16 +25,17 @@ PrunerName = Literal["median", "hyperband", "none"]
 
 @contextmanager
 def storage_errors(place: str) -> Iterator[None]:
-    """Turn what goes wrong with a storage into a line that names it, without its password."""
-    place = re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", place)
+    """Turn what goes wrong with a database into a line that names it, without its password."""
     try:
         yield
-    except ImportError as error:
-        raise UserError(f"--storage {place}: needs the Python package {error.name}, which is not installed.") from error
-    except (OSError, optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
         reason = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
-        told = getattr(reason, "strerror", None) or getattr(reason, "orig", None) or reason
-        raise UserError(f"--storage {place}: cannot be used ({' '.join(str(told).split())[:300]}).") from error
+        raise _unusable(place, getattr(reason, "orig", None) or reason) from error
+
+
+def _unusable(place: str, reason: object) -> UserError:
+    place = re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", place)
+    return UserError(f"--storage {place}: cannot be used ({' '.join(str(reason).split())[:300]}).")
 
 
 def open_storage(place: str) -> BaseStorage:
@@ -45,15 +46,18 @@ def open_storage(place: str) -> BaseStorage:
     """
     with storage_errors(place):
         try:
-            if "://" in place:
-                # What a killed process held is free again with its connection; a busy file is waited for.
-                wait = {"connect_args": {"timeout": 60}} if place.startswith("sqlite") else {}
-                return RDBStorage(place, engine_kwargs={"pool_pre_ping": True, **wait})
-            return _journal(Path(place))
+            if "://" not in place:
+                return _journal(Path(place))
+            wait = {"connect_args": {"timeout": 60}} if place.startswith("sqlite") else {}  # for a file that is busy
+            return RDBStorage(place, engine_kwargs={"pool_pre_ping": True, **wait})
+        except optuna.exceptions.StorageInternalError:
+            raise
+        except ImportError as error:
+            raise _unusable(place, f"the Python package {error.name} is not installed") from error
+        except OSError as error:
+            raise _unusable(place, error.strerror or error) from error
         except (ValueError, KeyError, RuntimeError, AssertionError) as error:
-            if isinstance(error, optuna.exceptions.StorageInternalError):
-                raise
-            raise UserError(f"--storage {place}: is no storage of studies ({str(error)[:200]}).") from error
+            raise _unusable(place, f"it is no storage of studies: {error}") from error
 
 
 def _journal(path: Path) -> JournalStorage:
@@ -87,12 +91,8 @@ def pruner_of(name: PrunerName, epochs: int) -> BasePruner:
     return HyperbandPruner(1, max(epochs, 2), 3) if name == "hyperband" else NopPruner()
 
 
-def sampler_of(seed: int | None) -> BaseSampler:
-    """Return Optuna's tree-structured Parzen estimator, which keeps away from what other workers are trying.
-
-    Args:
-        seed: of a new study; None for one that is joined, which has to draw otherwise than before.
-    """
+def sampler_of(seed: int) -> BaseSampler:
+    """Return Optuna's tree-structured Parzen estimator, which keeps away from what other workers are trying."""
     return TPESampler(seed=seed, constant_liar=True)
 
 
@@ -107,7 +107,7 @@ def open_study(
         what: plain data that say what is searched; ``settings`` among them by dotted key.
         mode: ``max`` or ``min``.
         pruner: of trials.
-        sampler: of parameters.
+        sampler: of parameters. In a study that exists its seed is not used.
 
     Raises:
         UserError: when the study of this name is of another search, saying in what.
@@ -126,6 +126,7 @@ def open_study(
                 f"study {name} is of another search: {different}. Give another --study, or the former arguments."
             )
         if not different:
+            sampler.reseed_rng()  # those before have drawn from its seed
             return _load(name, storage, sampler, pruner) or found
         optuna.delete_study(study_name=name, storage=storage)
     try:

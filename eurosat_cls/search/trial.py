@@ -2,55 +2,22 @@
 
 import json
 import os
-import queue
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
+import yaml
 from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls.callbacks.guard import NonFiniteLossError
+from eurosat_cls.callbacks.tensorboard import TensorBoardText, plain_settings
 from eurosat_cls.cli import EuroSATCLI, main
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_json
+from eurosat_cls.search.channel import OVERLAY, RESULT, Channel
 
-RESULT = "trial.json"  # in the run folder: the best epoch so far, or why there is none
-STOP, GO = "stop", "go"
 LOCK_SECONDS = 120.0  # for a process of the same trial whose search died, to notice
-
-
-class Channel:
-    """The line to the search: its standard input and output. What else is printed goes to standard error.
-
-    When the search dies the line is cut, and this process ends as after SIGTERM.
-    """
-
-    def __init__(self) -> None:
-        self._out = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)
-        self._answers: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def ask(self, epoch: int, value: float) -> bool:
-        """Tell a figure; return whether the search wants the training to stop."""
-        try:
-            print(json.dumps({"epoch": epoch, "value": value}), file=self._out, flush=True)
-        except OSError:  # the search is gone, and _listen has noticed
-            return False
-        return self._answers.get() == STOP
-
-    def _listen(self) -> None:
-        received = b""
-        # Not sys.stdin, whose lock a waiting thread would hold when the interpreter ends.
-        while chunk := os.read(0, 256):
-            *lines, received = (received + chunk).split(b"\n")
-            for line in lines:
-                self._answers.put(line.decode())
-        self._answers.put(GO)
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class ReportToSearch(Callback):
@@ -112,9 +79,13 @@ class TrialCLI(EuroSATCLI):
         return self.folder
 
     def _callbacks(self, folder: Path, config: Any, execution: Any) -> list[Any]:
+        callbacks = super()._callbacks(folder, config, execution)
+        overlay = yaml.safe_load((folder / OVERLAY).read_text(encoding="utf-8"))
+        for text in (callback for callback in callbacks if isinstance(callback, TensorBoardText)):
+            # Whatever varies is a column of TensorBoard's table of trials.
+            text.settings += tuple(f"{key}." for key in plain_settings(overlay, ("",)))
         kept = config.checkpoint
-        return [*super()._callbacks(folder, config, execution),
-                ReportToSearch(folder, kept.monitor, kept.mode, self.channel)]  # fmt: skip
+        return [*callbacks, ReportToSearch(folder, kept.monitor, kept.mode, self.channel)]
 
 
 def run(arguments: list[str]) -> None:

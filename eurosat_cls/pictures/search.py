@@ -124,8 +124,8 @@ def draw_parallel(rows: Sequence["Row"], monitor: str, mode: str, name: str) -> 
 def _column(values: Sequence[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]:
     """Heights of values from 0 to 1, and (height, text) of the ticks."""
     numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-    several = len({*numbers}) > 5 or (len(numbers) == len(values) and len({*numbers}) > 1)
-    if not several:
+    on_a_scale = len(numbers) == len(values) or any(not number.is_integer() for number in numbers)
+    if not on_a_scale or len({*numbers}) < 2:
         return _categories(values)
     logarithmic = min(numbers) > 0 and max(numbers) / min(numbers) >= 30
     scaled = [math.log(v) if logarithmic else v for v in numbers]

@@ -3,6 +3,7 @@
 import csv
 import io
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,12 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from eurosat_cls.files import write_text
+from eurosat_cls.files import replacing, write_text
 from eurosat_cls.search.names import short_names, told
 from eurosat_cls.search.queue import FOLDER, REASON, VOID, counts
 from eurosat_cls.search.space import Scalar
 
-ENOUGH_FOR_IMPORTANCE = 4  # finished trials; fewer rank by chance
+ENOUGH_FOR_IMPORTANCE, ENOUGH_TO_TRUST = 4, 30  # complete trials
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def importance_of(study: optuna.Study) -> dict[str, float]:
     if len(complete) < ENOUGH_FOR_IMPORTANCE or not varied:
         return {}
     share = max(0.1, min(0.5, 5 / len(complete)))
-    found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share))
+    with warnings.catch_warnings():  # about few trials, which the picture tells
+        warnings.simplefilter("ignore", UserWarning)
+        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share))
     short = short_names(found)
     return {short[name]: value for name, value in found.items() if name in varied and value == value}
 
@@ -130,11 +133,11 @@ def draw(study: optuna.Study, rows: Sequence[Row], monitor: str, mode: str, fold
     found = {"history": pictures.draw_history(valued, monitor, mode, study.study_name)}
     if importance := importance_of(study):
         complete = sum(row.state == "complete" for row in rows)
-        found["importance"] = pictures.draw_importance(importance, f"{monitor} of {complete} trials, PED-ANOVA")
+        hint = "; a hint only, for so few" if complete < ENOUGH_TO_TRUST else ""
+        note = f"{monitor} of {complete} complete trials, by PED-ANOVA{hint}"
+        found["importance"] = pictures.draw_importance(importance, note)
     if len(valued) > 1 and any(row.params for row in valued):
         found["parallel"] = pictures.draw_parallel(valued, monitor, mode, study.study_name)
-    from eurosat_cls.files import replacing
-
     for name, figure in found.items():
         with replacing(folder / f"{name}.png") as part:
             figure.savefig(part, format="png")

@@ -54,8 +54,8 @@ def owners(tmp_path: Path) -> Iterator[Callable[[], Owner]]:
 def study(tmp_path: Path) -> Callable[..., optuna.Study]:
     """Open the study of a test, as every process does."""
 
-    def make(pruner: Any = "none") -> optuna.Study:
-        storage = open_storage(str(tmp_path / "journal.log"))
+    def make(pruner: Any = "none", place: str = "") -> optuna.Study:
+        storage = open_storage(place or str(tmp_path / "journal.log"))
         return open_study("s", storage, WHAT, "max", sampler_of(0), pruner_of(pruner, 3))
 
     return make
@@ -63,8 +63,10 @@ def study(tmp_path: Path) -> Callable[..., optuna.Study]:
 
 @pytest.fixture
 def queue(study: Callable[..., optuna.Study], owners: Callable[[], Owner]) -> Callable[..., Queue]:
-    def make(space: Space, target: int, points: list[Params] | None = None, pruner: str = "none") -> Queue:
-        return Queue(study(pruner), space, target, owners(), points)
+    def make(
+        space: Space, target: int, points: list[Params] | None = None, pruner: str = "none", place: str = ""
+    ) -> Queue:
+        return Queue(study(pruner, place), space, target, owners(), points)
 
     return make
 

@@ -45,11 +45,12 @@ def children(parent: int) -> dict[int, str]:
     return found
 
 
-def wait_for(found: Callable[[], object], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < deadline
+def wait_for(found: Callable[[], object]) -> None:
+    for _ in range(15_000):  # looks, not seconds: a machine that stands still for a while is no failure
+        if found():
+            return
         time.sleep(0.02)
+    raise AssertionError("it does not happen")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -67,8 +68,8 @@ def space(tmp_path: Path) -> list[str]:
 def test_a_killed_trial_and_a_killed_search_lose_nothing(
     quick: list[str], space: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    command = ["search", *quick, *space, "--trials", "3", "--workers", "2", "--pruner", "none"]
-    command += ["--trainer.max_epochs", "12"]
+    command = ["search", *quick, *space, "--trials", "2", "--workers", "2", "--pruner", "none"]
+    command += ["--trainer.max_epochs", "10"]
     with open("search.txt", "w") as told:
         parent = subprocess.Popen([sys.executable, "-m", "eurosat_cls", *command], stderr=told, env=subprocess_env())
     first = FOLDER / "trial_0" / "metrics.csv"
@@ -84,12 +85,12 @@ def test_a_killed_trial_and_a_killed_search_lose_nothing(
     assert exit_code(command) == 0, capsys.readouterr().err
     trials = rows(FOLDER / "trials.csv")
     ended = [row for row in trials if row["state"] == "complete"]
-    assert len(ended) == 3
+    assert len(ended) == 2
     assert any(row["state"] == "interrupted" for row in trials)
-    assert len({row[RATE] for row in trials}) == 3, "those that were interrupted are not replaced by others"
+    assert len({row[RATE] for row in trials}) == 2, "those that were interrupted are not replaced by others"
     for row in ended:
         run = Path(row["folder"])
-        assert sorted(read_metrics(run / "metrics.csv")) == list(range(1, 13))
+        assert sorted(read_metrics(run / "metrics.csv")) == list(range(1, 11))
         figures = [epoch["val/accuracy"] for epoch in read_metrics(run / "metrics.csv").values()]
         assert float(row["value"]) == max(figures)
     best = max(ended, key=lambda row: float(row["value"]))
@@ -100,8 +101,8 @@ def test_a_killed_trial_and_a_killed_search_lose_nothing(
             assert picture.width > 500
 
     written = (FOLDER / "best.yaml").read_text()
-    assert exit_code([*command[:-2], "--trainer.max_epochs", "12"]) == 0
-    assert "3 of 3 trials have ended" in capsys.readouterr().err, "nothing runs twice"
+    assert exit_code(command) == 0
+    assert "2 of 2 trials have ended" in capsys.readouterr().err, "nothing runs twice"
     assert (FOLDER / "best.yaml").read_text() == written
     run = Path(best["folder"])
     tested = ["test", "--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "best.ckpt")]
@@ -128,7 +129,7 @@ def test_seeds_are_told_with_mean_and_spread(quick: list[str], capsys: pytest.Ca
     assert json.loads((run / "test.json").read_text())["test/accuracy"] == float(by_seed["3"]["test/accuracy"])
     assert "95 % interval" in capsys.readouterr().out
     runs = sorted(folder.glob("trial_*"))
-    assert exit_code([*command[:-5], "3", "--test"]) == 0, "fewer seeds, all known"
+    assert exit_code(["search", *quick, "--seeds", "3", "--test"]) == 0, "fewer seeds, all known"
     assert json.loads((folder / "seeds.json").read_text())["seeds"] == [3]
     assert sorted(folder.glob("trial_*")) == runs
     assert exit_code([*command, "--trainer.max_epochs", "5"]) == 2

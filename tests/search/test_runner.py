@@ -19,8 +19,9 @@ Work = Callable[..., list[FrozenTrial]]
 MakeQueue = Callable[..., Queue]
 
 
-def test_every_trial_ends_with_its_best_figure(queue: MakeQueue, work: Work) -> None:
-    ended = work(queue(Space([X]), 3), workers=2)
+@pytest.mark.parametrize("place", ["", "sqlite:///search.db"])
+def test_every_trial_ends_with_its_best_figure(place: str, queue: MakeQueue, work: Work) -> None:
+    ended = work(queue(Space([X]), 3, place=place), workers=2)
     assert sorted(trial.number for trial in ended) == [0, 1, 2]
     for trial in ended:
         assert trial.state == TrialState.COMPLETE

@@ -55,3 +55,9 @@ def test_yaml_in_the_readme_works_on_top_of_the_main_configuration(
     files = [CONFIGS / "tiny_resnet18.yaml", tmp_path / "snippet.yaml", tmp_path / "quick.yaml"]
     code = exit_code(["fit", *(part for file in files for part in ("--config", str(file)))])
     assert code == 0, capsys.readouterr().err
+
+
+def test_what_the_documentation_links_to_is_there() -> None:
+    for page in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
+        links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+        assert [link for link in links if not (page.parent / link).exists()] == []

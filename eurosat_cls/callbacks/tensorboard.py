@@ -4,8 +4,9 @@ from typing import Any
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
+
+from eurosat_cls.callbacks.picture import tensorboards
 
 SETTINGS = ("seed_everything", "model.", "data.", "trainer.max_epochs", "trainer.precision")
 _LONGEST = 60  # letters of a value
@@ -30,7 +31,7 @@ class TensorBoardText(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write both, for a training that begins."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        loggers = tensorboards(trainer)
         if not trainer.is_global_zero or trainer.ckpt_path or not loggers:
             return
         parameters = sum(p.numel() for p in pl_module.parameters())
@@ -46,8 +47,8 @@ class TensorBoardText(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Mark the run as finished."""
-        for logger in trainer.loggers:
-            if trainer.is_global_zero and isinstance(logger, TensorBoardLogger):
+        for logger in tensorboards(trainer):
+            if trainer.is_global_zero:
                 *_, end = hparams({}, {})  # type: ignore[no-untyped-call]
                 logger.experiment._get_file_writer().add_summary(end)
 

@@ -215,9 +215,13 @@ class EuroSATCLI(LightningCLI):
             return self.root
         folder = run_folder_of(Path(config.ckpt_path)) if config.ckpt_path else None
         if folder is None:
-            folder = new_run_folder(self.root) if not config.trainer.fast_dev_run else self.root
+            folder = self.new_folder() if not config.trainer.fast_dev_run else self.root
         say(f"run folder: {folder}")
         return folder
+
+    def new_folder(self) -> Path:
+        """Make the folder of a new run."""
+        return new_run_folder(self.root)
 
     def _callbacks(self, folder: Path, config: Any, execution: machine.Execution) -> list[Any]:
         if self.subcommand == "predict":
@@ -246,11 +250,12 @@ class EuroSATCLI(LightningCLI):
         return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
 
 
-def main(args: list[str] | None = None) -> None:
+def main(args: list[str] | None = None, cli: type[EuroSATCLI] = EuroSATCLI) -> None:
     """Run a command; return when it has done what was asked.
 
     Args:
         args: the arguments after the program's name; those of the process when None.
+        cli: what builds and runs it.
 
     Raises:
         SystemExit: with code 2 for a mistake in command, config or files, which is told in a line or two on stderr;
@@ -262,7 +267,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         given, packages = split_arguments(sys.argv[1:] if args is None else args)
         with stopping(), trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
-            _run(given)
+            _run(given, cli)
     except Stopped as stopped:
         print(f"eurosat_cls: stopped by {stopped}", file=sys.stderr)
         raise SystemExit(stopped.exit_code) from None
@@ -276,10 +281,10 @@ def main(args: list[str] | None = None) -> None:
         raise SystemExit(2) from error
 
 
-def _run(arguments: list[str]) -> None:
+def _run(arguments: list[str], cli: type[EuroSATCLI]) -> None:
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
-    EuroSATCLI(
+    cli(
         model_class=LightningModule,
         datamodule_class=LightningDataModule,
         subclass_mode_model=True,

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from eurosat_cls.errors import UserError
@@ -36,4 +37,13 @@ def describe(arguments: Sequence[str]) -> None:
     print(configuration_of(given.checkpoint) if given.config else describe_checkpoint(given.checkpoint))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report, "describe": describe}
+def search(arguments: Sequence[str]) -> None:
+    """Train with many settings, overlays or seeds, and say which are good."""
+    if find_spec("optuna") is None:
+        raise UserError("search needs Optuna: pip install 'eurosat-cls[search]', or pip install 'optuna>=5'")
+    from eurosat_cls.search.command import search as run
+
+    run(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report, "describe": describe, "search": search}

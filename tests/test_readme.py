@@ -50,12 +50,14 @@ def test_yaml_in_the_readme_works_on_top_of_the_main_configuration(
 ) -> None:
     make_rgb_zip(tmp_path / "data" / "EuroSAT.zip", 20)
     quick = {**QUICK, "data": {"init_args": {"root": str(tmp_path / "data"), "batch_size": 20}}}
+    if own := "my_parts." in snippet:
+        quick["model"] = {"init_args": {"memory_format": "contiguous"}}  # its encoder takes no widths
     (tmp_path / "snippet.yaml").write_text(snippet)
     for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", README, re.S):
         (tmp_path / name).write_text(code)
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick))
     files = [CONFIGS / "tiny_resnet18.yaml", tmp_path / "snippet.yaml", tmp_path / "quick.yaml"]
-    trust = ["--trust", "my_parts"] if "my_parts." in snippet else []
+    trust = ["--trust", "my_parts"] if own else []
     code = exit_code(["fit", *trust, *(part for file in files for part in ("--config", str(file)))])
     assert code == 0, capsys.readouterr().err
 

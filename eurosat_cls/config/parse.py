@@ -42,8 +42,11 @@ def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> tupl
     config = plain(composed.tree)
     if composed.asked.help:
         parser.parse_args([command, *(["--config", yaml.safe_dump(config)] if config else []), *composed.asked.help])
-    if composed.asked.print_completion is not None:
-        _complete(parser, commands, composed.asked.print_completion)
+    if (kind := composed.asked.print_completion) is not None:
+        if kind != "jsonschema":
+            raise UserError(f"--print_completion: {kind!r} is not known; there is jsonschema.")
+        print(json.dumps(schema(commands)))
+        raise SystemExit(0)
     for warning in composed.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     printing = composed.asked.print_config is not None
@@ -70,20 +73,6 @@ def _print(parser: Any, parsed: Any, composed: Composition) -> None:
     chosen = {flag: flag in flags for flag in ("skip_default", "skip_unset")}
     text = parser.dump(parsed, skip_validation=True, format="yaml", **chosen)
     print(annotated(yaml.safe_load(text) or {}, composed.tree, composed.dropped), end="")
-    raise SystemExit(0)
-
-
-def _complete(parser: Any, commands: Mapping[str, Any], kind: str) -> None:
-    """Print what completes configurations in an editor, or commands in a shell, and end."""
-    if kind == "jsonschema":
-        print(json.dumps(schema(commands)))
-    elif kind in ("bash", "zsh"):
-        try:
-            print(parser.get_completion_script(f"shtab-{kind}"))
-        except ValueError as error:
-            raise UserError(f"--print_completion {kind} needs the package shtab: pip install shtab.") from error
-    else:
-        raise UserError(f"--print_completion: {kind!r} is none of jsonschema, bash and zsh.")
     raise SystemExit(0)
 
 

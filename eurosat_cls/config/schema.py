@@ -102,7 +102,10 @@ class _Parts:
         names = _choices(base.cls)
         choices = [word for short, path in names.items() for word in (short, path)]
         class_path = {"anyOf": [{"enum": choices}, {"type": "string"}]}
-        described = {"type": "object", "properties": {"class_path": class_path, "init_args": {}, "dict_kwargs": {}}}
+        described: dict[str, Any] = {
+            "type": "object",
+            "properties": {"class_path": class_path, "init_args": {}, "dict_kwargs": {}},
+        }
         if base.cls.__module__.startswith(_DESCRIBED):
             described["allOf"] = [self.condition(short, path, base) for short, path in names.items()]
         self.definitions[name] = {"anyOf": [class_path, described]}

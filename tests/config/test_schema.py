@@ -66,6 +66,6 @@ def test_it_suggests_short_names_and_paths() -> None:
     assert "torch.optim.AdamW" in optimizer
 
 
-def test_other_completions_are_refused_with_those_that_there_are() -> None:
-    with pytest.raises(UserError, match="'fish' is none of jsonschema, bash and zsh"):
+def test_other_completions_are_refused() -> None:
+    with pytest.raises(UserError, match="'fish' is not known; there is jsonschema"):
         parsed("fit", "--print_completion", "fish")

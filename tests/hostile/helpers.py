@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pytest
 import torch
 
@@ -52,6 +53,7 @@ def checkpoint(path: Path, **planted: Any) -> Path:
     """Write a checkpoint of a tiny model, with these among its hyper-parameters; ``content`` beside them."""
     model = Classifier(partial(ResNet, widths=(8,), blocks=(1,)), ["a", "b"], ["B04"], mean=[90.0], std=[30.0])
     content = planted.pop("content", {})
+    usual = {"pytorch-lightning_version": lightning.__version__, "epoch": 0, "global_step": 1}
     settings = {**dict(model.hparams), **planted}
-    torch.save({"state_dict": model.state_dict(), "hyper_parameters": settings, **content}, path)
+    torch.save({"state_dict": model.state_dict(), "hyper_parameters": settings, **usual, **content}, path)
     return path

@@ -20,8 +20,9 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from eurosat_cls import callbacks
+from eurosat_cls.application import PICTURES
 from eurosat_cls.callbacks import EpochSummary
-from eurosat_cls.cli import PICTURES, main
+from eurosat_cls.cli import main
 from eurosat_cls.deciding import DecidingModule
 from eurosat_cls.outcomes import Outcomes
 

@@ -36,7 +36,8 @@ PLACES = (
 # Not even in those places, and never by --trust: what writes a given content to a given place, or serves a port.
 CLOSED = (
     "eurosat_cls.callbacks.predictions", "eurosat_cls.callbacks.record", "eurosat_cls.callbacks.report",
-    "eurosat_cls.callbacks.run_report", "eurosat_cls.cli", "lightning.pytorch.cli", "lightning.pytorch.serve",
+    "eurosat_cls.application", "eurosat_cls.callbacks.run_report", "eurosat_cls.cli", "lightning.pytorch.cli",
+    "lightning.pytorch.serve",
     "lightning.fabric.plugins.io", "lightning.pytorch.plugins.io",
 )  # fmt: skip
 # Only when --trust names them: what sends figures to a server, or fetches a network of its own.
@@ -55,30 +56,6 @@ _trusted: ContextVar[tuple[str, ...]] = ContextVar("trusted", default=())
 
 
 # --- whom the user trusts ------------------------------------------------------------------------------------------
-
-
-def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Take ``--trust PACKAGE`` out of a command line, wherever it stands; return the rest, and the packages.
-
-    Raises:
-        UserError: for ``--trust`` without a package.
-
-    Example:
-        >>> split_arguments(["fit", "--trust", "mine", "--config", "a.yaml", "--trust=yours"])
-        (['fit', '--config', 'a.yaml'], ['mine', 'yours'])
-    """
-    rest, packages, given = [], [], iter(arguments)
-    for argument in given:
-        if argument == "--trust":
-            package = next(given, "")
-            if not package or package.startswith("-"):
-                raise UserError("--trust: name a package, e.g. --trust my_package.")
-            packages.append(package)
-        elif argument.startswith("--trust="):
-            packages.append(argument.removeprefix("--trust="))
-        else:
-            rest.append(argument)
-    return rest, packages
 
 
 def config_folders(arguments: Sequence[str]) -> list[Path]:

@@ -12,7 +12,8 @@ import yaml
 
 import eurosat_cls
 from eurosat_cls import UserError
-from eurosat_cls.trust import check_config, resolve, split_arguments, trusting
+from eurosat_cls.help import split_trust
+from eurosat_cls.trust import check_config, resolve, trusting
 from tests.conftest import REPOSITORY
 
 Run = Callable[..., tuple[int, str]]
@@ -202,4 +203,4 @@ def test_callables_in_a_configuration_are_judged() -> None:
 
 def test_arguments_are_split() -> None:
     given: list[Any] = ["fit", "--trust", "a", "--x", "1", "--trust=b.c", "--y"]
-    assert split_arguments(given) == (["fit", "--x", "1", "--y"], ["a", "b.c"])
+    assert split_trust(given) == (["fit", "--x", "1", "--y"], ["a", "b.c"])

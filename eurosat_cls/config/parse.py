@@ -1,6 +1,5 @@
 """From the arguments of a command to its checked configuration."""
 
-import difflib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> tupl
     Args:
         parser: the parser of the whole command line, for what is not about one command.
         commands: the parser of each command.
-        args: the arguments of the process.
+        args: the name of a command, and its arguments.
 
     Returns:
         The namespace of the command line as jsonargparse makes it, and how it came to be.
@@ -34,8 +33,6 @@ def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> tupl
         UserError: for anything wrong, in one to four lines.
         SystemExit: after help, or a configuration that was to be printed.
     """
-    if not args or args[0] not in commands:
-        _other(parser, commands, args)
     command, own = args[0], commands[args[0]]
     keys = {name: {key.partition(".")[0] for key in settings_of(other)} for name, other in commands.items()}
     composed = compose(args[1:], command, keys)
@@ -74,17 +71,3 @@ def _print(parser: Any, parsed: Any, composed: Composition) -> None:
     text = parser.dump(parsed, skip_validation=True, format="yaml", **chosen)
     print(annotated(yaml.safe_load(text) or {}, composed.tree, composed.dropped), end="")
     raise SystemExit(0)
-
-
-def _other(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> None:
-    """Handle a command line that names no command: help ends it, all else is a mistake."""
-    if args and args[0] in ("-h", "--help", "--version"):
-        parser.parse_args(list(args))
-    names = ", ".join(commands)
-    if not args:
-        raise UserError(f"which command? There are {names}, report. For help: --help.")
-    if args[0].startswith("-"):
-        raise UserError(f"the command comes first: one of {names}, report; then {args[0]}.")
-    close = difflib.get_close_matches(args[0], [*commands, "report"], 1, 0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise UserError(f"there is no command {args[0]!r}.{hint} There are {names}, report.")

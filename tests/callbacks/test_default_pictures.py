@@ -11,8 +11,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls import Classifier
+from eurosat_cls.application import PICTURES
 from eurosat_cls.callbacks import EpochSummary
-from eurosat_cls.cli import PICTURES
 from eurosat_cls.outcomes import Outcome, Outcomes
 
 Run = Callable[..., tuple[int, str]]

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule
 
-from eurosat_cls.cli import EuroSATCLI, Parser, Trainer
+from eurosat_cls.application import EuroSATCLI, Parser, Trainer
 from eurosat_cls.config.compose import Composition
 from eurosat_cls.config.parse import parse
 

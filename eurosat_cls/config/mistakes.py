@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from eurosat_cls import trust
 from eurosat_cls.config.settings import (
     Base,
     Setting,
@@ -148,7 +149,7 @@ class _Search:
         try:
             found = next(filter(None, (find_class(name.value, base.cls) for base in allowed)), None)
         except ImportError as error:  # the parser refuses to import it
-            return Mistake(where, str(error))
+            return Mistake(where, trust.explain(str(error)))
         if found is None:
             other = name.value in {cls.__name__ for cls in _short_names()}
             wanted = " or ".join(base.cls.__name__ for base in allowed)

@@ -8,6 +8,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from eurosat_cls.application import EuroSATCLI, Parser, Trainer
 from eurosat_cls.config.compose import Composition
 from eurosat_cls.config.parse import parse
+from eurosat_cls.trust import closed_parser, trusting
 
 
 class _Made(Exception):
@@ -42,5 +43,6 @@ def parsers() -> tuple[Any, dict[str, Any]]:
 def parsed(*args: str) -> tuple[dict[str, Any], Composition]:
     """Parse a command; return its settings as plain data, and how they came to be."""
     parser, commands = parsers()
-    config, composition = parse(parser, commands, args)
+    with trusting() as packages, closed_parser(packages):
+        config, composition = parse(parser, commands, args)
     return config[args[0]].as_dict(), composition

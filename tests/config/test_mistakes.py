@@ -49,9 +49,6 @@ def test_the_corpus_is_large_and_names_places() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "which command? There are fit, validate, test,"),
-        (["fitt"], "there is no command 'fitt'. Did you mean 'fit'?"),
-        (["--config", "a.yaml", "fit"], "the command comes first: one of fit,"),
         (["fit"], "fit needs model and data: give a file with --config"),
         (["fit", "--config", "nowhere.yaml"], "--config nowhere.yaml: No such file"),
         (["fit", "--config", "."], "--config .: this is a folder"),

@@ -93,9 +93,9 @@ def test_one_seed_gives_identical_weights_and_another_seed_others(run: Run) -> N
     assert not torch.equal(a["decoder.linear.weight"], c["decoder.linear.weight"])
 
 
-@pytest.mark.parametrize("scheduler", ["step", "epoch", "plateau"])
+@pytest.mark.parametrize("scheduler", ["step", "epoch", "plateau", "max_steps"])
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, scheduler: str) -> None:
-    options = ["--trainer.max_epochs", "3"]
+    options = ["--trainer.max_epochs", "3"] if scheduler != "max_steps" else ["--trainer.max_steps", "8"]
     if scheduler == "epoch":
         options += ["--model.init_args.lr_scheduler", '{"class_path": "ExponentialLR", "init_args": {"gamma": 0.5}}']
         options += ["--model.init_args.lr_scheduler_interval", "epoch"]

@@ -96,11 +96,12 @@ class StopRecord(Callback):
                 check_logged(trainer, callback.monitor, "EarlyStopping")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """End a training that ``EarlyStopping`` had ended before."""
+        """End a training that ``EarlyStopping`` was about to end when it was killed; one that it ended may go on."""
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if not isinstance(callback, EarlyStopping) or not callback.stopped_epoch:
                 continue
-            if callback.wait_count >= callback.patience:
+            killed = callback.wait_count >= callback.patience and not (run_folder(trainer) / "stopped.json").exists()
+            if trainer.strategy.broadcast(killed):
                 self._before = f"{callback.monitor} had not improved for {callback.patience} validations before"
                 trainer.should_stop = True
 

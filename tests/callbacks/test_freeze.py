@@ -1,6 +1,9 @@
 """What is frozen stays as it is, batch normalisation included; what is thawed learns."""
 
+import json
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +45,18 @@ def test_frozen_modules_keep_weights_and_statistics() -> None:
     _, states = train(Freeze({"encoder": None}), epochs=2)
     assert not changed(states[0], states[2], "encoder.")
     assert changed(states[0], states[2], "decoder.")
+
+
+def test_an_epoch_that_is_gone_on_with_keeps_what_it_froze(run: Callable[..., tuple[int, str]]) -> None:
+    freeze = {"class_path": "Freeze", "init_args": {"modules": {"encoder": None}}}
+    terminate = {"class_path": "tests.crash.Terminate", "init_args": {"epoch": 1}}
+    assert run("fit", "--trainer.callbacks", json.dumps([freeze, terminate]))[0] == 143
+    last = Path("lightning_logs/version_0/checkpoints/last.ckpt")
+    before = torch.load(last, weights_only=True)["state_dict"]
+    assert run("fit", "--trainer.callbacks", json.dumps([freeze]), "--ckpt_path", "last")[0] == 0
+    after = torch.load(last, weights_only=True)["state_dict"]
+    assert not changed(before, after, "encoder.")
+    assert changed(before, after, "decoder.")
 
 
 def test_patterns_freeze_only_what_they_match() -> None:

@@ -133,6 +133,15 @@ def test_an_earlier_reason_is_not_told_again_of_a_training_that_goes_on_to_its_e
     assert not (RUN / "stopped.json").exists()
 
 
+def test_a_training_killed_while_it_was_about_to_stop_trains_no_further(run: Run) -> None:
+    assert run("fit", *SIX, *callbacks(patience(1)))[0] == 0
+    (RUN / "stopped.json").unlink()  # as it is between the last checkpoint and the end
+    code, printed = run("fit", *SIX, *callbacks(patience(1)), "--ckpt_path", "last")
+    assert code == 0, printed
+    assert epochs() == 2
+    assert "stopped after epoch 2 of 6: val/loss had not improved" in printed
+
+
 def test_used_up_time_is_a_reason(run: Run) -> None:
     code, printed = run("fit", "--trainer.max_epochs", "500", "--trainer.max_time", '{"seconds": 1}')
     assert code == 0, printed

@@ -97,6 +97,11 @@ def trusting(packages: Sequence[str] = (), folders: Sequence[Path] = ()) -> Iter
         _trusted.reset(token)
 
 
+def trusted_packages() -> tuple[str, ...]:
+    """Return what is trusted now besides the packages of :data:`PACKAGES`."""
+    return _trusted.get()
+
+
 def _check_trustable(source: str, name: str) -> None:
     if not all(part.isidentifier() for part in name.split(".")):
         raise UserError(f"{source} {name}: is no import path, such as my_package.")

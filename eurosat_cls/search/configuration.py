@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing
 from eurosat_cls.runs import LOGS
 from eurosat_cls.search.space import Params, Space
+from eurosat_cls.trust import trusted_packages
 
 # Where and with what a training runs may differ between the machines that work on one study.
 NOT_SETTINGS = (
@@ -82,7 +84,7 @@ class Base:
     """What every trial has in common.
 
     Attributes:
-        arguments: of ``fit``, as they were given.
+        arguments: of ``fit``, as they were given, and the packages that are trusted.
         config: the whole configuration that they make.
         monitor: the figure that tells how good a trial is.
         mode: ``max`` or ``min``.
@@ -92,6 +94,12 @@ class Base:
     config: dict[str, Any]
     monitor: str
     mode: str
+
+    @property
+    def evaluating(self) -> list[str]:
+        """Arguments of ``test`` before a trial's own configuration, so that classes of the user's are found."""
+        files = [part for option, value in pairwise(self.arguments) if option == "--config" for part in (option, value)]
+        return [*files, *(part for part in self.arguments if part.startswith(("--config=", "--trust=")))]
 
     @property
     def root(self) -> Path:
@@ -138,7 +146,10 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None) ->
     monitor = metric or given["monitor"] or _monitor_of(config["model"]["class_path"])
     # As the checkpoints choose; a mode that the configuration has is about its own figure.
     configured = given["mode"] if monitor == given["monitor"] or not metric else None
-    return Base(tuple(arguments), config, monitor, mode or configured or ("min" if monitor.endswith("loss") else "max"))
+    trusted = [f"--trust={package}" for package in trusted_packages()]
+    return Base(
+        (*arguments, *trusted), config, monitor, mode or configured or ("min" if monitor.endswith("loss") else "max")
+    )
 
 
 def _monitor_of(class_path: str) -> str:

@@ -131,7 +131,14 @@ class Runner:
         result = _result(folder)
         if code == 0 and self.test and "value" in result:
             checkpoint = str(folder / "checkpoints" / "best.ckpt")
-            arguments = ["test", "--config", str(folder / "config.yaml"), "--ckpt_path", checkpoint]
+            arguments = [
+                "test",
+                *self.base.evaluating,
+                "--config",
+                str(folder / "config.yaml"),
+                "--ckpt_path",
+                checkpoint,
+            ]
             code = self._run("eurosat_cls", arguments, folder, share, None)
         with self._lock:
             self._settle(trial, code, folder, {**result, "seconds": round(time.monotonic() - started, 1)})

@@ -8,6 +8,7 @@ import yaml
 from eurosat_cls.errors import UserError
 from eurosat_cls.search.configuration import check_space, merged, read_base, write_best
 from eurosat_cls.search.space_file import read_space
+from eurosat_cls.trust import trusting
 
 LR = "model.init_args.optimizer.init_args.lr"
 
@@ -88,3 +89,10 @@ def test_where_a_training_runs_does_not_make_it_another_search(quick: list[str])
     there = read_base([*quick, "--trainer.enable_progress_bar", "false"], None, None)
     assert here.settings() == there.settings()
     assert here.settings() != read_base([*quick, "--trainer.max_epochs", "9"], None, None).settings()
+
+
+def test_trials_trust_whom_the_search_trusts(quick: list[str]) -> None:
+    with trusting(["mine"]):
+        base = read_base([*quick, "--trainer.max_epochs", "3"], None, None)
+    assert "--trust=mine" in base.arguments
+    assert base.evaluating == [*quick, *(part for part in base.arguments if part.startswith("--trust="))]

@@ -9,6 +9,7 @@ import jsonargparse
 import yaml
 
 from eurosat_cls.config.checks import check
+from eurosat_cls.config.completion import SHELLS, completion
 from eurosat_cls.config.compose import Composition, compose
 from eurosat_cls.config.mistakes import explain
 from eurosat_cls.config.printed import annotated
@@ -40,9 +41,9 @@ def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> tupl
     if composed.asked.help:
         parser.parse_args([command, *(["--config", yaml.safe_dump(config)] if config else []), *composed.asked.help])
     if (kind := composed.asked.print_completion) is not None:
-        if kind != "jsonschema":
-            raise UserError(f"--print_completion: {kind!r} is not known; there is jsonschema.")
-        print(json.dumps(schema(commands)))
+        if kind not in ("jsonschema", *SHELLS):
+            raise UserError(f"--print_completion: {kind!r} is not known; there are jsonschema, {', '.join(SHELLS)}.")
+        print(json.dumps(schema(commands)) if kind == "jsonschema" else completion(commands))
         raise SystemExit(0)
     for warning in composed.warnings:
         print(f"warning: {warning}", file=sys.stderr)

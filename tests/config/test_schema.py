@@ -67,5 +67,5 @@ def test_it_suggests_short_names_and_paths() -> None:
 
 
 def test_other_completions_are_refused() -> None:
-    with pytest.raises(UserError, match="'fish' is not known; there is jsonschema"):
+    with pytest.raises(UserError, match="'fish' is not known; there are jsonschema, bash, zsh"):
         parsed("fit", "--print_completion", "fish")

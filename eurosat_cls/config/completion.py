@@ -92,11 +92,9 @@ def _values(setting: Setting) -> str:
 
 def _classes(base: type) -> list[str]:
     """Short names of the classes below ``base``, of our own only those that are meant to be named."""
-    ours = {cls.__name__ for cls in SHORT_NAMES}
-    known = known_classes(base).items()
-    return [
-        name for name, path in known if name in ours or not (path.startswith("eurosat_cls.") or name == base.__name__)
-    ]
+    named = {cls.__name__ for cls in SHORT_NAMES}
+    known = {name: path.startswith("eurosat_cls.") for name, path in known_classes(base).items()}
+    return [name for name, ours in known.items() if name in named or not (ours or name == base.__name__)]
 
 
 def _grouped(meanings: Mapping[str, str]) -> dict[str, Iterable[str]]:

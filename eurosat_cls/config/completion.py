@@ -68,7 +68,8 @@ def completion(parsers: Mapping[str, Any]) -> str:
 
 def _inside(parser: Any) -> dict[str, Setting]:
     """The settings of all models and data modules, as options that reach into them."""
-    linked, found = linked_keys(parser), {}
+    linked = linked_keys(parser)
+    found: dict[str, Setting] = {}
     for group in ("model", "data"):
         for base in bases(settings_of(parser)[group].type):
             for path in known_classes(base.cls).values():

@@ -95,7 +95,7 @@ def test_one_seed_gives_identical_weights_and_another_seed_others(run: Run) -> N
 
 @pytest.mark.parametrize("scheduler", ["step", "epoch", "plateau", "max_steps"])
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, scheduler: str) -> None:
-    options = ["--trainer.max_epochs", "3"] if scheduler != "max_steps" else ["--trainer.max_steps", "8"]
+    options = ["--trainer.max_epochs", "3", *(["--trainer.max_steps", "8"] if scheduler == "max_steps" else [])]
     if scheduler == "epoch":
         options += ["--model.init_args.lr_scheduler", '{"class_path": "ExponentialLR", "init_args": {"gamma": 0.5}}']
         options += ["--model.init_args.lr_scheduler_interval", "epoch"]
@@ -107,7 +107,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, s
     crash = '[{"class_path": "tests.crash.Crash", "init_args": {"epoch": 1}}]'
     with pytest.raises(RuntimeError, match="on purpose"):
         run("fit", *options, "--trainer.callbacks", crash)
-    terminate = '[{"class_path": "tests.crash.Terminate", "init_args": {"epoch": 1}}]'
+    terminate = '[{"class_path": "tests.crash.Terminate", "init_args": {"epoch": 2}}]'
     assert run("fit", *options, "--ckpt_path", "last", "--trainer.callbacks", terminate)[0] == 143
     code, printed = run("fit", *options, "--ckpt_path", "last")
     assert code == 0

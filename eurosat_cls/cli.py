@@ -47,7 +47,8 @@ from eurosat_cls.runs import LOGS, find_checkpoint, new_run_folder, run_folder_o
 from eurosat_cls.short_names import SHORT_NAMES
 from eurosat_cls.split_check import check_split
 from eurosat_cls.trainer import Trainer
-from eurosat_cls.trust import check_config, check_settings, closed_parser, config_folders, split_arguments, trusting
+from eurosat_cls.trust import closed_parser, config_folders, split_arguments, trusting
+from eurosat_cls.vetting import check_config, check_settings
 
 __all__ = ["SHORT_NAMES", "EuroSATCLI", "main"]
 

@@ -11,6 +11,7 @@ from eurosat_cls.trust import FOREVER_REFUSED, PACKAGES, check_object, is_part, 
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 LARGEST = 100_000  # values in a checkpoint's settings; more are a bomb of shared references
+DEEPEST = 1_000  # letters of a key
 
 
 def check_config(config: Any) -> None:
@@ -95,4 +96,5 @@ def _walk(value: Any, where: str) -> Iterator[tuple[str, Any]]:
         yield key, value
         items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, Mapping) else ()
         items = enumerate(value) if isinstance(value, (list, tuple)) else items
-        waiting.extend((f"{key}.{name}" if key else str(name), item) for name, item in items)
+        deep = len(key) > DEEPEST  # of something endless, whose keys shall not grow with it
+        waiting.extend((key if deep else f"{key}.{name}" if key else str(name), item) for name, item in items)

@@ -49,7 +49,8 @@ from eurosat_cls.short_names import SHORT_NAMES
 from eurosat_cls.signals import Stopped, stopping
 from eurosat_cls.split_check import check_split
 from eurosat_cls.trainer import Trainer
-from eurosat_cls.trust import check_config, check_settings, closed_parser, config_folders, trusting
+from eurosat_cls.trust import closed_parser, config_folders, trusting
+from eurosat_cls.vetting import check_config, check_settings
 
 __all__ = ["SHORT_NAMES", "EuroSATCLI", "run"]
 

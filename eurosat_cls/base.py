@@ -19,7 +19,8 @@ from eurosat_cls.factories import accepts, build, describe
 from eurosat_cls.learning_rates import keep_multipliers, parameter_groups
 from eurosat_cls.overrides import Restored, after_restoring, before_restoring
 from eurosat_cls.resume import STATE, progress_of, take_up, within_epoch
-from eurosat_cls.trust import check_settings, is_loaded_part, trusting
+from eurosat_cls.trust import trusting
+from eurosat_cls.vetting import check_settings, is_loaded_part
 from eurosat_cls.weights import Weights
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]

@@ -14,7 +14,7 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing
 from eurosat_cls.overrides import differences
 from eurosat_cls.tensors import check_local, read_plain
-from eurosat_cls.trust import check_settings
+from eurosat_cls.vetting import check_settings
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:

@@ -8,7 +8,7 @@ import yaml
 
 from eurosat_cls.checkpoints import checkpoint_in, read_checkpoint
 from eurosat_cls.errors import UserError
-from eurosat_cls.trust import check_size, refused_names
+from eurosat_cls.vetting import check_size, refused_names
 
 RUN = "run"  # where RunRecord keeps what a run was, in its checkpoints
 _LONGEST = 16  # items of a list that are shown

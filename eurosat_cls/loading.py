@@ -9,7 +9,8 @@ from typing import Any
 from eurosat_cls.checkpoints import check_fits, checkpoint_in, read_checkpoint
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.errors import UserError
-from eurosat_cls.trust import check_settings, resolve, trusting
+from eurosat_cls.trust import resolve, trusting
+from eurosat_cls.vetting import check_settings
 
 
 def load(path: str | Path, trust: Sequence[str] = (), calibrate: bool | None = None) -> Classifier:

@@ -5,12 +5,11 @@ class that is *defined* in a trusted place and is something that a training is b
 happens to import (``torch.os.system``) or to offer for other ends (``torch.hub.load``) cannot be reached either.
 """
 
-import argparse
 import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
@@ -49,8 +48,6 @@ ONLINE = (
 )  # fmt: skip
 # Never, whatever --trust says: a config can have no use for these but to run something.
 FOREVER_REFUSED = frozenset({*sys.stdlib_module_names, "jsonargparse", "pip", "pkg_resources", "setuptools"})
-INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
-LARGEST = 100_000  # values in a checkpoint's settings; more are a bomb of shared references
 
 _trusted: ContextVar[tuple[str, ...]] = ContextVar("trusted", default=())
 
@@ -125,18 +122,8 @@ class _Finder:
 # --- what a name may mean ------------------------------------------------------------------------------------------
 
 
-def check_name(path: str, where: str) -> None:
-    """Judge an import path by its name alone; nothing is imported.
-
-    Raises:
-        UserError: for a package that is not trusted, or a part of a trusted one that is closed to configs.
-    """
-    if reason := _reason(path):
-        raise UserError(f"{where}: {reason}")
-
-
-def _reason(path: str) -> str | None:
-    """Say why a name is refused, if it is."""
+def reason_against(path: str) -> str | None:
+    """Say why an import path is refused by its name alone, if it is; nothing is imported."""
     top = path.partition(".")[0]
     if "." not in path or not all(part.isidentifier() for part in path.split(".")):
         return f"{path[:80]!r} is no import path of a class."
@@ -155,9 +142,10 @@ def resolve(path: str, where: str) -> Any:
         where: what names it, for the error.
 
     Raises:
-        UserError: as :func:`check_name` and :func:`check_object`, and for what cannot be imported.
+        UserError: for a name or an object that is refused, and for what cannot be imported.
     """
-    check_name(path, where)
+    if reason := reason_against(path):
+        raise UserError(f"{where}: {reason}")
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name)
@@ -180,7 +168,7 @@ def check_object(found: Any, path: str, where: str) -> None:
             return
         if _under(home, ONLINE):
             raise UserError(f"{where}: {path} goes to a network: --trust {home} if you want that.")
-        if _under(home, PLACES) and not _under(home, CLOSED) and _is_part(found):
+        if _under(home, PLACES) and not _under(home, CLOSED) and is_part(found):
             return
     if inspect.isroutine(found) and _is_function_of_networks(found):
         return
@@ -188,8 +176,8 @@ def check_object(found: Any, path: str, where: str) -> None:
     raise UserError(f"{where}: {path} is refused, it is nothing that a training is built of{defined}.")
 
 
-def _is_part(found: Any) -> bool:
-    """Whether it is a class of what a config builds."""
+def is_part(found: Any) -> bool:
+    """Return whether it is a class of what a config builds."""
     from lightning.fabric.plugins import ClusterEnvironment, Precision
     from lightning.fabric.strategies.strategy import Strategy as FabricStrategy
     from lightning.pytorch import Callback, LightningDataModule
@@ -229,7 +217,7 @@ def closed_parser(packages: Sequence[str]) -> Iterator[None]:
     """Let jsonargparse import from the trusted packages and these only; afterwards from the trusted ones only.
 
     It judges a name before the import, and where the object is defined after it, while it parses. What the object is
-    good for is judged by :func:`check_config` before anything is built.
+    good for is judged by :func:`eurosat_cls.vetting.check_config` before anything is built.
     """
     set_parsing = jsonargparse.set_parsing_settings
     set_parsing(import_path_denylist=["*"], import_path_allowlist=[*PACKAGES, *packages])
@@ -241,95 +229,7 @@ def closed_parser(packages: Sequence[str]) -> Iterator[None]:
 
 def explain(message: str) -> str:
     """Say in our words what jsonargparse refused to import."""
-    return _DENIED.sub(lambda found: _reason(found[1]) or f"{found[1]} is refused.", message)
-
-
-# --- configs and checkpoints ---------------------------------------------------------------------------------------
-
-
-def check_config(config: Any) -> None:
-    """Judge everything that a parsed configuration would call, before any of it is.
-
-    Args:
-        config: nested mappings and lists, or namespaces of jsonargparse.
-
-    Raises:
-        UserError: naming the key.
-    """
-    for key, value in _walk(config, "config"):
-        if isinstance(value, Mapping) and isinstance(value.get("class_path"), str):
-            resolve(value["class_path"], key)
-        elif callable(value) and not isinstance(value, os.PathLike):  # what a file name is parsed to
-            check_object(value, getattr(value, "__qualname__", repr(value)), key)
-
-
-def check_settings(settings: Any, where: str, besides: Callable[[str], bool] = lambda path: False) -> None:
-    """Judge the class paths among the settings in a checkpoint, before any of them is imported.
-
-    Args:
-        settings: the hyper-parameters.
-        where: the checkpoint.
-        besides: whether a path of a package that nobody has trusted is allowed all the same.
-
-    Raises:
-        UserError: for the first that is refused.
-    """
-    for _, value in _walk(settings, where):
-        if not isinstance(value, Mapping):
-            continue
-        if value.get("_instantiator") not in (None, INSTANTIATOR):
-            raise UserError(f"{where}: {value['_instantiator']!r} is refused, it is nothing that builds a model.")
-        for key in ("class_path", "_class_path"):
-            path = value.get(key)
-            if isinstance(path, str) and (_is_known(path) or not besides(path)):
-                resolve(path, where)
-
-
-def check_size(value: Any, where: str) -> None:
-    """Refuse nested data that are small in a file, by references or aliases, and endless when one walks through them.
-
-    Raises:
-        UserError: for more than :data:`LARGEST` values.
-    """
-    for _ in _walk(value, where):
-        pass
-
-
-def refused_names(settings: Any) -> list[str]:
-    """Return the class paths among settings that are refused by their names; nothing is imported."""
-    refused = []
-    for _, value in _walk(settings, "the checkpoint"):
-        path = value.get("class_path") if isinstance(value, Mapping) else None
-        if isinstance(path, str) and _reason(path):
-            refused.append(path)
-    return refused
-
-
-def is_loaded_part(path: str) -> bool:
-    """Whether a path names a class of what a training is built of, in a module that is imported already."""
-    module, _, name = path.rpartition(".")
-    return _is_part(getattr(sys.modules.get(module), name, None))
-
-
-def _is_known(path: str) -> bool:
-    """Whether there is no doubt about a path: it is of this project's packages, or is never allowed."""
-    top = path.partition(".")[0]
-    return top in PACKAGES or top in FOREVER_REFUSED
-
-
-def _walk(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """Yield mappings, lists and values with their keys, mappings before what they hold."""
-    waiting, seen = [("", value)], 0
-    while waiting:
-        key, value = waiting.pop()
-        seen += 1
-        if seen > LARGEST:
-            raise UserError(f"{where}: refused, there are more than {LARGEST:,} settings in it.")
-        value = vars(value) if isinstance(value, argparse.Namespace) else value
-        yield key, value
-        items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, Mapping) else ()
-        items = enumerate(value) if isinstance(value, (list, tuple)) else items
-        waiting.extend((f"{key}.{name}" if key else str(name), item) for name, item in items)
+    return _DENIED.sub(lambda found: reason_against(found[1]) or f"{found[1]} is refused.", message)
 
 
 def _under(path: str, places: Sequence[str]) -> bool:

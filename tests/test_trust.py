@@ -13,7 +13,8 @@ import yaml
 import eurosat_cls
 from eurosat_cls import UserError
 from eurosat_cls.help import split_trust
-from eurosat_cls.trust import check_config, resolve, trusting
+from eurosat_cls.trust import resolve, trusting
+from eurosat_cls.vetting import check_config
 from tests.conftest import REPOSITORY
 
 Run = Callable[..., tuple[int, str]]

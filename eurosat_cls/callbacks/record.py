@@ -44,7 +44,9 @@ class RunRecord(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep in a checkpoint what its run was."""
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        measured = trainer.callback_metrics.items()
+        # Speed is left out: of two equal trainings the checkpoints are equal.
+        figures = {name: float(value) for name, value in measured if not name.endswith("images_per_second")}
         parts = {name: sum(p.numel() for p in part.parameters()) for name, part in pl_module.named_children()}
         about = {key: value for key, value in self.environment.items() if key in ("versions", "git", "data")}
         checkpoint[RUN] = {

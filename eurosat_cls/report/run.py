@@ -10,7 +10,7 @@ import yaml
 
 from eurosat_cls.epoch_table import read_metrics
 from eurosat_cls.errors import UserError
-from eurosat_cls.trust import check_size
+from eurosat_cls.vetting import check_size
 
 FILES = ("config.yaml", "environment.json", "test.json", "metrics.csv", "test_predictions.csv")
 

@@ -35,7 +35,7 @@ from eurosat_cls.commands import COMMANDS
 from eurosat_cls.config.parse import parse
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.describe import RUN, saved_configuration
-from eurosat_cls.errors import UserError
+from eurosat_cls.errors import UserError, mistake_behind
 from eurosat_cls.execution import settle
 from eurosat_cls.help import split_trust
 from eurosat_cls.look import patches_by_class
@@ -235,9 +235,8 @@ class EuroSATCLI(LightningCLI):
             details = {"split": split, "execution": settings, "versions": machine.versions()}
             report = [RunReport(folder)] if self.subcommand == "test" else []
             return [Report(folder, config.ckpt_path, details), *report]
-        self.config_init[self.subcommand].checkpoint.dirpath = self.config_init[
-            self.subcommand
-        ].checkpoint.dirpath or str(folder / "checkpoints")
+        checkpoints = self.config_init[self.subcommand].checkpoint
+        checkpoints.dirpath = checkpoints.dirpath or str(folder / "checkpoints")
         record = {
             **machine.environment(),
             "git": revisions(),
@@ -247,6 +246,20 @@ class EuroSATCLI(LightningCLI):
         kept = [RunRecord(folder, self._dump(folder), record), TensorBoardText(self._plain_config(), split)]
         own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
         return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
+
+
+SETTINGS: dict[str, Any] = {  # of LightningCLI
+    "model_class": LightningModule,
+    "datamodule_class": LightningDataModule,
+    "subclass_mode_model": True,
+    "subclass_mode_data": True,
+    "trainer_class": Trainer,
+    "parser_class": Parser,
+    "save_config_callback": None,
+    "seed_everything_default": 0,
+    "auto_configure_optimizers": False,
+    "load_from_checkpoint_support": False,
+}
 
 
 def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
@@ -273,7 +286,7 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
         if is_lost_process(error):
             print(f"eurosat_cls: error: {LOST}", file=sys.stderr)
             raise SystemExit(1) from error
-        if (mistake := _mistake_behind(error)) is None:
+        if (mistake := mistake_behind(error)) is None:
             raise
         print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
         raise SystemExit(2) from error
@@ -282,23 +295,4 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
 def _dispatch(arguments: list[str], cli: type[EuroSATCLI]) -> None:
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
-    cli(
-        model_class=LightningModule,
-        datamodule_class=LightningDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        trainer_class=Trainer,
-        parser_class=Parser,
-        save_config_callback=None,
-        seed_everything_default=0,
-        auto_configure_optimizers=False,
-        load_from_checkpoint_support=False,
-        args=arguments,
-    )
-
-
-def _mistake_behind(error: BaseException | None) -> UserError | None:
-    """The UserError that another exception was made of: the parser wraps what constructors raise."""
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__
-    return error
+    cli(**SETTINGS, args=arguments)

@@ -3,9 +3,7 @@
 import functools
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, LightningModule
-
-from eurosat_cls.application import EuroSATCLI, Parser, Trainer
+from eurosat_cls.application import SETTINGS, EuroSATCLI
 from eurosat_cls.config.compose import Composition
 from eurosat_cls.config.parse import parse
 from eurosat_cls.trust import closed_parser, trusting
@@ -24,17 +22,7 @@ class _OnlyParsers(EuroSATCLI):
 def parsers() -> tuple[Any, dict[str, Any]]:
     """The parser of the command line, and those of its commands."""
     try:
-        _OnlyParsers(
-            model_class=LightningModule,
-            datamodule_class=LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            trainer_class=Trainer,
-            parser_class=Parser,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            args=[],
-        )
+        _OnlyParsers(**SETTINGS, args=[])
     except _Made as made:
         parser, commands = made.args
     return parser, commands

@@ -146,6 +146,8 @@ class PatchModule(LightningModule):
         self._saved_progress = checkpoint.get(STATE) if resuming else None
         self._restored = before_restoring(self, checkpoint) if resuming else None
         self.weights = None  # a training that goes on has its own
+        if resuming and self.trainer.precision == "64-true":
+            self.double()  # Lightning does so after it has loaded the weights, of which half of the digits would be lost
 
     def on_fit_start(self) -> None:
         """Load weights to start from; a checkpoint to go on from has been read by now."""
@@ -159,12 +161,13 @@ class PatchModule(LightningModule):
         Raises:
             UserError: when the processes of a training do not run it alike.
         """
-        ours = (str(self.trainer.precision), self.memory_format, self.compile_encoder)
-        if (first := self.trainer.strategy.broadcast(ours)) != ours:
-            raise UserError(
-                f"process {self.trainer.global_rank} would run with {ours}, the first one with {first} (precision, "
-                "memory_format, compile): set them instead of auto."
-            )
+        if self._trainer is not None and self.trainer.world_size > 1:
+            ours = (str(self.trainer.precision), self.memory_format, self.compile_encoder)
+            if (first := self.trainer.strategy.broadcast(ours)) != ours:
+                raise UserError(
+                    f"process {self.trainer.global_rank} would run with {ours}, the first one with {first} (precision, "
+                    "memory_format, compile): set them instead of auto."
+                )
         if self.memory_format == "channels_last":
             self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compile_encoder is True:

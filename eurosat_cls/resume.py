@@ -24,7 +24,8 @@ def within_epoch(trainer: Trainer) -> bool:
 def progress_of(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
     """Return the state as plain data; to be called in all processes.
 
-    Metrics are those of all processes together, so that any number of them can go on.
+    Metrics are those of all processes together, so that any number of them can go on; with several, sums of floats may
+    come out rounded otherwise than without the interruption.
     """
     states: list[Any] = [random_state()]
     if trainer.world_size > 1:

@@ -128,7 +128,7 @@ def test_a_plateau_schedule_takes_its_new_settings(run: Run) -> None:
     assert group()["lr"] < before * 0.11
 
 
-def test_class_weights_label_smoothing_and_threshold_are_the_configured_ones(run: Run) -> None:
+def test_class_weights_and_label_smoothing_are_the_configured_ones(run: Run) -> None:
     trained(run, *CONSTANT)
     options = (f"{PREFIX}class_weights", "{DemoRiver: 3.0}", f"{PREFIX}loss.init_args.label_smoothing", "0.3")
     printed = resumed(run, *CONSTANT, *options)

@@ -147,7 +147,7 @@ class PatchModule(LightningModule):
         self._restored = before_restoring(self, checkpoint) if resuming else None
         self.weights = None  # a training that goes on has its own
         if resuming and self.trainer.precision == "64-true":
-            self.double()  # Lightning does so after it has loaded the weights, of which half of the digits would be lost
+            self.double()  # Lightning does so after loading the weights, which would lose half of their digits
 
     def on_fit_start(self) -> None:
         """Load weights to start from; a checkpoint to go on from has been read by now."""

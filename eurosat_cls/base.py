@@ -11,12 +11,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from eurosat_cls.checkpoints import read_checkpoint
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.errors import UserError
 from eurosat_cls.factories import accepts, build, describe
 from eurosat_cls.learning_rates import keep_multipliers, parameter_groups
+from eurosat_cls.overrides import Restored, after_restoring, before_restoring
 from eurosat_cls.resume import STATE, progress_of, take_up, within_epoch
+from eurosat_cls.trust import trusting
+from eurosat_cls.vetting import check_settings, is_loaded_part
 from eurosat_cls.weights import Weights
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -77,6 +81,7 @@ class PatchModule(LightningModule):
         self._plateau_figure: float | None = None
         self._saved_progress: dict[str, Any] | None = None
         self._logs_anew = True
+        self._restored: Restored | None = None
 
     def keep_arguments(self, arguments: Mapping[str, Any]) -> None:
         """Keep a subclass's arguments, the ``locals()`` of its constructor, as the hyper-parameters of checkpoints.
@@ -87,6 +92,31 @@ class PatchModule(LightningModule):
         given = {key: value for key, value in arguments.items() if key not in ("self", "__class__", "weights")}
         plain = {key: describe(value) for key, value in given.items()}
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: Any, map_location: Any = None, strict: bool | None = None, **settings: Any
+    ) -> Any:
+        """Load a model as Lightning does, from a local file that holds plain data and names trusted classes only.
+
+        Classes of packages that the program has imported are allowed besides. :func:`eurosat_cls.load` is shorter.
+
+        Args:
+            checkpoint_path: the file.
+            map_location: as in ``torch.load``.
+            strict: whether all weights have to fit.
+            settings: arguments of the model that replace those in the checkpoint.
+
+        Raises:
+            UserError: for a file that is no checkpoint, holds code, or names what no checkpoint may name.
+        """
+        if "hparams_file" in settings:
+            raise UserError("load_from_checkpoint: hparams_file is not read; give its settings by their names.")
+        checkpoint = read_checkpoint(checkpoint_path)
+        with trusting():
+            check_settings(checkpoint.get("hyper_parameters"), str(checkpoint_path), besides=is_loaded_part)
+        settings["weights_only"] = True
+        return super().load_from_checkpoint(checkpoint_path, map_location=map_location, strict=strict, **settings)
 
     # --- how it is run -----------------------------------------------------------------------------------------
 
@@ -114,9 +144,10 @@ class PatchModule(LightningModule):
         resuming = self._trainer is not None and self.trainer.state.fn == "fit"
         self._plateau_figure = checkpoint.get("plateau_figure") if resuming else None
         self._saved_progress = checkpoint.get(STATE) if resuming else None
+        self._restored = before_restoring(self, checkpoint) if resuming else None
         self.weights = None  # a training that goes on has its own
         if resuming and self.trainer.precision == "64-true":
-            self.double()  # Lightning does so after it has loaded the weights: half of their digits would be lost
+            self.double()  # Lightning does so after loading the weights, which would lose half of their digits
 
     def on_fit_start(self) -> None:
         """Load weights to start from; a checkpoint to go on from has been read by now."""
@@ -154,7 +185,7 @@ class PatchModule(LightningModule):
         keep_multipliers(optimizer)
         if self.scheduler_factory is None:
             return optimizer
-        planned = {"total_steps": self._planned_steps()} if accepts(self.scheduler_factory, "total_steps") else {}
+        planned = {"total_steps": self.planned_steps()} if accepts(self.scheduler_factory, "total_steps") else {}
         scheduler = build("lr_scheduler", self.scheduler_factory, optimizer, **planned)
         config: dict[str, Any] = {"scheduler": scheduler, "interval": self.lr_scheduler_interval}
         if isinstance(scheduler, ReduceLROnPlateau):
@@ -180,7 +211,7 @@ class PatchModule(LightningModule):
         Precision.clip_gradients(plugin, optimizer, gradient_clip_val, kind)
 
     def on_train_start(self) -> None:
-        """Bring a restored training up to date; refuse a schedule that was planned for one of another length."""
+        """Bring a restored training up to date, and its schedule to what is configured now."""
         self._logs_anew = True
         if self._saved_progress is not None:
             take_up(self.trainer, self, self._saved_progress)
@@ -189,15 +220,9 @@ class PatchModule(LightningModule):
         if isinstance(schedule, ReduceLROnPlateau) and self._plateau_figure is not None:
             schedule.step(self._plateau_figure)
             self._plateau_figure = None
-        if self.scheduler_factory is None or not accepts(self.scheduler_factory, "total_steps"):
-            return
-        restored = getattr(schedule, "total_steps", None)
-        planned = self._planned_steps()
-        if restored is not None and restored != planned:
-            raise UserError(
-                f"The checkpoint's learning-rate schedule was planned for {restored} steps, this training has "
-                f"{planned}. Continue with the same trainer.max_epochs and batch size, or start a new run."
-            )
+        if self._restored is not None:
+            after_restoring(self, self._restored)
+            self._restored = None
 
     def is_first(self, batch_idx: int) -> bool:
         """Whether a training batch is the first of its epoch, or the first after a resume: then figures are named."""
@@ -208,7 +233,7 @@ class PatchModule(LightningModule):
         """Let an epoch that was resumed end as others do: Lightning would not tell a plateau scheduler of it."""
         self.trainer.fit_loop._restarting = False
 
-    def _planned_steps(self) -> int:
+    def planned_steps(self) -> int:
         """Scheduler steps of the whole training."""
         if self.total_steps is not None:
             return self.total_steps

@@ -1,6 +1,7 @@
 """Checkpoints: written whole or not at all, read without ever executing what they hold."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import nn
 
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing
-from eurosat_cls.tensors import read_plain
+from eurosat_cls.overrides import differences
+from eurosat_cls.tensors import check_local, read_plain
+from eurosat_cls.vetting import check_settings
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -23,6 +26,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     loaded = read_plain(path, map_location)
     if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of a training run (no state_dict in it).")
+    if not isinstance(loaded.get("hyper_parameters", {}), Mapping):
+        raise UserError(f"{path}: its settings (hyper_parameters) are no mapping.")
     return loaded
 
 
@@ -49,8 +54,35 @@ class SafeCheckpointIO(TorchCheckpointIO):
             raise UserError(f"{path}: the checkpoint could not be written ({reason}).{kept}") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read a checkpoint; ``weights_only`` is always taken as True."""
-        return read_checkpoint(path, map_location or "cpu")
+        """Read a checkpoint; ``weights_only`` is always taken as True.
+
+        Raises:
+            UserError: as :func:`read_checkpoint`, and when its settings name what no checkpoint may name.
+        """
+        checkpoint = read_checkpoint(path, map_location or "cpu")
+        # A trainer has its model already: what only its own program knows is not imported for it.
+        check_settings(checkpoint.get("hyper_parameters"), str(path), besides=lambda path: True)
+        return checkpoint
+
+
+LISTED = 8  # differences that an error names
+
+
+def checkpoint_in(path: Path) -> Path:
+    """Return the best checkpoint of a run folder, else its last one; a file as it is.
+
+    Raises:
+        UserError: for a folder without one.
+    """
+    check_local(path, "checkpoint")
+    path = path.expanduser()
+    if not path.is_dir():
+        return path
+    places = [path / folder / f"{name}.ckpt" for folder in ("checkpoints", "") for name in ("best", "last")]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise UserError(f"{path} has no checkpoints/best.ckpt or last.ckpt: name a run folder or a checkpoint.")
+    return found
 
 
 def _check_whole(path: Path) -> None:
@@ -77,7 +109,9 @@ def check_fits(checkpoint: dict[str, Any], model: LightningModule, path: str | P
             raise UserError(f"{path} was trained on other {key.replace('_', ' ')}: {_differences(theirs[key], ours)}.")
     differences = _layer_differences(checkpoint["state_dict"], model)
     if differences:
-        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
+        listed = [*_setting_differences(theirs, getattr(model, "hparams", {})), *differences]
+        more = f"; and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+        shown = "; ".join(listed[:LISTED]) + more
         raise UserError(f"{path} holds another network than the configuration describes: {shown}.")
 
 
@@ -92,6 +126,12 @@ def _differences(theirs: list[str], ours: list[str]) -> str:
     return "; ".join(parts)
 
 
+def _setting_differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """Settings of the network's parts that differ, as far as both are known."""
+    parts = [part for part in ("encoder", "decoder", "indices", "task") if part in theirs and part in ours]
+    return [line for part in parts for line in differences(theirs[part], ours[part], f"model.{part}")]
+
+
 def _layer_differences(state: dict[str, Any], model: nn.Module) -> list[str]:
     ours = model.state_dict()
     differences = [
@@ -101,4 +141,5 @@ def _layer_differences(state: dict[str, Any], model: nn.Module) -> list[str]:
     ]
     needed = ours.keys() - set(getattr(model, "may_lack", ()))
     differences += [f"{key} is missing there" for key in ours if key in needed and key not in state]
-    return differences + [f"{key} exists only there" for key in state if key not in ours]
+    optional = getattr(model, "may_lack", ())
+    return differences + [f"{key} exists only there" for key in state if key not in ours and key not in optional]

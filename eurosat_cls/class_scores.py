@@ -36,19 +36,27 @@ class ClassScore(NamedTuple):
 Epochs = Mapping[int, Mapping[str, ClassScore]]  # by epoch, from 1, and by class
 
 
-def score_classes(matrix: Tensor, rankings: Sequence[Ranking]) -> list[ClassScore]:
-    """Return the scores of each class.
+def counts_by_class(matrix: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return how many patches of each class were found, are there, and were predicted; int64 ``[K]`` each.
 
     Args:
         matrix: counts ``[K, K]`` with true classes in rows and predicted ones in columns; or ``[K, 2, 2]`` likewise of
             each label's absence and presence.
+    """
+    counts = matrix.cpu().numpy()
+    if counts.ndim == 3:
+        return counts[:, 1, 1], counts[:, 1].sum(1), counts[:, :, 1].sum(1)
+    return counts.diagonal(), counts.sum(1), counts.sum(0)
+
+
+def score_classes(matrix: Tensor, rankings: Sequence[Ranking]) -> list[ClassScore]:
+    """Return the scores of each class.
+
+    Args:
+        matrix: as for :func:`counts_by_class`.
         rankings: ``[K]``.
     """
-    counts = matrix.cpu().double().numpy()
-    if counts.ndim == 3:
-        found, true, predicted = counts[:, 1, 1], counts[:, 1].sum(1), counts[:, :, 1].sum(1)
-    else:
-        found, true, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    found, true, predicted = counts_by_class(matrix)
     nothing = np.full(len(found), np.nan)
     precision = np.divide(found, predicted, out=nothing.copy(), where=predicted > 0)
     recall = np.divide(found, true, out=nothing.copy(), where=true > 0)

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from eurosat_cls.errors import UserError
@@ -25,4 +26,24 @@ def report(arguments: Sequence[str]) -> None:
     print(write_comparison(given.runs, given.output))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report}
+def describe(arguments: Sequence[str]) -> None:
+    """Print what a checkpoint is: classes, bands, network, figures, data, seed, versions, revision."""
+    parser = argparse.ArgumentParser("eurosat_cls describe", description=describe.__doc__, allow_abbrev=False)
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint, or a run folder, whose best one is taken")
+    parser.add_argument("--config", action="store_true", help="print its configuration, as YAML that fit takes")
+    given = parser.parse_args(arguments)
+    from eurosat_cls.describe import configuration_of, describe_checkpoint
+
+    print(configuration_of(given.checkpoint) if given.config else describe_checkpoint(given.checkpoint))
+
+
+def search(arguments: Sequence[str]) -> None:
+    """Train with many settings, overlays or seeds, and say which are good."""
+    if find_spec("optuna") is None:
+        raise UserError("search needs Optuna: pip install 'eurosat-cls[search]', or pip install 'optuna>=5'")
+    from eurosat_cls.search.command import search as run
+
+    run(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report, "describe": describe, "search": search}

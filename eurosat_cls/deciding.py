@@ -14,6 +14,8 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.outcomes import Outcome, Outcomes
 from eurosat_cls.tasks import TaskRules, rules_for
 
+CLASS_WEIGHTS = ("loss.weight", "loss.pos_weight")  # what the configuration says, whatever a checkpoint holds
+
 
 class DecidingModule(PatchModule):
     """Decide by thresholds, say probabilities at a temperature, and keep what was said of every patch.
@@ -25,7 +27,7 @@ class DecidingModule(PatchModule):
         temperature: float32 scalar, fitted on every validation of a training and kept with the weights; 1 before.
     """
 
-    may_lack = ("temperature",)  # tensors that checkpoints of earlier versions do not have
+    may_lack = ("temperature", *CLASS_WEIGHTS)  # tensors that checkpoints need not have, nor this model
     class_names: list[str]
     task: Task
     rules: TaskRules
@@ -57,10 +59,13 @@ class DecidingModule(PatchModule):
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take tuned thresholds from a checkpoint, but a configured one from the configuration."""
+        """Take tuned thresholds from a checkpoint, but configured ones and class weights from the configuration."""
         super().on_load_checkpoint(checkpoint)
-        if not self.tune_threshold:
-            checkpoint["state_dict"]["threshold"] = self.threshold
+        configured = [name for name in CLASS_WEIGHTS if hasattr(self, "loss")]
+        state = {name: value for name, value in checkpoint["state_dict"].items() if name not in configured}
+        ours = self.state_dict()
+        configured += [] if self.tune_threshold else ["threshold"]
+        checkpoint["state_dict"] = {**state, **{name: ours[name] for name in configured if name in ours}}
 
     # --- what is said of a patch ---------------------------------------------------------------------------------
 

@@ -7,3 +7,10 @@ class UserError(ValueError):
     The command line prints its message without a traceback. Raise it for what a person can cause; use
     ``assert`` for what only a bug in this package can cause.
     """
+
+
+def mistake_behind(error: BaseException | None) -> UserError | None:
+    """Return the UserError that another exception was made of, if any: the parser wraps what constructors raise."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error

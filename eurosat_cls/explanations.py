@@ -14,6 +14,7 @@ from eurosat_cls.base import connect
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder, Tokens
 from eurosat_cls.errors import UserError
+from eurosat_cls.summary import evaluating
 
 TOLERANCE = 0.01  # of the largest logit: rounding on a GPU stays below it, another way of pooling does not
 
@@ -25,16 +26,10 @@ class NoMap(UserError):
 @contextmanager
 def inspecting(module: nn.Module) -> Iterator[None]:
     """Look into a network in evaluation mode, uncompiled, with gradients possible; then leave it as it was found."""
-    training = {part: part.training for part in module.modules()}
-    try:
-        module.eval()
-        # A test runs in inference mode, in which no gradient can be had. Compiling for a few patches would take longer
-        # than all of the rest.
-        with torch.inference_mode(False), torch.compiler.set_stance("force_eager"):
-            yield
-    finally:
-        for part, flag in training.items():
-            part.training = flag
+    # A test runs in inference mode, in which no gradient can be had. Compiling for a few patches would take longer
+    # than all of the rest.
+    with evaluating(module), torch.inference_mode(False), torch.compiler.set_stance("force_eager"):
+        yield
 
 
 def grad_cam(encoder: Encoder, decoder: Decoder, image: Tensor, directions: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import jsonargparse
 from lightning.pytorch.cli import LightningArgumentParser
 
 from eurosat_cls.errors import UserError
+from eurosat_cls.trust import explain
 
 # Lightning's command line opens --config to URLs when it is imported: close that again.
 jsonargparse.set_parsing_settings(config_read_mode_fsspec_enabled=False, config_read_mode_urls_enabled=False)
@@ -23,7 +24,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         """End with one or two lines and exit code 2."""
-        raise UserError(short_message(message)) from ex
+        raise UserError(short_message(explain(message))) from ex
 
 
 _NOISE = re.compile(

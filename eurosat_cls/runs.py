@@ -51,6 +51,11 @@ def run_folder_of(checkpoint: Path) -> Path | None:
     return folder if checkpoint.resolve().parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
 
 
+def is_run_config(path: Path) -> bool:
+    """Whether a configuration file is the one that a run left in its folder."""
+    return path.name == "config.yaml" and (path.parent / "checkpoints").is_dir()
+
+
 def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str, Any]) -> tuple[Path, list[str]]:
     """Find the best or last checkpoint of the newest run of ``config`` under ``root``.
 
@@ -96,7 +101,7 @@ def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for path in saved:
         try:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError):
+        except (OSError, ValueError, yaml.YAMLError, RecursionError):
             continue
         if isinstance(config, dict):
             yield path.parent, config

@@ -3,6 +3,7 @@
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,14 @@ def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpo
     Raises:
         UserError: when the file is missing, truncated, of another format, or holds pickled code.
     """
-    if "://" in str(path):
-        raise UserError(f"{path}: a {kind} is read from local files only; download it first.")
+    check_local(path, kind)
     try:
+        _check_archive(path, kind)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on foreign pickles before it refuses them
             return torch.load(path, map_location=map_location, weights_only=True)
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such {kind}.") from None
     except IsADirectoryError:
@@ -49,13 +52,34 @@ def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpo
         raise UserError(f"{path}: truncated or not a {kind} ({reason}).") from None
 
 
+def check_local(path: str | Path, kind: str) -> None:
+    """Refuse an address of something elsewhere, before anything tries to fetch it.
+
+    Raises:
+        UserError: with the way out.
+    """
+    if re.match(r"\w\w+:/", str(path)):  # a Path has made one slash of two
+        raise UserError(f"{path}: a {kind} is read from local files only; download it first.")
+
+
+def _check_archive(path: str | Path, kind: str) -> None:
+    """Refuse an archive that would unpack to more than it is: torch stores tensors as they are."""
+    if isinstance(path, (str, Path)) and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+        packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if packed or sum(entry.file_size for entry in entries) > Path(path).stat().st_size:
+            raise UserError(f"{path}: refused, it unpacks to more than it is, unlike any {kind} that torch writes.")
+
+
 def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     """Load the named tensors of a checkpoint, a state dict or a safetensors file.
 
     Raises:
         UserError: as :func:`read_plain`, and when there are no tensors.
     """
-    path = Path(path).expanduser() if "://" not in str(path) else path
+    check_local(path, "weights file")
+    path = Path(path).expanduser()
     content: Any = _safetensors(path) if str(path).endswith(".safetensors") else read_plain(path, kind="weights file")
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

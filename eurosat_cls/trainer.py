@@ -13,7 +13,7 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 from eurosat_cls.base import PatchModule
 from eurosat_cls.batch_norm import SyncedBatchNorm
 from eurosat_cls.checkpoints import SafeCheckpointIO
-from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.data.module import require_patches
 from eurosat_cls.errors import UserError
 from eurosat_cls.machine import check_precision, device_of, supports_bf16
 from eurosat_cls.resume import within_epoch
@@ -94,7 +94,7 @@ class Trainer(LightningTrainer):
         """
         from eurosat_cls.look.tables import write_statistics
 
-        write_statistics(_patches(datamodule, "statistics"), Path(output))
+        write_statistics(require_patches(datamodule, "statistics"), Path(output))
 
     def show(
         self,
@@ -114,7 +114,7 @@ class Trainer(LightningTrainer):
         """
         from eurosat_cls.look.show import write_pictures  # matplotlib is for those who look
 
-        write_pictures(_patches(datamodule, "show"), Path(output))
+        write_pictures(require_patches(datamodule, "show"), Path(output))
 
     def lr_find(
         self,
@@ -203,10 +203,4 @@ class Trainer(LightningTrainer):
 
         if not isinstance(model, PatchModule):
             raise UserError("summary needs a model with encoder and decoder, as those of eurosat_cls are.")
-        print_summary(model, _patches(datamodule, "summary").patch_shape, batch_size, depth)
-
-
-def _patches(datamodule: LightningDataModule | None, command: str) -> PatchDataModule:
-    if not isinstance(datamodule, PatchDataModule):
-        raise UserError(f"{command} needs a data module of patches, as those of eurosat_cls.data are.")
-    return datamodule
+        print_summary(model, require_patches(datamodule, "summary").patch_shape, batch_size, depth)

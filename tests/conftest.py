@@ -53,6 +53,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("EUROSAT_CACHE", str(cache))
     monkeypatch.delenv("EUROSAT_ROOT", raising=False)
+    monkeypatch.setenv("EUROSAT_TRUST", "tests")
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
     yield

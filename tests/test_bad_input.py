@@ -103,14 +103,6 @@ def test_a_loss_that_is_no_number_stops_and_names_step_and_files(run: Run) -> No
         assert all(torch.isfinite(v).all() for v in state.values() if v.is_floating_point()), "a broken epoch was saved"
 
 
-def test_a_longer_training_cannot_continue_a_finished_schedule(run: Run) -> None:
-    run("fit")
-    code, printed = run("fit", "--ckpt_path", "last", "--trainer.max_epochs", "4")
-    assert code == 2
-    assert "6 steps" in printed
-    assert "12" in printed
-
-
 def test_another_split_cannot_be_continued_and_is_named_in_a_test(run: Run) -> None:
     run("fit")
     seven = ["--data.init_args.split", "RandomSplit", "--data.init_args.split.seed", "7"]

@@ -50,8 +50,26 @@ def test_yaml_in_the_readme_works_on_top_of_the_main_configuration(
 ) -> None:
     make_rgb_zip(tmp_path / "data" / "EuroSAT.zip", 20)
     quick = {**QUICK, "data": {"init_args": {"root": str(tmp_path / "data"), "batch_size": 20}}}
+    if own := "my_parts." in snippet:
+        quick["model"] = {"init_args": {"memory_format": "contiguous"}}  # its encoder takes no widths
     (tmp_path / "snippet.yaml").write_text(snippet)
+    for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", README, re.S):
+        (tmp_path / name).write_text(code)
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick))
     files = [CONFIGS / "tiny_resnet18.yaml", tmp_path / "snippet.yaml", tmp_path / "quick.yaml"]
-    code = exit_code(["fit", *(part for file in files for part in ("--config", str(file)))])
+    trust = ["--trust", "my_parts"] if own else []
+    code = exit_code(["fit", *trust, *(part for file in files for part in ("--config", str(file)))])
     assert code == 0, capsys.readouterr().err
+
+
+def test_what_the_documentation_links_to_is_there() -> None:
+    for page in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
+        links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+        assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_error_in_the_readme_is_what_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\nmodel:\n  init_args:\n    encoder: {class_path: ResNet, init_args: {\n      widthz: [16]}}"
+    Path("my.yaml").write_text(text)
+    assert exit_code(["fit", "--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", "my.yaml"]) == 2
+    assert f"```\n{capsys.readouterr().err}```" in README

@@ -5,7 +5,7 @@ import warnings
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls.base import PatchModule
-from eurosat_cls.callbacks.patches import normalised, patch_data, read_patches
+from eurosat_cls.callbacks.patches import normalised, patches_of
 from eurosat_cls.callbacks.picture import save_picture
 from eurosat_cls.errors import UserError
 from eurosat_cls.explanations import attention_of, attention_received, inspecting
@@ -50,11 +50,11 @@ class AttentionMaps(Callback):
     def _draw(self, trainer: Trainer, module: PatchModule) -> None:
         from eurosat_cls.pictures.attention import draw_attention
 
-        data = patch_data(trainer)
+        data = patches_of(trainer)
         chosen = choose_patches(data.store.labels, data.split.val, len(data.class_names))
         if not chosen:
             raise UserError("there are no validation patches.")
-        images = read_patches(data, [int(rows[0]) for _, rows in chosen])
+        images = data.read([rows[0] for _, rows in chosen])
         with inspecting(module):
             maps = attention_received(module.encoder, normalised(module, images)).cpu().numpy()
         names = [data.class_names[k] for k, _ in chosen]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
+from eurosat_cls.callbacks.picture import tensorboards
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.pictures.batch import draw_batch
 
@@ -22,7 +22,7 @@ class BatchPicture(Callback):
         """
         if trainer.global_step or batch_idx or not trainer.is_global_zero:
             return
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        loggers = tensorboards(trainer)
         if not loggers:
             return
         names: Sequence[str] | None = getattr(pl_module, "class_names", None)

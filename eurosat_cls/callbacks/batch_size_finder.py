@@ -2,23 +2,21 @@
 
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 from eurosat_cls.base import PatchModule
-from eurosat_cls.callbacks.learning_rate_finder import finder_needs
-from eurosat_cls.callbacks.picture import run_folder
+from eurosat_cls.callbacks.finder import Finder
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.errors import UserError
 from eurosat_cls.find.batch_size import write_batch_sizes
 from eurosat_cls.find.batch_sizes import BatchSizes, Trial, check_batch_sizes, measure_batch_sizes
 
 
-class BatchSizeFinder(Callback):
+class BatchSizeFinder(Finder):
     """Before a training, measure how fast batches of growing size train, and train with the recommended size.
 
     Sizes are doubled until memory or data end; see :func:`~eurosat_cls.find.batch_sizes.measure_batch_sizes`. The
@@ -47,9 +45,9 @@ class BatchSizeFinder(Callback):
         folder: str | None = None,
         then_leave: bool = False,
     ) -> None:
+        super().__init__(apply, folder, then_leave)
         check_batch_sizes(smallest, largest)
         self.smallest, self.largest = smallest, largest
-        self.apply, self.folder, self.then_leave = apply, folder, then_leave
         self.batch_size: int | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -62,8 +60,7 @@ class BatchSizeFinder(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, before loaders are made; a checkpoint to go on from has been read by now."""
-        finder_needs("BatchSizeFinder", trainer, pl_module)
-        assert isinstance(pl_module, PatchModule)
+        module, data = self.needed(trainer, pl_module)
         if trainer.world_size > 1:
             raise UserError("BatchSizeFinder works on one device; set trainer.devices to 1.")
         if self.batch_size is not None:
@@ -72,11 +69,9 @@ class BatchSizeFinder(Callback):
             why = "a training that goes on keeps its batch size" if trainer.ckpt_path else "fast_dev_run is on"
             warnings.warn(f"BatchSizeFinder does nothing: {why}", stacklevel=2)
         else:
-            self._find(trainer, pl_module)
+            self._find(trainer, module, data)
 
-    def _find(self, trainer: Trainer, module: PatchModule) -> None:
-        told = sys.stdout if self.then_leave else sys.stderr
-        data: PatchDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    def _find(self, trainer: Trainer, module: PatchModule, data: PatchDataModule) -> None:
         trials, ended = [], ""
         for result in measure_batch_sizes(trainer, module, data, self.smallest, self.largest):
             if isinstance(result, Trial):
@@ -87,15 +82,9 @@ class BatchSizeFinder(Callback):
         if module.compile_encoder is True:
             torch.compiler.reset()  # what was compiled for other sizes would be used again otherwise
         found = BatchSizes(trials, ended)
-        print(f"recommended batch size {found.recommended}, largest {found.largest} ({ended})", file=told, flush=True)
-        folder = Path(self.folder) if self.folder else run_folder(trainer)
-        try:
-            paths = write_batch_sizes(found, data.batch_size, trainer.strategy.root_device.type, folder)
-            print("written to " + ", ".join(map(str, paths)), file=told, flush=True)
-        except UserError as error:
-            if self.then_leave:
-                raise
-            warnings.warn(f"BatchSizeFinder: {error}", stacklevel=2)
+        self.tell(f"recommended batch size {found.recommended}, largest {found.largest} ({ended})")
+        folder, device = self.target(trainer), trainer.strategy.root_device.type
+        self.write(lambda: write_batch_sizes(found, data.batch_size, device, folder))
         if self.then_leave:
             raise _TunerExitException
         if self.apply:

@@ -6,8 +6,16 @@ import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from eurosat_cls.callbacks.picture import Picture, Stage, run_folder, save_picture
-from eurosat_cls.class_scores import SCORES, ClassScore, append_scores, read_scores, score_classes, write_scores
+from eurosat_cls.callbacks.picture import Picture, Stage, run_folder, save_picture, tensorboards
+from eurosat_cls.class_scores import (
+    SCORES,
+    ClassScore,
+    append_scores,
+    counts_by_class,
+    read_scores,
+    score_classes,
+    write_scores,
+)
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.errors import UserError
 from eurosat_cls.outcomes import Outcome
@@ -59,9 +67,8 @@ class ClassScores(Picture):
             append_scores(path, trainer.current_epoch + 1, scores)
         except OSError as error:
             warnings.warn(f"ClassScores: {path} cannot be written ({error.strerror})", stacklevel=2)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                _log(logger, scores, trainer.global_step)
+        for logger in tensorboards(trainer):
+            _log(logger, scores, trainer.global_step)
 
     def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
         """Draw the scores over the epochs, and the curves and labels of the outcome."""
@@ -71,10 +78,7 @@ class ClassScores(Picture):
         names, binary = module.class_names, module.task == "binary"
         if stage == "val":
             self._draw_epochs(trainer, module)
-        matrix = module.count_confusion(outcome).cpu().numpy()
-        true, predicted = (
-            (matrix[:, 1].sum(1), matrix[:, :, 1].sum(1)) if matrix.ndim == 3 else (matrix.sum(1), matrix.sum(0))
-        )
+        _, true, predicted = counts_by_class(module.count_confusion(outcome))
         note = f"{stage}, {len(outcome.rows):,} patches"
         save_picture(trainer, f"labels_{stage}", draw_label_counts(true, predicted, names, note))
         rankings = rank_classes(module.rules, outcome.logits, outcome.target)

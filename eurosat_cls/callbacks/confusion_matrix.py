@@ -4,7 +4,8 @@ import warnings
 
 from lightning.pytorch import LightningModule, Trainer
 
-from eurosat_cls.callbacks.passes import outcome_over, patches_of
+from eurosat_cls.callbacks.passes import outcome_over
+from eurosat_cls.callbacks.patches import patches_of
 from eurosat_cls.callbacks.picture import Picture, Stage, save_picture
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.errors import UserError

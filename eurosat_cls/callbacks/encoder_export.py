@@ -25,10 +25,15 @@ class EncoderExport(Callback):
     ``encoder`` (class and arguments), ``bands``, ``mean``, ``std`` (JSON), ``epoch``, and the version of this package.
 
     Args:
-        path: the file; ``encoder.safetensors`` in the run folder when None.
+        path: the file, ``.safetensors`` at its end; ``encoder.safetensors`` in the run folder when None.
+
+    Raises:
+        UserError: for a file that is called otherwise, so that a config cannot overwrite just any file.
     """
 
     def __init__(self, path: str | None = None) -> None:
+        if path is not None and not path.endswith(".safetensors"):
+            raise UserError(f"EncoderExport: path must end in .safetensors, got {path}.")
         self.path = path
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -6,7 +6,15 @@ import numpy as np
 import torch
 from lightning.pytorch import Trainer
 
-from eurosat_cls.callbacks.patches import HardPatches, check_count, describe_errors, hard_patches, normalised
+from eurosat_cls.callbacks.patches import (
+    HardPatches,
+    check_count,
+    decide,
+    describe_errors,
+    hard_patches,
+    normalised,
+    patches_of,
+)
 from eurosat_cls.callbacks.picture import Picture, Stage, save_picture
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.explanations import NoMap, attention_of, attention_rollout, grad_cam, inspecting
@@ -43,7 +51,7 @@ class GradCAM(Picture):
         """Explain the hardest patches and draw them."""
         if self._without_maps:
             return
-        shown = hard_patches(trainer, module, outcome, self.patches)
+        shown = hard_patches(patches_of(trainer), decide(module, outcome), self.patches)
         draw = _draw_evidence if attention_of(module.encoder) is None else _draw_rollouts
         try:
             picture = draw(module, shown, describe_errors(shown.decisions, stage))

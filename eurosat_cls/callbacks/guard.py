@@ -12,6 +12,10 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_text
 
 
+class NonFiniteLossError(UserError):
+    """The training has diverged."""
+
+
 class StopOnNonFiniteLoss(Callback):
     """Raise at the first NaN or infinite training loss, naming the step and the files of its batch.
 
@@ -43,11 +47,13 @@ class StopOnNonFiniteLoss(Callback):
         where = f"The training loss is {loss.item()} at step {step} (epoch {trainer.current_epoch})."
         names = _files(trainer, index)
         if not names:
-            raise UserError(f"{where} Training stopped; lower the learning rate or look at the images.")
+            raise NonFiniteLossError(f"{where} Training stopped; lower the learning rate or look at the images.")
         listed = run_folder(trainer) / "nonfinite_batch.txt"
         write_text(listed, "\n".join(names) + "\n")
         shown = ", ".join(names[:4])
-        raise UserError(f"{where} Training stopped. Files of the batch: {shown}, ... (all {len(names)} in {listed}).")
+        raise NonFiniteLossError(
+            f"{where} Training stopped. Files of the batch: {shown}, ... (all {len(names)} in {listed})."
+        )
 
 
 def _files(trainer: Trainer, index: Tensor) -> list[str]:

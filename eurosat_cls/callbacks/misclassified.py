@@ -3,11 +3,12 @@
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import Trainer
 
-from eurosat_cls.callbacks.patches import check_count, decide, describe_errors, hard_patches, patch_data
+from eurosat_cls.callbacks.patches import check_count, decide, describe_errors, hard_patches, patches_of
 from eurosat_cls.callbacks.picture import Picture, Stage, run_folder, save_picture
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.data.module import PatchDataModule
@@ -41,16 +42,16 @@ class Misclassified(Picture):
         """Write the table, and draw what there is to see."""
         from eurosat_cls.pictures.misclassified import draw_misclassified
 
-        self._write_table(trainer, decide(module, outcome))
-        shown = hard_patches(trainer, module, outcome, self.patches)
+        data, decisions = patches_of(trainer), decide(module, outcome)
+        self._write_table(run_folder(trainer) / "misclassified.csv", data, decisions)
+        shown = hard_patches(data, decisions, self.patches)
         note = f"{describe_errors(shown.decisions, stage)}; {colour_name(shown.bands)}"
         picture = draw_misclassified(shown.images, shown.hardest, shown.files, shown.bands, note)
         save_picture(trainer, "misclassified", picture)
 
-    def _write_table(self, trainer: Trainer, decisions: Decisions) -> None:
-        path = run_folder(trainer) / "misclassified.csv"
+    def _write_table(self, path: Path, data: PatchDataModule, decisions: Decisions) -> None:
         try:
-            write_text(path, error_table(decisions, patch_data(trainer)))
+            write_text(path, error_table(decisions, data))
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error.strerror}).") from error
 

@@ -7,23 +7,10 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
+from eurosat_cls.callbacks.patches import patches_of
 from eurosat_cls.classifier import Classifier
-from eurosat_cls.data.module import PatchDataModule
-from eurosat_cls.errors import UserError
 from eurosat_cls.outcomes import Outcome
 from eurosat_cls.summary import evaluating
-
-
-def patches_of(trainer: Trainer) -> PatchDataModule:
-    """Return the data of a trainer.
-
-    Raises:
-        UserError: when they are not patches of a store.
-    """
-    data = getattr(trainer, "datamodule", None)
-    if not isinstance(data, PatchDataModule):
-        raise UserError("it needs a data module of patches, as those of eurosat_cls.data are.")
-    return data
 
 
 def pass_over(trainer: Trainer, module: Classifier, rows: np.ndarray, function: Callable[[Tensor], Tensor]) -> Tensor:
@@ -43,7 +30,7 @@ def pass_over(trainer: Trainer, module: Classifier, rows: np.ndarray, function: 
     data, parts = patches_of(trainer), []
     with evaluating(module), torch.no_grad(), trainer.precision_plugin.forward_context():
         for start in range(0, len(rows), data.batch_size):
-            images = data.store.read(rows[start : start + data.batch_size])[:, data.channels]
+            images = data.read(rows[start : start + data.batch_size])
             parts.append(function(torch.from_numpy(images).to(module.device)).float().cpu())
     return torch.cat(parts)
 

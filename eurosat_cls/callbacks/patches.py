@@ -1,6 +1,5 @@
 """The patches that a callback shows, and the same as its network sees them."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from eurosat_cls.classifier import Classifier
-from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.data.module import PatchDataModule, require_patches
 from eurosat_cls.errors import UserError
 from eurosat_cls.hardest import Decisions, Hardest, decisions_of, find_hardest
 from eurosat_cls.outcomes import Outcome
@@ -17,21 +16,13 @@ from eurosat_cls.outcomes import Outcome
 MOST_PATCHES = 60
 
 
-def patch_data(trainer: Trainer) -> PatchDataModule:
-    """Return the data module of a run.
+def patches_of(trainer: Trainer) -> PatchDataModule:
+    """Return the data of a run.
 
     Raises:
-        UserError: where there is none, or one of other data than patches.
+        UserError: where there are none, or others than patches.
     """
-    data = getattr(trainer, "datamodule", None)
-    if not isinstance(data, PatchDataModule):
-        raise UserError("needs a data module of patches, as those of eurosat_cls.data are.")
-    return data
-
-
-def read_patches(data: PatchDataModule, rows: Sequence[int]) -> np.ndarray:
-    """Return raw patches ``[n, C, H, W]`` of these positions of the store, with the bands that the model gets."""
-    return data.store.read(np.asarray(rows, np.int64))[:, data.channels]
+    return require_patches(getattr(trainer, "datamodule", None), "it")
 
 
 def normalised(module: LightningModule, patches: np.ndarray) -> Tensor:
@@ -65,16 +56,15 @@ def decide(module: Classifier, outcome: Outcome) -> Decisions:
     return decisions_of(module.rules, threshold, outcome._replace(logits=logits))
 
 
-def hard_patches(trainer: Trainer, module: Classifier, outcome: Outcome, count: int) -> HardPatches:
+def hard_patches(data: PatchDataModule, decisions: Decisions, count: int) -> HardPatches:
     """Find and read the most confident errors and the least certain hits, ``count`` of each at most.
 
     Raises:
-        UserError: where there are no patches to read, or none has a probability.
+        UserError: where none has a probability.
     """
-    data, decisions = patch_data(trainer), decide(module, outcome)
     hardest = find_hardest(decisions, count)
     rows = [case.row for case in hardest.cases]
-    return HardPatches(decisions, hardest, read_patches(data, rows), data.files(rows), data.bands)
+    return HardPatches(decisions, hardest, data.read(rows), data.files(rows), data.bands)
 
 
 def check_count(name: str, patches: int) -> int:

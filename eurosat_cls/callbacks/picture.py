@@ -1,6 +1,5 @@
 """What callbacks that draw have in common."""
 
-import io
 import warnings
 from abc import abstractmethod
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from PIL import Image
 
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.errors import UserError
-from eurosat_cls.files import replacing
 from eurosat_cls.outcomes import Outcome
+from eurosat_cls.pictures.files import pixels_of, write_png
 
 if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
     from matplotlib.figure import Figure
@@ -86,13 +84,11 @@ def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") ->
     pixels = pixels_of(picture)
     path = run_folder(trainer) / f"{name}.png"
     try:
-        with replacing(path) as part:
-            Image.fromarray(pixels).save(part, "PNG")
+        write_png(path, pixels)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}).") from error
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(f"pictures/{name}", pixels, trainer.global_step, dataformats="HWC")
+    for logger in tensorboards(trainer):
+        logger.experiment.add_image(f"pictures/{name}", pixels, trainer.global_step, dataformats="HWC")
 
 
 def run_folder(trainer: Trainer) -> Path:
@@ -101,11 +97,6 @@ def run_folder(trainer: Trainer) -> Path:
     return chosen or Path(trainer.log_dir or trainer.default_root_dir)
 
 
-def pixels_of(picture: "Figure | np.ndarray") -> np.ndarray:
-    """Return a picture as ``[H, W, 3]`` uint8."""
-    if isinstance(picture, np.ndarray):
-        return picture
-    stream = io.BytesIO()
-    picture.savefig(stream, format="png")
-    stream.seek(0)
-    return np.asarray(Image.open(stream).convert("RGB"))
+def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
+    """Return the loggers of a trainer that write for TensorBoard."""
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch.nn.functional import one_hot
 
-from eurosat_cls.callbacks.passes import pass_over, patches_of
-from eurosat_cls.callbacks.picture import Picture, Stage, run_folder
+from eurosat_cls.callbacks.passes import pass_over
+from eurosat_cls.callbacks.patches import patches_of
+from eurosat_cls.callbacks.picture import Picture, Stage, run_folder, tensorboards
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.embedding_files import Embeddings, stratified_sample, write_arrays, write_projector
@@ -78,7 +77,7 @@ class Projector(Picture):
         folder = run_folder(trainer)
         try:
             write_arrays(folder / "embeddings.npz", embeddings)
-            loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+            loggers = tensorboards(trainer)
             if not loggers:
                 return
             sprite, size = draw_sprite(_thumbnails(data, rows[finite]), self.thumbnail)
@@ -95,8 +94,7 @@ def _described(
     """Put to features what is known of their patches."""
     logits, target = outcome.logits[chosen], outcome.target[chosen]
     predicted, _ = module.name_predictions(module.probabilities(logits))
-    certain = target if target.ndim == 2 else one_hot(target, len(module.class_names)).float()
-    truth, _ = module.rules.decide(certain, module.threshold)
+    truth = module.rules.names_of(target)
     correct = np.array([said == true for said, true in zip(predicted, truth, strict=True)])
     files = data.files(outcome.rows[chosen].tolist())
     return Embeddings(features, target.cpu().numpy(), files, truth, predicted, correct, module.class_names)

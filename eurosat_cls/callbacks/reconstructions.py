@@ -2,10 +2,10 @@
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from eurosat_cls.autoencoder import EVALUATION, MASKING, AutoEncoder
+from eurosat_cls.callbacks.picture import tensorboards
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.errors import UserError
 from eurosat_cls.pictures.reconstructions import draw_reconstructions
@@ -62,17 +62,13 @@ class Reconstructions(Callback):
             self._images = _spread(torch.cat(self._collected), self.patches)
             self._collected = []
         picture = _draw(trainer, pl_module, self._images.to(pl_module.device))  # type: ignore[arg-type]
-        for logger in _tensorboards(trainer):
+        for logger in tensorboards(trainer):
             logger.experiment.add_image("val/reconstructions", picture, trainer.global_step, dataformats="HWC")
 
 
 def _draws(trainer: Trainer) -> bool:
     quiet = trainer.sanity_checking or trainer.state.fn != "fit" or not trainer.is_global_zero
-    return not quiet and bool(_tensorboards(trainer))
-
-
-def _tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+    return not quiet and bool(tensorboards(trainer))
 
 
 def _spread(images: Tensor, count: int) -> Tensor:

@@ -1,15 +1,20 @@
-"""Keep in the run folder what is needed to understand and repeat the run."""
+"""Keep in the run folder and in every checkpoint what is needed to understand and repeat the run."""
 
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from eurosat_cls.describe import RUN
 from eurosat_cls.files import write_json, write_text
 
 
 class RunRecord(Callback):
     """Write ``config.yaml`` and ``environment.json`` into the run folder when a training starts.
+
+    Every checkpoint gets the same under ``run``, with the seed, the figures at that time and the parameters of each
+    part, all as plain data: ``python -m eurosat_cls describe CHECKPOINT`` shows it.
 
     A configuration that is there already and differs (of the run that is being continued) is kept as
     ``config.1.yaml``, ``config.2.yaml`` and so on.
@@ -22,6 +27,7 @@ class RunRecord(Callback):
 
     def __init__(self, folder: Path, config: str, environment: dict[str, Any]) -> None:
         self.folder, self.config, self.environment = folder, config, environment
+        self._settings: dict[str, Any] = yaml.load(config, Loader=_PlainLoader)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write both files."""
@@ -35,3 +41,27 @@ class RunRecord(Callback):
             write_text(former, path.read_text(encoding="utf-8"))
         write_text(path, self.config)
         write_json(self.folder / "environment.json", self.environment)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep in a checkpoint what its run was."""
+        measured = trainer.callback_metrics.items()
+        # Speed is left out: of two equal trainings the checkpoints are equal.
+        figures = {name: float(value) for name, value in measured if not name.endswith("images_per_second")}
+        parts = {name: sum(p.numel() for p in part.parameters()) for name, part in pl_module.named_children()}
+        about = {key: value for key, value in self.environment.items() if key in ("versions", "git", "data")}
+        checkpoint[RUN] = {
+            "config": {key: value for key, value in self._settings.items() if key != "ckpt_path"},
+            "seed": self._settings.get("seed_everything"),
+            **about,
+            "figures": dict(sorted(figures.items())),
+            "parameters": {name: count for name, count in parts.items() if count},
+        }
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads YAML without dates, which are no plain data to a checkpoint."""
+
+    yaml_implicit_resolvers = {
+        letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }

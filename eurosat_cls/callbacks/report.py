@@ -9,6 +9,7 @@ from rich.table import Table
 from torch import Tensor
 
 from eurosat_cls.calibration import before_and_after, describe
+from eurosat_cls.class_scores import counts_by_class
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.files import write_json
 
@@ -69,14 +70,10 @@ def per_class(matrix: Tensor, class_names: list[str]) -> dict[str, dict[str, flo
 
     A score without any case (nothing predicted, or no image) is 0.
     """
-    if matrix.ndim == 3:
-        hits, true, predicted = matrix[:, 1, 1], matrix[:, 1].sum(1), matrix[:, :, 1].sum(1)
-    else:
-        hits, true, predicted = matrix.diag(), matrix.sum(1), matrix.sum(0)
-    hits, true, predicted = hits.double(), true.double(), predicted.double()
-    precision = hits / predicted.clamp_min(1)
-    recall = hits / true.clamp_min(1)
-    f1 = 2 * hits / (true + predicted).clamp_min(1)
+    hits, true, predicted = counts_by_class(matrix)
+    precision = hits / predicted.clip(1)
+    recall = hits / true.clip(1)
+    f1 = 2 * hits / (true + predicted).clip(1)
     return {
         name: {"images": int(true[k]), "precision": float(precision[k]), "recall": float(recall[k]), "f1": float(f1[k])}
         for k, name in enumerate(class_names)

@@ -7,13 +7,11 @@ import warnings
 from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from eurosat_cls.classifier import Classifier
 from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_text
 from eurosat_cls.report.page import write_report
-from eurosat_cls.tasks.multilabel import SEPARATOR
 
 
 class RunReport(Callback):
@@ -44,8 +42,8 @@ class RunReport(Callback):
 
     def _answers(self, trainer: Trainer, module: Classifier) -> str:
         outcome = module.outcome("test")
-        probabilities = module.rules.probabilities(outcome.logits)
-        true = _names(outcome.target, module.class_names)
+        probabilities = module.probabilities(outcome.logits)
+        true = module.rules.names_of(outcome.target)
         files = trainer.datamodule.files(outcome.rows.tolist())  # type: ignore[attr-defined]
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
@@ -53,12 +51,3 @@ class RunReport(Callback):
         rows = module.prediction_rows(probabilities)
         writer.writerows([file, name, *row] for file, name, row in zip(files, true, rows, strict=True))
         return stream.getvalue()
-
-
-def _names(target: Tensor, class_names: list[str]) -> list[str]:
-    """Targets ``[n]`` or ``[n, K]`` -> what the patches are."""
-    if target.ndim == 1:
-        return [class_names[k] for k in target.tolist()]
-    return [
-        SEPARATOR.join(name for name, there in zip(class_names, row, strict=True) if there) for row in target.tolist()
-    ]

@@ -81,8 +81,8 @@ class StopAtTarget(Callback):
 class StopRecord(Callback):
     """When a training ends before its last epoch, print why in a line and write it to ``stopped.json``.
 
-    It knows :class:`StopAtTarget`, Lightning's ``EarlyStopping`` and ``trainer.max_time``. A training that runs to its
-    end removes the file of an earlier one that it continues.
+    It knows :class:`StopAtTarget` and whatever else has a ``reason``, Lightning's ``EarlyStopping`` and
+    ``trainer.max_time``. A training that runs to its end removes the file of an earlier one that it continues.
     """
 
     def __init__(self) -> None:
@@ -132,8 +132,8 @@ class StopRecord(Callback):
             return "EarlyStopping", self._before
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             name = type(callback).__name__
-            if isinstance(callback, StopAtTarget) and callback.reason:
-                return name, callback.reason
+            if reason := getattr(callback, "reason", None):  # StopAtTarget's, or a search's
+                return name, str(reason)
             message = getattr(callback, "stopping_reason_message", None)
             if isinstance(callback, EarlyStopping) and message and callback.stopped_epoch == self._epoch:
                 return name, message.replace(" Signaling Trainer to stop.", "").rstrip(".")

@@ -4,8 +4,9 @@ from typing import Any
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
+
+from eurosat_cls.callbacks.picture import tensorboards
 
 SETTINGS = ("seed_everything", "model.", "data.", "trainer.max_epochs", "trainer.precision")
 _LONGEST = 60  # letters of a value
@@ -19,14 +20,18 @@ class TensorBoardText(Callback):
     Args:
         config: the whole configuration.
         about: further lines by name: data, split, versions.
+
+    Attributes:
+        settings: prefixes of the settings by which runs are compared.
     """
 
     def __init__(self, config: dict[str, Any], about: dict[str, str]) -> None:
         self.config, self.about = config, about
+        self.settings: tuple[str, ...] = SETTINGS
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write both, for a training that begins."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        loggers = tensorboards(trainer)
         if not trainer.is_global_zero or trainer.ckpt_path or not loggers:
             return
         parameters = sum(p.numel() for p in pl_module.parameters())
@@ -37,19 +42,23 @@ class TensorBoardText(Callback):
         for logger in loggers:
             logger.experiment.add_text("run", f"{table}\n\n{indented}")
             # Without a list of settings of its own, as that of one run would hide those of the others.
-            _, start, _ = hparams(plain_settings(self.config), {})  # type: ignore[no-untyped-call]
+            _, start, _ = hparams(plain_settings(self.config, self.settings), {})  # type: ignore[no-untyped-call]
             logger.experiment._get_file_writer().add_summary(start)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Mark the run as finished."""
-        for logger in trainer.loggers:
-            if trainer.is_global_zero and isinstance(logger, TensorBoardLogger):
+        for logger in tensorboards(trainer):
+            if trainer.is_global_zero:
                 *_, end = hparams({}, {})  # type: ignore[no-untyped-call]
                 logger.experiment._get_file_writer().add_summary(end)
 
 
-def plain_settings(config: dict[str, Any]) -> dict[str, bool | float | str]:
+def plain_settings(config: dict[str, Any], settings: tuple[str, ...] = SETTINGS) -> dict[str, bool | float | str]:
     """Return what runs may differ in, by dotted key without the parts that say nothing.
+
+    Args:
+        config: nested settings.
+        settings: prefixes of the keys that are kept.
 
     Example:
         >>> encoder = {"class_path": "eurosat_cls.encoders.ResNet", "init_args": {"stem_stride": 2}}
@@ -58,7 +67,7 @@ def plain_settings(config: dict[str, Any]) -> dict[str, bool | float | str]:
     """
     found: dict[str, bool | float | str] = {}
     _collect(config, "", found)
-    return {key: value for key, value in found.items() if (key + ".").startswith(SETTINGS)}
+    return {key: value for key, value in found.items() if (key + ".").startswith(settings)}
 
 
 def _collect(value: Any, key: str, found: dict[str, bool | float | str]) -> None:

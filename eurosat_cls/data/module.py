@@ -174,6 +174,10 @@ class PatchDataModule(LightningDataModule, ABC):
         """Names of the patches at these positions of the store."""
         return [self.store.files[row] for row in rows]
 
+    def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Raw patches ``[n, C, H, W]`` at these positions of the store, with the bands that the model gets."""
+        return self.store.read(np.asarray(rows, np.int64))[:, self.channels]
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of the data, as plain values."""
         return {
@@ -246,3 +250,14 @@ class PatchDataModule(LightningDataModule, ABC):
 
     def _one_hot(self, target: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.one_hot(target, len(self.class_names)).float()
+
+
+def require_patches(data: object, who: str) -> PatchDataModule:
+    """Return a data module of patches.
+
+    Raises:
+        UserError: saying who needs one, for anything else.
+    """
+    if not isinstance(data, PatchDataModule):
+        raise UserError(f"{who} needs a data module of patches, as those of eurosat_cls.data are.")
+    return data

@@ -6,7 +6,7 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_json, write_text
 from eurosat_cls.find.apply import as_overlay
 from eurosat_cls.find.batch_sizes import BatchSizes
-from eurosat_cls.find.learning_rate import save_image
+from eurosat_cls.pictures.files import write_png
 
 NAME = "batch_size"
 
@@ -38,7 +38,7 @@ def write_batch_sizes(found: BatchSizes, present: int, device: str, folder: Path
     what = "the batch size that batch_size_find recommends; another one asks for another learning rate (lr_find)"
     try:
         write_json(values, content)
-        save_image(picture, draw_batch_sizes(found, present, device))
+        write_png(picture, draw_batch_sizes(found, present, device))
         write_text(overlay, as_overlay(settings, what, overlay.name))
     except OSError as error:
         raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from error

@@ -1,16 +1,15 @@
 """Write what a range test found: a picture, the values, and an overlay that ``fit`` takes."""
 
 from pathlib import Path
-from typing import Any
 
-from PIL import Image
 from torch.optim import Optimizer
 
 from eurosat_cls.base import PatchModule
 from eurosat_cls.errors import UserError
-from eurosat_cls.files import replacing, write_json, write_text
+from eurosat_cls.files import write_json, write_text
 from eurosat_cls.find.apply import as_overlay, rate_settings, rises
 from eurosat_cls.find.range_test import RangeTest
+from eurosat_cls.pictures.files import write_png
 
 NAME = "lr_find"
 
@@ -34,7 +33,7 @@ def write_range_test(found: RangeTest, module: PatchModule, optimizer: Optimizer
     }  # fmt: skip
     try:
         write_json(values, content)
-        save_image(picture, draw_range_test(found, suggestion(found, module)))
+        write_png(picture, draw_range_test(found, suggestion(found, module)))
         if found.steepest is None or found.highest is None:
             overlay.unlink(missing_ok=True)
             return [picture, values]
@@ -60,15 +59,3 @@ def describe_range_test(found: RangeTest, module: PatchModule) -> str:
     if rises(module):
         return f"suggested max_lr of the schedule {found.highest:g}; steepest descent at {found.steepest:g} ({seen})"
     return f"suggested learning rate {found.steepest:g}, of the steepest descent ({seen})"
-
-
-def save_image(path: Path, picture: Any) -> None:
-    """Write a picture as PNG.
-
-    Raises:
-        OSError: when it cannot be written.
-    """
-    from eurosat_cls.callbacks.picture import pixels_of  # the callbacks import this module
-
-    with replacing(path) as part:
-        Image.fromarray(pixels_of(picture)).save(part, "PNG")

@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from eurosat_cls.data.augment import Augmentation, augment_batch
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.errors import UserError
-from eurosat_cls.files import replacing
 from eurosat_cls.look import counts_of, nanometres_of, statistics_of
 from eurosat_cls.pictures.augmentations import draw_augmentations
 from eurosat_cls.pictures.classes import draw_classes
+from eurosat_cls.pictures.files import write_png
 from eurosat_cls.pictures.histograms import draw_histograms
 from eurosat_cls.pictures.labels import label_text
 from eurosat_cls.pictures.patches import caption_of, choose_patches, draw_patches
@@ -54,11 +53,7 @@ def write_pictures(data: PatchDataModule, folder: Path) -> list[Path]:
 def _save(path: Path, picture: Any) -> Path:
     """Write an array or a figure as PNG."""
     try:
-        with replacing(path) as part:
-            if isinstance(picture, np.ndarray):
-                Image.fromarray(picture).save(part, "PNG")
-            else:
-                picture.savefig(part, format="png")
+        write_png(path, picture)
     except OSError as error:
         raise UserError(f"{path}: the picture cannot be written ({error.strerror}).") from None
     print(path)
@@ -68,7 +63,7 @@ def _save(path: Path, picture: Any) -> Path:
 def _patches(data: PatchDataModule) -> np.ndarray:
     store, names = data.store, data.class_names
     chosen = choose_patches(store.labels, data.split.train, len(names))
-    images = [store.read(rows)[:, data.channels] for _, rows in chosen]
+    images = [data.read(rows) for _, rows in chosen]
     captions = [[caption_of(store.files[row], store.labels[row], names) for row in rows] for _, rows in chosen]
     return draw_patches(images, [k for k, _ in chosen], captions, names, data.bands)
 
@@ -81,7 +76,7 @@ def _augmentations(data: PatchDataModule) -> np.ndarray:
     in_turn = [rows[(nth + k) % len(rows)] for nth in range(SHOWN_AUGMENTED) for k, rows in enumerate(chosen)]
     rows = np.array(list(dict.fromkeys(in_turn))[:SHOWN_AUGMENTED], dtype=np.int64)
     batch = Batch(
-        torch.from_numpy(np.ascontiguousarray(store.read(rows)[:, data.channels])),
+        torch.from_numpy(np.ascontiguousarray(data.read(rows))),
         _shares(torch.from_numpy(store.labels[rows]), len(data.class_names)),
         torch.from_numpy(rows),
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+_GAMMA = 0.6  # lifts dark water and forest into what a screen can show, without another stretch for each patch
 _TRUE_COLOUR = (("B04", "B03", "B02"), ("red", "green", "blue"))
 
 
@@ -40,8 +41,8 @@ def stretch_limits(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_rgb(images: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Stretch ``[n, C, H, W]`` (C is 1 or 3) between the limits ``[C]``, to uint8 ``[n, H, W, 3]``."""
+    """Stretch ``[n, C, H, W]`` (C is 1 or 3) between the limits ``[C]``, dark parts most; uint8 ``[n, H, W, 3]``."""
     assert images.shape[1] in (1, 3)
     scaled = (images.astype(np.float32) - low[:, None, None]) / (high - low)[:, None, None]
-    pixels = (np.nan_to_num(scaled).clip(0, 1) * 255 + 0.5).astype(np.uint8).transpose(0, 2, 3, 1)
+    pixels = (np.nan_to_num(scaled).clip(0, 1) ** _GAMMA * 255 + 0.5).astype(np.uint8).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:3], 3)))

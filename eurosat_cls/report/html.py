@@ -12,6 +12,7 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_text
 
 SMALL = 200_000  # bytes above which a picture is packed tighter
+LARGEST = 50_000_000  # pixels of a picture
 LONG = 40  # letters of a cell that may be broken anywhere
 
 _STYLE = """
@@ -109,17 +110,21 @@ def picture(path: Path, caption: str) -> str:
     """Return a picture with its content, packed tighter when it is large.
 
     Raises:
-        UserError: when it cannot be read.
+        UserError: when it cannot be read, is no PNG, is a link (to what was never meant to be shown), or a bomb.
     """
     try:
+        if path.is_symlink():
+            raise ValueError("it is a link")
         data, kind = path.read_bytes(), "png"
-        if len(data) > SMALL:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if image.width * image.height > LARGEST:
+                raise ValueError(f"{image.width} x {image.height} pixels")
             packed = io.BytesIO()
-            with Image.open(path) as image:
+            if len(data) > SMALL:
                 image.convert("RGB").save(packed, "WEBP", quality=80)
-            if packed.tell() < len(data):
+            if 0 < packed.tell() < len(data):
                 data, kind = packed.getvalue(), "webp"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: cannot be read ({error}).") from None
     content = base64.b64encode(data).decode()
     told = html.escape(caption)

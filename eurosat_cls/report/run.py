@@ -10,6 +10,9 @@ import yaml
 
 from eurosat_cls.epoch_table import read_metrics
 from eurosat_cls.errors import UserError
+from eurosat_cls.vetting import check_size
+
+FILES = ("config.yaml", "environment.json", "test.json", "metrics.csv", "test_predictions.csv")
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,16 @@ def read_run(folder: Path) -> Run:
     """
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder} is no run folder: it has no config.yaml.")
+    for name in FILES:
+        if (folder / name).is_symlink():
+            raise UserError(f"{folder / name}: refused, it is a link; a report would show what lies elsewhere.")
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{folder / 'config.yaml'}: cannot be read ({str(error).splitlines()[0]}).") from None
     if not isinstance(config, dict):
         raise UserError(f"{folder / 'config.yaml'}: is no configuration.")
+    check_size(config, str(folder / "config.yaml"))
     return Run(
         folder=folder,
         config=config,
@@ -90,7 +97,7 @@ def _json(path: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds no figures.")

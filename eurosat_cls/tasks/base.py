@@ -135,6 +135,10 @@ class TaskRules(ABC):
     def merge(self, views: Sequence[Tensor]) -> Tensor:
         """Logits of several views of the same patches -> logits of their mean probability."""
 
+    def names_of(self, target: Tensor) -> list[str]:
+        """Return what patches are called: of classes ``[n]``, or in a multilabel task of labels ``[n, K]``."""
+        return [self.class_names[k] for k in target.tolist()]
+
     @abstractmethod
     def decide(self, probabilities: Tensor, threshold: Tensor) -> tuple[list[str], Tensor]:
         """``[B, K]`` -> what each patch is called, and the confidence ``[B]`` in that."""

@@ -80,4 +80,4 @@ class Binary(Decisions):
         """Return the class on whose side of the threshold the patch is, and that class's probability."""
         predicted = (probabilities[:, 1] > threshold).long()
         confidence = probabilities.gather(1, predicted[:, None]).squeeze(1)
-        return [self.class_names[k] for k in predicted.tolist()], confidence
+        return self.names_of(predicted), confidence

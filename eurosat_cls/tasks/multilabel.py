@@ -65,11 +65,14 @@ class Multilabel(Decisions):
         """Sigmoid of each label."""
         return logits.sigmoid()
 
+    def names_of(self, target: Tensor) -> list[str]:
+        """Labels ``[n, K]``, 0 or 1 -> those that are there, joined by ``|``."""
+        return [
+            SEPARATOR.join(name for name, there in zip(self.class_names, row, strict=True) if there)
+            for row in target.tolist()
+        ]
+
     def decide(self, probabilities: Tensor, threshold: Tensor) -> tuple[list[str], Tensor]:
         """Return the labels that are there, joined by ``|``, and the probability of the least certain decision."""
         present = probabilities > threshold
-        names = [
-            SEPARATOR.join(name for name, there in zip(self.class_names, row, strict=True) if there)
-            for row in present.tolist()
-        ]
-        return names, torch.where(present, probabilities, 1 - probabilities).amin(dim=1)
+        return self.names_of(present), torch.where(present, probabilities, 1 - probabilities).amin(dim=1)

@@ -152,5 +152,5 @@ def test_other_data_than_patches_is_a_warning(tmp_path: Path) -> None:
     model = Classifier(TINY, data.class_names, data.bands, mean=data.mean, std=data.std)
     trainer = Trainer(accelerator="cpu", precision="32-true", default_root_dir=tmp_path,
                       callbacks=[Misclassified()], **BARE)  # fmt: skip
-    with pytest.warns(UserWarning, match="Misclassified: needs a data module of patches"):
+    with pytest.warns(UserWarning, match="Misclassified: it needs a data module of patches"):
         trainer.test(model, dataloaders=data.test_dataloader(), verbose=False)

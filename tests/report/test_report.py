@@ -4,6 +4,8 @@ import base64
 import csv
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from eurosat_cls.report.compare import mcnemar, write_comparison
 from eurosat_cls.report.html import table
 from eurosat_cls.report.page import write_report
 from eurosat_cls.report.run import read_run
+from tests.conftest import subprocess_env
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
@@ -43,6 +46,39 @@ def test_a_test_writes_a_page_with_everything_in_it(run: Run) -> None:
     hits = sum(row["true"] == row["predicted"] for row in rows)
     accuracy = read_run(RUN).figures["test/accuracy"]
     assert hits / 40 == pytest.approx(accuracy)
+
+
+def test_answers_are_calibrated_where_those_of_predict_are(run: Run) -> None:
+    assert run("fit")[0] == 0
+    for calibrate in ("false", "true"):
+        for command in ("test", "predict"):
+            options = ("--ckpt_path", "best", "--pictures", "[]", "--model.init_args.calibrate", calibrate)
+            assert run(command, *options)[0] == 0
+        found = []
+        for name in ("test_predictions.csv", "predictions.csv"):
+            with open(RUN / name, encoding="utf-8", newline="") as stream:
+                found.append({row["file"]: row["confidence"] for row in csv.DictReader(stream)})
+        assert found[0] == found[1]
+        if calibrate == "false":
+            plain = found[0]
+    assert found[0] != plain
+
+
+def test_two_tests_of_one_run_at_once_leave_whole_files(run: Run, quick: list[str]) -> None:
+    assert run("fit", "--pictures", "[]")[0] == 0
+    command = [sys.executable, "-m", "eurosat_cls", "test", *quick, "--ckpt_path", "best", *PICTURES]
+    both = [subprocess.Popen(command, env=subprocess_env(), stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    pictures = list(RUN.glob("*.png"))
+    assert pictures
+    for picture in pictures:
+        Image.open(picture).load()
+    page = (RUN / "report.html").read_text()
+    assert page.rstrip().endswith("</html>")
+    assert len(images(page)) == len(pictures)
+    with open(RUN / "test_predictions.csv", encoding="utf-8", newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 40
+    assert not list(RUN.glob(".*.part"))
 
 
 def test_an_interrupted_run_says_so(run: Run) -> None:

@@ -1,0 +1,67 @@
+"""What the parser lets pass, and nobody can mean."""
+
+import inspect
+from typing import Any
+
+from eurosat_cls.config.mistakes import Mistake
+from eurosat_cls.config.settings import alternatives, linked_keys, settings_of, shown
+from eurosat_cls.config.tree import Node, Path, dotted
+
+
+def check(parser: Any, tree: Node, parsed: dict[str, Any]) -> str | None:
+    """Look for settings that would be overwritten, abstract classes, values for groups, and null without a meaning.
+
+    Args:
+        parser: the jsonargparse parser of the command.
+        tree: the configuration as it was given.
+        parsed: what the parser made of it, as plain data.
+
+    Returns:
+        One or two lines about the first such mistake; None where there is none.
+    """
+    groups = {key.partition(".")[0] for key in settings_of(parser) if "." in key}
+    for key, child in tree.value.items():
+        if key in groups and child.mapping is None:
+            return Mistake((key,), f"expected keys and values, got {shown(child.value)}.").told(tree)
+    mistake = _search(tree, parsed, (), linked_keys(parser))
+    return None if mistake is None else mistake.told(tree)
+
+
+def _search(node: Node, parsed: Any, path: Path, linked: set[str]) -> Mistake | None:
+    if dotted(path) in linked:
+        return Mistake(path, "follows from the data and cannot be set.")
+    class_path = parsed.get("class_path") if isinstance(parsed, dict) else None
+    if isinstance(class_path, str) and (mistake := _check_class(node, class_path, path)) is not None:
+        return mistake
+    if isinstance(node.value, dict) and isinstance(parsed, dict):
+        inside = [(child, parsed.get(key), (*path, key)) for key, child in node.value.items()]
+    elif isinstance(node.value, list) and isinstance(parsed, list):
+        inside = [(child, item, (*path, n)) for n, (child, item) in enumerate(zip(node.value, parsed, strict=False))]
+    else:
+        inside = []
+    found = (_search(child, value, where, linked) for child, value, where in inside)
+    return next(filter(None, found), None)
+
+
+def _check_class(node: Node, class_path: str, path: Path) -> Mistake | None:
+    from jsonargparse._util import import_object  # it has been imported so when it was parsed
+
+    cls = import_object(class_path)
+    if inspect.isabstract(cls):
+        return Mistake(path, f"{cls.__name__} is abstract: name a class that is made from it.")
+    arguments = node.value.get("init_args") if isinstance(node.value, dict) else None
+    if arguments is None or arguments.mapping is None:
+        return None
+    for key, child in arguments.mapping.items():
+        parameter = inspect.signature(cls).parameters.get(key)
+        if child.value in (None, "null") and parameter is not None and not _takes_none(parameter):
+            default = "" if parameter.default is parameter.empty else f" Leave it out for {parameter.default!r}."
+            return Mistake((*path, "init_args", key), f"null has no meaning for {cls.__name__}.{default}")
+    return None
+
+
+def _takes_none(parameter: inspect.Parameter) -> bool:
+    kind = parameter.annotation
+    if isinstance(kind, str) or kind in (parameter.empty, Any, object) or parameter.default is None:
+        return True
+    return type(None) in alternatives(kind)

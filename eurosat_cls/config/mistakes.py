@@ -1,0 +1,218 @@
+"""Explain what the parser refuses: where it was written, which key, what is wrong, and what would be right."""
+
+import difflib
+import inspect
+import typing
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from eurosat_cls import trust
+from eurosat_cls.config.settings import (
+    Base,
+    Setting,
+    alternatives,
+    bases,
+    class_settings,
+    elements,
+    find_class,
+    fits,
+    known_classes,
+    linked_keys,
+    settings_of,
+    shown,
+    type_text,
+)
+from eurosat_cls.config.tree import Node, Path, dotted, nearest, plain
+
+_MOST_TYPED = 26  # of more keys only the nearest are told with type and default
+_MOST_CLASSES = 20
+
+
+class Mistake(NamedTuple):
+    """What is wrong at a key, and what there is to choose from."""
+
+    path: Path
+    text: str
+    choices: str = ""
+
+    def told(self, tree: Node) -> str:
+        """It as one or two lines, with the place in ``tree`` where it was written."""
+        origin, key = nearest(tree, self.path)[0].origin, dotted(self.path)
+        where = origin if origin == f"--{key}" else ": ".join(filter(None, (origin, key)))
+        return "\n".join(filter(None, (": ".join(filter(None, (where, self.text))), self.choices)))
+
+
+def explain(parser: Any, tree: Node, command: str, elsewhere: Mapping[str, Collection[str]]) -> str | None:
+    """Find the first thing in a configuration that the parser of a command cannot take.
+
+    Args:
+        parser: the jsonargparse parser of the command.
+        tree: the configuration.
+        command: the command's name.
+        elsewhere: the first keys that each command takes.
+
+    Returns:
+        One or two lines with file and line (or option), key, reason and the way out; None where nothing is found.
+    """
+    mistake = _Search(parser, elsewhere).settings(tree, settings_of(parser), (), command)
+    return None if mistake is None else mistake.told(tree)
+
+
+class _Search:
+    """Walk a configuration beside the types of its keys."""
+
+    def __init__(self, parser: Any, elsewhere: Mapping[str, Collection[str]]) -> None:
+        self.linked = linked_keys(parser)
+        self.elsewhere = elsewhere
+
+    def settings(self, node: Node, known: dict[str, Setting], path: Path, owner: str) -> Mistake | None:
+        """Check a mapping of settings; ``known`` has dotted names for those of groups."""
+        for key, child in node.value.items():
+            name, here = str(key).removesuffix("+"), (*path, key)
+            group = {k[len(name) + 1 :]: setting for k, setting in known.items() if k.startswith(f"{name}.")}
+            if name in known and known[name].required and child.value is None:
+                mistake: Mistake | None = Mistake(here, f"{owner} needs it, got null.", _keys(known))
+            elif name in known:
+                items = child.value if str(key).endswith("+") and isinstance(child.value, list) else [child]
+                kind = known[name].type if items[0] is child else elements(known[name].type)
+                mistake = self.first(self.value(item, kind, here) for item in items)
+            elif group:
+                mistake = self.group(child, {k: replace(s, name=k) for k, s in group.items()}, here)
+            else:
+                mistake = self.unknown(name, here, known, owner)
+            if mistake is not None:
+                return mistake
+        missing = [key for key, setting in known.items() if setting.required and key not in node.value]
+        if missing and not path:
+            text = (
+                f"{owner} needs {' and '.join(missing)}: give a file with --config, such as configs/tiny_resnet18.yaml."
+            )
+            return Mistake((), text)
+        return Mistake(path, f"{owner} needs {' and '.join(missing)}.", _keys(known)) if missing else None
+
+    def group(self, node: Node, known: dict[str, Setting], path: Path) -> Mistake | None:
+        if node.mapping is None:
+            return Mistake(path, f"expected keys and values, got {shown(plain(node))}.", _keys(known))
+        return self.settings(node, known, path, str(path[-1]))
+
+    def unknown(self, name: str, path: Path, known: dict[str, Setting], owner: str) -> Mistake:
+        top = len(path) == 1
+        names = list(dict.fromkeys(key.partition(".")[0] for key in known)) if top else list(known)
+        others = [command for command, keys in self.elsewhere.items() if top and name in keys]
+        close = difflib.get_close_matches(name, names, 2, 0.6)
+        hint = f" It is one of {', '.join(others)}." if others else _did_you_mean(close)
+        choices = f"keys: {', '.join(names)}" if top else _keys(known, close)
+        return Mistake(path, f"{owner} has no key {name!r}.{hint}", choices)
+
+    def value(self, node: Node, kind: Any, path: Path) -> Mistake | None:
+        """Check a value of any type."""
+        if kind is None or (node.value is None and type(None) in alternatives(kind)):
+            return None
+        allowed, inner = bases(kind), elements(kind)
+        if isinstance(node.value, list) and inner is not None:
+            return self.first((self.value(item, inner, (*path, n)) for n, item in enumerate(node.value)))
+        if node.mapping is not None and inner is not None and not node.is_class:
+            return self.first(self.value(item, inner, (*path, key)) for key, item in node.value.items())
+        if node.mapping is not None and allowed:
+            return self.part(node, allowed, path)
+        if isinstance(node.value, str) and allowed and not (str in alternatives(kind) and fits(node.value, kind)):
+            return self.named(Node({}, node.origin), node, allowed, path, path)
+        if fits(plain(node), kind):
+            return None
+        words = [word for member in alternatives(kind) if typing.get_origin(member) is typing.Literal
+                 for word in typing.get_args(member)]  # fmt: skip
+        hint = _did_you_mean(difflib.get_close_matches(str(node.value), map(str, words), 1, 0.6))
+        return Mistake(path, f"expected {type_text(kind)}, got {shown(plain(node))}.{hint}")
+
+    @staticmethod
+    def first(found: Iterable[Mistake | None]) -> Mistake | None:
+        return next(filter(None, found), None)
+
+    def part(self, node: Node, allowed: list[Base], path: Path) -> Mistake | None:
+        """Check a class and its arguments."""
+        if not node.is_class:
+            return None
+        if "class_path" not in node.value:
+            return Mistake(path, "has init_args and no class_path.", _classes(allowed))
+        strange = [key for key in node.value if key not in ("class_path", "init_args", "dict_kwargs")]
+        if strange:
+            close = difflib.get_close_matches(str(strange[0]), ["class_path", "init_args"], 1, 0.6)
+            hint = _did_you_mean(close) or " Arguments of the class belong under init_args."
+            return Mistake((*path, strange[0]), f"beside class_path there is no key {strange[0]!r}.{hint}")
+        return self.named(node, node.value["class_path"], allowed, path, (*path, "class_path"))
+
+    def named(self, node: Node, name: Node, allowed: list[Base], path: Path, where: Path) -> Mistake | None:
+        """Check the class that is named at ``where``, and its arguments in ``node``."""
+        if not isinstance(name.value, str):
+            return Mistake(where, f"expected the name of a class, got {shown(plain(name))}.", _classes(allowed))
+        try:
+            found = next(filter(None, (find_class(name.value, base.cls) for base in allowed)), None)
+        except ImportError as error:  # the parser refuses to import it
+            return Mistake(where, trust.explain(str(error)))
+        if found is None:
+            other = name.value in {cls.__name__ for cls in _short_names()}
+            wanted = " or ".join(base.cls.__name__ for base in allowed)
+            text = f"{name.value} is no {wanted}." if other else f"there is no class {name.value!r}."
+            return Mistake(where, f"{text}{_did_you_mean(close_classes(name.value, allowed))}", _classes(allowed))
+        if not inspect.isclass(found):
+            return None if callable(found) else Mistake(where, f"{name.value} is no class.", _classes(allowed))
+        base = next((base for base in allowed if issubclass(found, base.cls)), None)
+        if base is None:
+            wanted = " or ".join(base.cls.__name__ for base in allowed)
+            return Mistake(where, f"{found.__name__} is no {wanted}.", _classes(allowed))
+        if inspect.isabstract(found):
+            return Mistake(
+                where, f"{found.__name__} is abstract: name a class that is made from it.", _classes(allowed)
+            )
+        inside = (*path, "init_args")
+        linked = [key.rpartition(".")[2] for key in self.linked if key.rpartition(".")[0] == dotted(inside)]
+        try:
+            known = class_settings(found, base.given, (*base.filled, *linked))
+        except ValueError:  # a class without a signature, in C: only the parser itself can say what it takes
+            return None
+        arguments = node.value.get("init_args", Node({}, name.origin))
+        if arguments.mapping is not None:
+            return self.settings(arguments, known, inside, found.__name__)
+        return None if arguments.value is None else self.group(arguments, known, inside)
+
+
+def close_classes(name: str, allowed: Iterable[Base]) -> list[str]:
+    """Names of known classes that resemble a wrong one, the nearest first."""
+    names: dict[str, str] = {}
+    for base in allowed:
+        for short, path in known_classes(base.cls).items():
+            names.setdefault(short.lower(), short if path.startswith("eurosat_cls.") else path)
+    return [names[key] for key in difflib.get_close_matches(name.rpartition(".")[2].lower(), names, 2, 0.6)]
+
+
+def _keys(known: dict[str, Setting], close: Collection[str] = ()) -> str:
+    """The keys that there are, with types and defaults unless there are many."""
+    if not known:
+        return "It takes no keys."
+    typed = known if len(known) <= _MOST_TYPED else close
+    names = [*close, *(name for name in known if name not in close)]
+    return f"keys: {', '.join(str(known[name]) if name in typed else name for name in names)}"
+
+
+def _classes(allowed: list[Base]) -> str:
+    """The classes that there are: this package's by short name, or others by path when they are few."""
+    base = allowed[0].cls
+    ours = [cls.__name__ for cls in _short_names(base)]
+    if ours:
+        more = "" if base.__module__.startswith("eurosat_cls.") else f", or another {base.__name__} by its path"
+        return f"classes: {', '.join(ours)}{more}"
+    others = [path for each in allowed for name, path in known_classes(each.cls).items() if name != each.cls.__name__]
+    return f"classes: {', '.join(others)}" if 0 < len(others) <= _MOST_CLASSES else ""
+
+
+def _short_names(base: type = object) -> list[type]:
+    """The classes with short names that are made from ``base``."""
+    from eurosat_cls.short_names import LOSSES, SHORT_NAMES  # all of the package: only needed to explain
+
+    general = base.__name__ == "Module"  # encoders are modules too, but only a loss is asked for so
+    return [cls for cls in (LOSSES if general else SHORT_NAMES) if issubclass(cls, base)]
+
+
+def _did_you_mean(close: Collection[str]) -> str:
+    return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""

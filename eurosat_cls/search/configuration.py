@@ -1,0 +1,215 @@
+"""The configuration that a search starts from, as the command line itself reads it."""
+
+import difflib
+import importlib
+import io
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eurosat_cls.errors import UserError
+from eurosat_cls.files import replacing
+from eurosat_cls.runs import LOGS
+from eurosat_cls.search.space import Params, Space
+from eurosat_cls.trust import trusted_packages
+
+# Where and with what a training runs may differ between the machines that work on one study.
+NOT_SETTINGS = (
+    "data.init_args.root", "trainer.accelerator", "trainer.default_root_dir", "trainer.devices",
+    "trainer.enable_model_summary", "trainer.enable_progress_bar", "trainer.logger",
+)  # fmt: skip
+
+
+def merged(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the whole configuration of ``fit`` with these arguments, every default spelt out.
+
+    Args:
+        arguments: ``--config`` files and options.
+        overlay: settings on top of them.
+
+    Raises:
+        UserError: for whatever the command line refuses.
+    """
+    from eurosat_cls.cli import main  # the command line leads here
+
+    with tempfile.TemporaryDirectory() as folder:
+        given = [*arguments]
+        if overlay is not None:
+            path = Path(folder) / "overlay.yaml"
+            path.write_text(as_yaml(overlay), encoding="utf-8")
+            given += ["--config", str(path)]
+        printed, told = io.StringIO(), io.StringIO()
+        code: Any = 0
+        try:
+            with redirect_stdout(printed), redirect_stderr(told):
+                main(["fit", *given, "--print_config"])
+        except SystemExit as ended:
+            code = ended.code
+    if code:
+        raise UserError(told.getvalue().strip().rpartition("eurosat_cls: error: ")[2] or f"fit ends with code {code}")
+    if overlay is None and told.getvalue():
+        print(told.getvalue(), end="", file=sys.stderr)
+    return dict(yaml.safe_load(printed.getvalue()))
+
+
+def as_yaml(settings: Mapping[str, Any]) -> str:
+    """Write settings as YAML."""
+    return yaml.safe_dump(dict(settings), sort_keys=False)
+
+
+def flatten(value: Any, key: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted key; lists stay whole.
+
+    Example:
+        >>> flatten({"trainer": {"max_epochs": 3, "callbacks": []}})
+        {'trainer.max_epochs': 3, 'trainer.callbacks': []}
+    """
+    if not isinstance(value, dict) or not value:
+        return {key: value}
+    found: dict[str, Any] = {}
+    for name, item in value.items():
+        found |= flatten(item, f"{key}.{name}" if key else str(name))
+    return found
+
+
+@dataclass(frozen=True)
+class Base:
+    """What every trial has in common.
+
+    Attributes:
+        arguments: of ``fit``, as they were given, and the packages that are trusted.
+        config: the whole configuration that they make.
+        monitor: the figure that tells how good a trial is.
+        mode: ``max`` or ``min``.
+    """
+
+    arguments: tuple[str, ...]
+    config: dict[str, Any]
+    monitor: str
+    mode: str
+
+    @property
+    def evaluating(self) -> list[str]:
+        """Arguments of ``test`` before a trial's own configuration, so that classes of the user's are found."""
+        files = [part for option, value in pairwise(self.arguments) if option == "--config" for part in (option, value)]
+        return [*files, *(part for part in self.arguments if part.startswith(("--config=", "--trust=")))]
+
+    @property
+    def root(self) -> Path:
+        """The folder of run folders."""
+        return Path(self.config["trainer"]["default_root_dir"] or ".") / LOGS
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of a trial, for the warm-up of pruning; 1 where the configuration does not say."""
+        epochs = self.config["trainer"]["max_epochs"]
+        return epochs if isinstance(epochs, int) and epochs > 0 else 1
+
+    def settings(self) -> dict[str, Any]:
+        """What all who work on one study must have in common, by dotted key."""
+        return {key: value for key, value in flatten(self.config).items() if not key.startswith(NOT_SETTINGS)}
+
+    def overlay(self, space: Space, params: Params) -> dict[str, Any]:
+        """The overlay of a trial: what varies, and the figure that the checkpoints go by."""
+        settings = space.overlay(params)
+        return {**settings, "checkpoint": {**settings.get("checkpoint", {}), "monitor": self.monitor,
+                                           "mode": self.mode}}  # fmt: skip
+
+
+def read_base(arguments: Sequence[str], metric: str | None, mode: str | None) -> Base:
+    """Read what every trial has in common.
+
+    Args:
+        arguments: of ``fit``.
+        metric: another figure than the configuration's ``checkpoint.monitor``.
+        mode: another direction than ``checkpoint.mode``.
+
+    Raises:
+        UserError: for what ``fit`` refuses, and for settings with which trials would not be runs of their own.
+    """
+    config = merged(arguments)
+    for key, why in (
+        ("ckpt_path", "every trial starts from the beginning; model.init_args.weights takes weights to start from"),
+        ("checkpoint.dirpath", "every trial has checkpoints of its own"),
+        ("trainer.fast_dev_run", "it leaves nothing that could be compared"),
+    ):
+        if flatten(config).get(key):
+            raise UserError(f"{key} cannot be set in a search: {why}.")
+    given = config["checkpoint"]
+    monitor = metric or given["monitor"] or _monitor_of(config["model"]["class_path"])
+    # As the checkpoints choose; a mode that the configuration has is about its own figure.
+    configured = given["mode"] if monitor == given["monitor"] or not metric else None
+    trusted = [f"--trust={package}" for package in trusted_packages()]
+    return Base(
+        (*arguments, *trusted), config, monitor, mode or configured or ("min" if monitor.endswith("loss") else "max")
+    )
+
+
+def _monitor_of(class_path: str) -> str:
+    module, _, name = class_path.rpartition(".")
+    return str(getattr(getattr(importlib.import_module(module), name), "monitor", "val/loss"))
+
+
+def check_space(base: Base, space: Space) -> None:
+    """Refuse a space that does not fit the configuration.
+
+    Raises:
+        UserError: for an unknown key, naming near ones, and for values that the configuration's parser refuses.
+    """
+    known = flatten(base.config)
+    for entry in space.entries:
+        _check_key(entry.path, base.config, known)
+        for argument in base.arguments:
+            if entry.name and argument.partition("=")[0] == f"--{entry.name}":
+                print(f"warning: {argument.partition('=')[0]} has no effect: the search varies it", file=sys.stderr)
+    for overlay in space.samples():
+        try:
+            merged(base.arguments, overlay)
+        except UserError as error:
+            tried = ", ".join(f"{key}: {value}" for key, value in flatten(overlay).items())
+            raise UserError(f"the configuration refuses a value of the search: {error} (tried {tried[:300]})") from None
+
+
+def _check_key(path: tuple[str, ...], config: Any, known: Mapping[str, Any]) -> None:
+    place = config
+    for depth, part in enumerate(path):
+        if not isinstance(place, dict) or not place:
+            return  # inside of what is not set: for the parser to judge
+        if part not in place:
+            key = ".".join(path)
+            before = ".".join(path[:depth])
+            beside = [f"{before}.{name}".strip(".") for name in place]
+            near = difflib.get_close_matches(key, {*known, *beside}, 3, 0.6) or beside[:4]
+            raise UserError(f"the configuration has no key {key}; did you mean {', '.join(near)}?")
+        place = place[part]
+
+
+def write_best(base: Base, space: Space, params: Params, about: str, path: Path) -> None:
+    """Write the whole configuration of a trial, and make sure that the file alone is the same configuration.
+
+    Args:
+        base: what every trial has in common.
+        space: what varies.
+        params: of the trial.
+        about: a line for the head of the file.
+        path: the file.
+
+    Raises:
+        UserError: when the file cannot be written.
+    """
+    config = merged(base.arguments, base.overlay(space, params))
+    head = f"# {about}\n#   python -m eurosat_cls fit --config {path}\n"
+    try:
+        with replacing(path) as part:
+            part.write_text(head + as_yaml(config), encoding="utf-8")
+            again = merged(["--config", str(part)])
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}).") from None
+    assert again == config, "a configuration that was written is read alike"

@@ -1,0 +1,84 @@
+"""Start the process of a trial, with its share of the machine, and understand how it ended."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LOG = "log.txt"  # in the run folder: what the process printed
+_ERROR = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Timeout)\b.*")
+
+
+def start(
+    module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> "subprocess.Popen[str]":
+    """Start ``python -m module``, with lines in and out, and everything else in the log of the folder.
+
+    A session of its own keeps a terminal's Ctrl-C from it: the search decides what becomes of it.
+    """
+    with open(folder / LOG, "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+            text=True, env={**os.environ, **environment}, start_new_session=True,
+        )  # fmt: skip
+
+
+def share_of(slot: int, workers: int, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment that gives a worker its share of cores and GPUs.
+
+    Cores are dealt out unless ``OMP_NUM_THREADS`` is set. Where there are several GPUs, each worker in turn sees as
+    many as ``trainer.devices`` says, one by default; devices that are listed by number are left as they are.
+
+    Args:
+        slot: number of the worker, from 0.
+        workers: how many there are.
+        config: the whole configuration.
+    """
+    environment: dict[str, str] = {}
+    if "OMP_NUM_THREADS" not in os.environ:
+        environment["OMP_NUM_THREADS"] = str(max(1, available_cores() // workers))
+    wanted = config["trainer"]["devices"]
+    gpus = visible_gpus() if config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") else []
+    if len(gpus) > 1 and not isinstance(wanted, list) and str(wanted) != "-1":
+        count = int(wanted) if str(wanted).isdigit() else 1
+        chosen = [gpus[(slot * count + i) % len(gpus)] for i in range(min(count, len(gpus)))]
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
+    return environment
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def visible_gpus() -> list[str]:
+    """Names by which CUDA knows the GPUs that this process may use."""
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = torch.cuda.device_count()
+    return named.split(",")[:count] if named else [str(number) for number in range(count)]
+
+
+def was_killed(code: int) -> bool:
+    """Whether an exit code says that a signal from elsewhere ended the process."""
+    return code < 0 or code in (128 + signal.SIGKILL, 128 + signal.SIGTERM)
+
+
+def reason_of(code: int, folder: Path) -> str:
+    """Say in a line why a process has failed: by its last error, or by the signal that ended it."""
+    if was_killed(code):
+        name = signal.Signals(-code if code < 0 else code - 128).name
+        memory = ", by hand or by the system when memory ran out" if name == "SIGKILL" else ""
+        return f"killed by {name}{memory}"
+    lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    for line in reversed(lines):
+        if line.startswith("eurosat_cls: error: "):
+            return line.removeprefix("eurosat_cls: error: ")[:300]
+        if _ERROR.match(line):
+            return line[:300]
+    return f"ended with code {code}, see {folder / LOG}"

@@ -1,0 +1,158 @@
+"""What a search has found: a table, a configuration and pictures."""
+
+import csv
+import io
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+
+from eurosat_cls.files import replacing, write_text
+from eurosat_cls.search.names import short_names, told
+from eurosat_cls.search.queue import FOLDER, REASON, VOID, counts
+from eurosat_cls.search.space import Scalar
+
+ENOUGH_FOR_IMPORTANCE, ENOUGH_TO_TRUST = 4, 30  # complete trials
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial that counts.
+
+    Attributes:
+        number: the study's number of it.
+        state: ``complete``, ``pruned`` or ``failed``.
+        value: the best figure that it reached; None when it has none.
+        params: what was decided, by short name.
+        attrs: what else is known: folder, epoch, seconds, reason, figures, same_as.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    params: dict[str, Scalar]
+    attrs: dict[str, Any]
+
+
+_STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+
+def rows_of(trials: Sequence[FrozenTrial]) -> list[Row]:
+    """Return the trials that count, by number."""
+    found = [trial for trial in trials if counts(trial)]
+    short = short_names(dict.fromkeys(name for trial in found for name in trial.params))
+    return [
+        Row(
+            trial.number,
+            _STATES[trial.state],
+            trial.value if trial.state == TrialState.COMPLETE else trial.user_attrs.get("best"),
+            {short[name]: value for name, value in trial.params.items()},
+            trial.user_attrs,
+        )
+        for trial in found
+    ]
+
+
+def best_of(rows: Sequence[Row], mode: str) -> Row | None:
+    """Return the complete trial with the best figure, the first one of several; None when none is complete."""
+    complete = [row for row in rows if row.state == "complete" and row.value is not None]
+    sign = 1 if mode == "max" else -1
+    return max(complete, key=lambda row: (sign * (row.value or 0.0), -row.number), default=None)
+
+
+def line_of(row: Row, best: Row | None, monitor: str, target: int, done: int) -> str:
+    """Say in a line what became of a trial."""
+    params = "  ".join(f"{name} {told(value)}" for name, value in row.params.items())
+    figure = "" if row.value is None else f"  {monitor} {row.value:.4f}"
+    state = "" if row.state == "complete" else f" {row.state}"
+    same = f" (as trial {row.attrs['same_as']})" if "same_as" in row.attrs else ""
+    lead = "" if best is None or best.value is None else f"  best {best.value:.4f} (trial {best.number})"
+    seconds = f"  {row.attrs['seconds']:.0f} s" if "seconds" in row.attrs else ""
+    reason = f"\n    {row.attrs[REASON]}" if row.state == "failed" and REASON in row.attrs else ""
+    return f"[{done}/{target}] trial {row.number}{state}{same}{figure}{lead}  {params}{seconds}{reason}"
+
+
+def write_table(trials: Sequence[FrozenTrial], path: Path) -> None:
+    """Write ``trials.csv``: every trial there has been, those too that were interrupted and made again."""
+    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["trial", "state", "value", "best_epoch", "seconds", "folder", "reason", *names])
+    for trial in trials:
+        attrs = trial.user_attrs
+        state = "interrupted" if VOID in attrs else _STATES.get(trial.state, trial.state.name.lower())
+        value = trial.value if trial.state == TrialState.COMPLETE else attrs.get("best", "")
+        writer.writerow([
+            trial.number, state, value, attrs.get("epoch", ""), attrs.get("seconds", ""), attrs.get(FOLDER, ""),
+            attrs.get(VOID, attrs.get(REASON, "")), *(told_exactly(trial.params[n]) if n in trial.params else ""
+                                                      for n in names),
+        ])  # fmt: skip
+    write_text(path, stream.getvalue())
+
+
+def told_exactly(value: Scalar) -> str:
+    """Write a value as YAML would."""
+    return told(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def importance_of(study: optuna.Study) -> dict[str, float]:
+    """Return how much each parameter decides whether a trial is among the best, by short name; shares of 1.
+
+    By PED-ANOVA (Watanabe, Bansal and Hutter, IJCAI 2023) over complete trials, for reaching the best tenth of them or,
+    where that is fewer than five trials, the best five; at most the better half.
+
+    Returns:
+        Nothing where there are too few trials, or nothing varies.
+    """
+    complete = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.COMPLETE]
+    varied = {name for name in {n for t in complete for n in t.params}
+              if len({repr(t.params.get(name)) for t in complete}) > 1}  # fmt: skip
+    if len(complete) < ENOUGH_FOR_IMPORTANCE or not varied:
+        return {}
+    share = max(0.1, min(0.5, 5 / len(complete)))
+    with warnings.catch_warnings():  # about few trials, which the picture tells
+        warnings.simplefilter("ignore", UserWarning)
+        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share))
+    short = short_names(found)
+    return {short[name]: value for name, value in found.items() if name in varied and value == value}
+
+
+def draw(study: optuna.Study, rows: Sequence[Row], monitor: str, mode: str, folder: Path) -> list[Path]:
+    """Write ``history.png``, ``importance.png`` and ``parallel.png``, as far as there is something to see."""
+    from eurosat_cls.pictures import search as pictures  # matplotlib is for those who get so far
+
+    valued = [row for row in rows if row.value is not None]
+    if not valued:
+        return []
+    found = {"history": pictures.draw_history(valued, monitor, mode, study.study_name)}
+    if importance := importance_of(study):
+        complete = sum(row.state == "complete" for row in rows)
+        hint = "; a hint only, for so few" if complete < ENOUGH_TO_TRUST else ""
+        note = f"{monitor} of {complete} complete trials, by PED-ANOVA{hint}"
+        found["importance"] = pictures.draw_importance(importance, note)
+    if len(valued) > 1 and any(row.params for row in valued):
+        found["parallel"] = pictures.draw_parallel(valued, monitor, mode, study.study_name)
+    for name, figure in found.items():
+        with replacing(folder / f"{name}.png") as part:
+            figure.savefig(part, format="png")
+    return [folder / f"{name}.png" for name in found]
+
+
+def print_summary(rows: Sequence[Row], mode: str, monitor: str) -> None:
+    """Print how many trials ended how, the five best ones, and why others failed."""
+    states = {state: sum(row.state == state for row in rows) for state in ("complete", "pruned", "failed")}
+    print(", ".join(f"{count} {state}" for state, count in states.items() if count) or "no trial has ended")
+    sign = -1 if mode == "max" else 1
+    complete = [row for row in rows if row.state == "complete" and row.value is not None]
+    for row in sorted(complete, key=lambda row: (sign * (row.value or 0.0), row.number))[:5]:
+        params = "  ".join(f"{name} {told(value)}" for name, value in row.params.items())
+        print(f"  {monitor} {row.value:.4f}  trial {row.number}  {params}")
+    for row in rows:
+        if row.state != "complete" and REASON in row.attrs and "pruned after" not in row.attrs[REASON]:
+            print(f"trial {row.number} {row.state}: {row.attrs[REASON]}", file=sys.stderr)

@@ -1,0 +1,108 @@
+"""Trials run in processes of their own: what becomes of them is known, whatever happens to them."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from eurosat_cls.errors import UserError
+from eurosat_cls.search.configuration import Base
+from eurosat_cls.search.queue import Queue
+from eurosat_cls.search.space import Space
+from tests.search.conftest import X, acts
+
+Work = Callable[..., list[FrozenTrial]]
+MakeQueue = Callable[..., Queue]
+
+
+@pytest.mark.parametrize("place", ["", "sqlite:///search.db"])
+def test_every_trial_ends_with_its_best_figure(place: str, queue: MakeQueue, work: Work) -> None:
+    ended = work(queue(Space([X]), 3, place=place), workers=2)
+    assert sorted(trial.number for trial in ended) == [0, 1, 2]
+    for trial in ended:
+        assert trial.state == TrialState.COMPLETE
+        assert trial.value == pytest.approx(3 * trial.params["x"])
+        assert trial.user_attrs["figures"] == {"val/accuracy": trial.value}
+        assert trial.intermediate_values == pytest.approx({e: e * trial.params["x"] for e in (1, 2, 3)})
+
+
+def test_a_killed_trial_is_continued_once_and_then_failed(queue: MakeQueue, work: Work) -> None:
+    first = queue(acts("killed once", "killed"), 2, [{"act": "killed once"}, {"act": "killed"}])
+    ended = {trial.params["act"]: trial for trial in work(first)}
+    assert ended["killed once"].state == TrialState.COMPLETE
+    folder = Path(ended["killed once"].user_attrs["folder"])
+    assert folder.name == "trial_0", "it goes on in its own folder"
+    assert (folder / "epochs.txt").read_text().split() == ["1", "2", "3"], "from its last checkpoint"
+    assert ended["killed"].state == TrialState.FAIL
+    assert "SIGKILL" in ended["killed"].user_attrs["reason"]
+    assert "memory" in ended["killed"].user_attrs["reason"]
+    assert len(first.study.trials) == 4, "two of them were put back"
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"), [("memory", "MemoryError: cannot allocate 80 GB"), ("refused", "batch_size: 0 is no size")]
+)
+def test_a_failed_trial_keeps_its_reason_and_the_study_goes_on(
+    act: str, reason: str, queue: MakeQueue, work: Work
+) -> None:
+    failed, trained = work(queue(acts(act, "train"), 2, [{"act": act}, {"act": "train"}]))
+    assert failed.state == TrialState.FAIL
+    assert failed.user_attrs["reason"] == reason
+    assert trained.state == TrialState.COMPLETE
+
+
+def test_a_divergence_counts_as_a_bad_result(queue: MakeQueue, work: Work) -> None:
+    (trial,) = work(queue(acts("diverged"), 1))
+    assert trial.state == TrialState.PRUNED
+    assert "loss is nan" in trial.user_attrs["reason"]
+
+
+def test_an_unknown_figure_ends_the_search_with_the_nearest_names(queue: MakeQueue, work: Work, base: Base) -> None:
+    object.__setattr__(base, "monitor", "val/acuracy")
+    asked = queue(acts("unlogged"), 3)
+    with pytest.raises(UserError, match="did you mean val/accuracy"):
+        work(asked)
+    assert asked.finished() == []
+
+
+def test_a_search_that_only_fails_gives_up(queue: MakeQueue, work: Work) -> None:
+    with pytest.raises(UserError, match=r"first 5 trials have all failed.*batch_size: 0 is no size"):
+        work(queue(acts("refused"), 50))
+
+
+def test_a_trial_that_is_behind_is_pruned(queue: MakeQueue, work: Work) -> None:
+    points = [{"x": x} for x in (0.9, 0.8, 0.7, 0.6, 0.1)]
+    ended = work(queue(Space([X]), 5, points, "median"))
+    assert [trial.state for trial in ended] == [TrialState.COMPLETE] * 4 + [TrialState.PRUNED]
+    assert (Path(ended[-1].user_attrs["folder"]) / "epochs.txt").read_text().split() == ["1"]
+    assert ended[-1].user_attrs["best"] == pytest.approx(0.1)
+
+
+def test_a_sample_that_was_drawn_before_is_not_trained_again(queue: MakeQueue, work: Work) -> None:
+    ended = work(queue(acts("train"), 3))
+    assert [trial.value for trial in ended] == [3.0] * 3
+    assert {trial.user_attrs["folder"] for trial in ended} == {ended[0].user_attrs["folder"]}
+    assert ended[2].user_attrs["same_as"] == 0
+
+
+def test_ctrl_c_ends_the_trials_and_the_next_start_continues_them(queue: MakeQueue, work: Work, tmp_path: Path) -> None:
+    points = [{"act": "train"}, {"act": "slow"}]
+    asked = queue(acts("train", "slow"), 2, points)
+    epochs = tmp_path / "s" / "trial_1" / "epochs.txt"
+
+    def interrupt() -> None:
+        while not (epochs.is_file() and epochs.read_text() and asked.finished()):
+            threading.Event().wait(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        work(asked, workers=2)
+    assert len(asked.finished()) == 1
+    (ended,) = work(queue(acts("train", "slow"), 2, points))
+    assert ended.params == {"act": "slow"}
+    assert epochs.read_text().split() == ["1", "2", "3"]

@@ -144,7 +144,7 @@ class EuroSATCLI(LightningCLI):
         config = self.config[self.subcommand].clone()
         if folder is not None and config.ckpt_path and run_folder_of(Path(config.ckpt_path)) == folder.resolve():
             config.ckpt_path = None
-        return str(self._parser(self.subcommand).dump(config, skip_none=False, format="yaml"))
+        return str(self._parser(self.subcommand).dump(config, skip_unset=False, format="yaml"))
 
     def _predict_on_images(self, config: Any) -> None:
         assert self.checkpoint is not None

@@ -18,7 +18,14 @@ QUICK = {
     "model": {
         "init_args": {"encoder": {"init_args": {"widths": [16, 16], "blocks": [1, 1]}}, "memory_format": "contiguous"}
     },
-    "data": {"class_path": "Demo", "init_args": {"patches_per_class": 20, "batch_size": 40}},
+    "data": {
+        "class_path": "Demo",
+        "init_args": {
+            "patches_per_class": 20,
+            "batch_size": 40,
+            "augment": [{"class_path": "Dihedral"}, {"class_path": "Shift", "init_args": {"pixels": 4}}],
+        },
+    },
     "pictures": [{"class_path": "LearningCurves"}],  # others are drawn where a test is about them
     "trainer": {"max_epochs": 2, "precision": "32-true", "accelerator": "cpu", "num_sanity_val_steps": 0},
 }

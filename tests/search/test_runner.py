@@ -99,6 +99,7 @@ def test_ctrl_c_ends_the_trials_and_the_next_start_continues_them(queue: MakeQue
             threading.Event().wait(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         work(asked, workers=2)

@@ -151,5 +151,5 @@ if __name__ == "__main__":
         for cache in ("cold", "warm"):
             if cache == "cold":
                 evict(store)
-            ours(given.steps, *options, "--trainer.callbacks", json.dumps(turns))
+            ours(given.steps, *options, "--trust", "common", "--trainer.callbacks", json.dumps(turns))
             report(f"eurosat_cls fit, 13 bands, {name}, {cache}")

@@ -106,7 +106,13 @@ if __name__ == "__main__":
     chosen = list(json.loads((cache_folder() / "machine.json").read_text()).values())[-1]
     settings = {key: chosen[key] for key in ("precision", "memory_format", "compile")}
     settings["warm_epochs"] = 1  # the first epoch brings the store's pages into this process's memory
-    ours(given.steps, "--trainer.callbacks", json.dumps([{"class_path": "common.Turns", "init_args": settings}]))
+    ours(
+        given.steps,
+        "--trust",
+        "common",
+        "--trainer.callbacks",
+        json.dumps([{"class_path": "common.Turns", "init_args": settings}]),
+    )
     rate = report(f"eurosat_cls fit, {chosen['precision']}, {chosen['memory_format']}")
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(Path(os.environ.get("EUROSAT_ROOT", "data")) / "EuroSAT.zip") as archive:

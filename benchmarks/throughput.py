@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from common import BATCH, Turns
@@ -26,7 +27,6 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from eurosat_cls.cli import main
-from eurosat_cls.data.cache import cache_folder
 from eurosat_cls.encoders import ResNet
 
 CONFIG = Path(__file__).parent.parent / "configs" / "tiny_resnet18.yaml"
@@ -68,12 +68,14 @@ class PlainData(LightningDataModule):
         return DataLoader(ImageFolder(self.root, usual), BATCH, shuffle=True, drop_last=True, num_workers=2)
 
 
-def ours(steps: int, *more: str) -> None:
-    """``eurosat_cls fit`` with the shipped config, for some steps."""
+def ours(steps: int, *more: str) -> dict[str, Any]:
+    """``eurosat_cls fit`` with the shipped config, for some steps; return how it was executed."""
     with tempfile.TemporaryDirectory() as folder:
         main(["fit", "--config", str(CONFIG), "--trainer.max_epochs", "3", "--trainer.limit_train_batches", str(steps),
               "--trainer.limit_val_batches", "0", "--trainer.default_root_dir", folder,
               "--model.init_args.total_steps", "1000", *more])  # fmt: skip
+        record = json.loads((Path(folder) / "lightning_logs" / "version_0" / "environment.json").read_text())
+        return dict(record["execution"])
 
 
 def plain(root: str, steps: int) -> None:
@@ -102,8 +104,7 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--steps", type=int, default=126, help="training steps of each application")
     given = arguments.parse_args()
-    ours(4)  # builds the store and settles `auto`
-    chosen = list(json.loads((cache_folder() / "machine.json").read_text()).values())[-1]
+    chosen = ours(4)  # builds the store and settles `auto`
     settings = {key: chosen[key] for key in ("precision", "memory_format", "compile")}
     settings["warm_epochs"] = 1  # the first epoch brings the store's pages into this process's memory
     ours(

@@ -29,7 +29,7 @@ from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.recipe import Recipe
 from eurosat_cls.data.sentinel2 import BANDS
-from eurosat_cls.data.store import Store, cache_folder, open_or_build
+from eurosat_cls.data.store import Store, open_or_build
 
 PATCHES, CLASSES = 27_000, 10
 
@@ -134,9 +134,8 @@ if __name__ == "__main__":
         print(f"store: {len(store.files)} patches, {store.images.nbytes / 1e9:.2f} GB")
         overlay = Path(folder) / "generated.yaml"
         overlay.write_text(json.dumps({"data": {"class_path": "multispectral.Generated"}}))
-        options = ("--config", str(overlay), "--trainer.max_epochs", "1")
-        ours(4, *options)  # computes the statistics and settles `auto`
-        chosen = list(json.loads((cache_folder() / "machine.json").read_text()).values())[-1]
+        options = ("--trust", "multispectral", "--config", str(overlay), "--trainer.max_epochs", "1")
+        chosen = ours(4, *options)  # computes the statistics and settles `auto`
         settings = {key: chosen[key] for key in ("precision", "memory_format", "compile")}
         name = f"{chosen['precision']}, {chosen['memory_format']}"
 

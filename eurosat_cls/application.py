@@ -243,7 +243,8 @@ class EuroSATCLI(LightningCLI):
             "execution": {**settings, "measured_images_per_second": execution.rates},
             "data": {**split, "patches": patches_by_class(self.datamodule)},
         }
-        kept = [RunRecord(folder, self._dump(folder), record), TensorBoardText(self._plain_config(), split)]
+        text = self._dump(folder)
+        kept = [RunRecord(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
         own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
         return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
 

@@ -21,6 +21,13 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) ->
     assert all(f"\n  {name} " in printed for name in (*help.CONFIGURED, *help.OTHERS))
 
 
+def test_help_of_a_search_does_not_wait_for_torch() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "eurosat_cls", "search", "--help"]
+    printed = subprocess.run(command, env=subprocess_env(), capture_output=True, text=True)
+    assert "--space" in printed.stdout
+    assert not [line for line in printed.stderr.splitlines() if line.split("|")[-1].strip() in ("torch", "lightning")]
+
+
 @pytest.mark.parametrize("arguments", ["--help", "--version", "fit --help", "report --help", "fitt", ""])
 def test_neither_help_nor_slips_wait_for_imports(arguments: str) -> None:
     code = (

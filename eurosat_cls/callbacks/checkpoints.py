@@ -74,7 +74,7 @@ class Checkpoints(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Settle what was None; remove what a process that was killed while saving has left."""
         self.monitor = self.monitor or str(getattr(pl_module, "monitor", "val/loss"))
-        self.mode = self.mode or ("min" if self.monitor.endswith("loss") else "max")
+        self.mode = self.mode or mode_of(self.monitor)
         if stage == "fit" and trainer is not None and trainer.is_global_zero:
             remove_parts(self.folder(trainer), "*.ckpt")
 
@@ -179,3 +179,8 @@ def _link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)  # checkpoints are replaced, never changed in place, so the link keeps this epoch
     except OSError:
         shutil.copyfile(source, target)
+
+
+def mode_of(monitor: str) -> str:
+    """Whether less (``min``) or more (``max``) of a figure is better, by its name."""
+    return "min" if monitor.endswith("loss") else "max"

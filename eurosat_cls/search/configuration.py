@@ -18,7 +18,6 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.files import replacing
 from eurosat_cls.runs import LOGS
 from eurosat_cls.search.space import Params, Space
-from eurosat_cls.trust import trusted_packages
 
 # Where and with what a training runs may differ between the machines that work on one study.
 NOT_SETTINGS = (
@@ -134,6 +133,9 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None) ->
     Raises:
         UserError: for what ``fit`` refuses, and for settings with which trials would not be runs of their own.
     """
+    from eurosat_cls.callbacks.checkpoints import mode_of  # torch and Lightning, for which help does not wait
+    from eurosat_cls.trust import trusted_packages
+
     config = merged(arguments)
     for key, why in (
         ("ckpt_path", "every trial starts from the beginning; model.init_args.weights takes weights to start from"),
@@ -147,9 +149,7 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None) ->
     # As the checkpoints choose; a mode that the configuration has is about its own figure.
     configured = given["mode"] if monitor == given["monitor"] or not metric else None
     trusted = [f"--trust={package}" for package in trusted_packages()]
-    return Base(
-        (*arguments, *trusted), config, monitor, mode or configured or ("min" if monitor.endswith("loss") else "max")
-    )
+    return Base((*arguments, *trusted), config, monitor, mode or configured or mode_of(monitor))
 
 
 def _monitor_of(class_path: str) -> str:

@@ -106,7 +106,7 @@ class EuroSATCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint and the run folder; refuse to evaluate without a checkpoint."""
         config = self.config[self.subcommand]
-        check_config(config)
+        check_config(config, self.composition.place)
         self.root = Path(config.trainer.default_root_dir or ".") / LOGS
         self.checkpoint: dict[str, Any] | None = None
         if self.subcommand in (*LOOKS, *FINDS):

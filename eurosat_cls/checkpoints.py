@@ -11,9 +11,9 @@ from lightning.pytorch import LightningModule
 from torch import nn
 
 from eurosat_cls.errors import UserError
-from eurosat_cls.files import replacing
+from eurosat_cls.files import check_local, replacing
 from eurosat_cls.overrides import differences
-from eurosat_cls.tensors import check_local, read_plain
+from eurosat_cls.tensors import read_plain
 from eurosat_cls.vetting import check_settings
 
 
@@ -66,6 +66,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 LISTED = 8  # differences that an error names
+NO_FORM = ("drop", "pretrained")  # in names of arguments that leave a trained network's form as it is
 
 
 def checkpoint_in(path: Path) -> Path:
@@ -107,9 +108,10 @@ def check_fits(checkpoint: dict[str, Any], model: LightningModule, path: str | P
         ours = getattr(model, key, None)
         if ours is not None and key in theirs and list(theirs[key]) != list(ours):
             raise UserError(f"{path} was trained on other {key.replace('_', ' ')}: {_differences(theirs[key], ours)}.")
-    differences = _layer_differences(checkpoint["state_dict"], model)
-    if differences:
-        listed = [*_setting_differences(theirs, getattr(model, "hparams", {})), *differences]
+    settings = _setting_differences(theirs, getattr(model, "hparams", {}))
+    layers = _layer_differences(checkpoint["state_dict"], model)
+    if layers or settings:
+        listed = [*settings, *layers]
         more = f"; and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
         shown = "; ".join(listed[:LISTED]) + more
         raise UserError(f"{path} holds another network than the configuration describes: {shown}.")
@@ -127,9 +129,25 @@ def _differences(theirs: list[str], ours: list[str]) -> str:
 
 
 def _setting_differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
-    """Settings of the network's parts that differ, as far as both are known."""
+    """Settings of the network's parts that differ, as far as both are known.
+
+    Layers of the same shapes may still be another network's: of another stride, activation or number of heads.
+    """
     parts = [part for part in ("encoder", "decoder", "indices", "task") if part in theirs and part in ours]
-    return [line for part in parts for line in differences(theirs[part], ours[part], f"model.{part}")]
+    return [line for part in parts for line in _differences_of_form(theirs[part], ours[part], f"model.{part}")]
+
+
+def _differences_of_form(theirs: Any, ours: Any, key: str) -> list[str]:
+    if not (isinstance(theirs, Mapping) and isinstance(ours, Mapping)) or _class_name(theirs) != _class_name(ours):
+        return differences(theirs, ours, key)
+    shared = [name for name in ours if name in theirs and name != "class_path"]
+    formed = [name for name in shared if not any(word in str(name) for word in NO_FORM)]
+    return [line for name in formed for line in _differences_of_form(theirs[name], ours[name], f"{key}.{name}")]
+
+
+def _class_name(spec: Mapping[str, Any]) -> str:
+    """The name of a class without the module, which may be another one in another version of its package."""
+    return str(spec.get("class_path")).rpartition(".")[2]
 
 
 def _layer_differences(state: dict[str, Any], model: nn.Module) -> list[str]:

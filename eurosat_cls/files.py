@@ -1,11 +1,14 @@
-"""Write files so that a reader never sees half of one."""
+"""Write files so that a reader never sees half of one; read local ones only."""
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from eurosat_cls.errors import UserError
 
 
 @contextmanager
@@ -55,3 +58,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON through :func:`replacing`."""
     write_text(path, json.dumps(value, indent=2, allow_nan=True) + "\n")
+
+
+def check_local(path: str | Path, kind: str) -> None:
+    """Refuse an address of something elsewhere, before anything tries to fetch it.
+
+    Raises:
+        UserError: with the way out.
+    """
+    if re.match(r"\w\w+:/", str(path)):  # a Path has made one slash of two
+        raise UserError(f"{path}: a {kind} is read from local files only; download it first.")

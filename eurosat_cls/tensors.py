@@ -13,9 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from eurosat_cls.errors import UserError
+from eurosat_cls.files import check_local
+from eurosat_cls.trust import trusting
+from eurosat_cls.vetting import check_settings, is_loaded_part
 
 # What trainings wrap around the weights, the averaged ones first.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
+SETTINGS = ("hyper_parameters", "run")  # where a checkpoint keeps names of classes
 
 
 def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpoint") -> Any:
@@ -52,16 +56,6 @@ def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpo
         raise UserError(f"{path}: truncated or not a {kind} ({reason}).") from None
 
 
-def check_local(path: str | Path, kind: str) -> None:
-    """Refuse an address of something elsewhere, before anything tries to fetch it.
-
-    Raises:
-        UserError: with the way out.
-    """
-    if re.match(r"\w\w+:/", str(path)):  # a Path has made one slash of two
-        raise UserError(f"{path}: a {kind} is read from local files only; download it first.")
-
-
 def _check_archive(path: str | Path, kind: str) -> None:
     """Refuse an archive that would unpack to more than it is: torch stores tensors as they are."""
     if isinstance(path, (str, Path)) and zipfile.is_zipfile(path):
@@ -76,11 +70,15 @@ def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     """Load the named tensors of a checkpoint, a state dict or a safetensors file.
 
     Raises:
-        UserError: as :func:`read_plain`, and when there are no tensors.
+        UserError: as :func:`read_plain`, when there are no tensors, and when the settings beside them name what no
+            checkpoint may name.
     """
     check_local(path, "weights file")
     path = Path(path).expanduser()
     content: Any = _safetensors(path) if str(path).endswith(".safetensors") else read_plain(path, kind="weights file")
+    if isinstance(content, Mapping):  # none of them is used here; a file that plants something is not trusted at all
+        with trusting():
+            check_settings([content.get(key) for key in SETTINGS], str(path), besides=is_loaded_part)
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

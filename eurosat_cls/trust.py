@@ -21,7 +21,7 @@ from typing import Any
 import jsonargparse
 
 from eurosat_cls.errors import UserError
-from eurosat_cls.tensors import check_local
+from eurosat_cls.files import check_local
 
 VARIABLE = "EUROSAT_TRUST"
 PACKAGES = ("eurosat_cls", "torch", "torchvision", "torchmetrics", "lightning", "timm")

@@ -14,20 +14,21 @@ LARGEST = 100_000  # values in a checkpoint's settings; more are a bomb of share
 DEEPEST = 1_000  # letters of a key
 
 
-def check_config(config: Any) -> None:
+def check_config(config: Any, place: Callable[[str], str] = str) -> None:
     """Judge everything that a parsed configuration would call, before any of it is.
 
     Args:
         config: nested mappings and lists, or namespaces of jsonargparse.
+        place: what an error says of a key.
 
     Raises:
-        UserError: naming the key.
+        UserError: naming the place of the key.
     """
     for key, value in _walk(config, "config"):
         if isinstance(value, Mapping) and isinstance(value.get("class_path"), str):
-            resolve(value["class_path"], key)
+            resolve(value["class_path"], place(f"{key}.class_path"))
         elif callable(value) and not isinstance(value, os.PathLike):  # what a file name is parsed to
-            check_object(value, getattr(value, "__qualname__", repr(value)), key)
+            check_object(value, getattr(value, "__qualname__", repr(value)), place(key))
 
 
 def check_settings(settings: Any, where: str, besides: Callable[[str], bool] = lambda path: False) -> None:

@@ -69,6 +69,18 @@ def test_a_checkpoint_of_another_network_does_not_replace_the_configs(run: Run, 
     assert "encoder.stem.0.weight is [16, 3, 3, 3] there and [8, 3, 3, 3] here" in printed
 
 
+def test_another_network_with_layers_of_the_same_shapes_is_refused(run: Run) -> None:
+    run("fit")
+    last = str(RUN / "checkpoints/last.ckpt")
+    for command in ("fit", "test"):
+        code, printed = run(command, "--ckpt_path", last, "--model.init_args.encoder.init_args.stem_stride", "1")
+        assert code == 2
+        assert "model.encoder.init_args.stem_stride: 1, not 2 as in the checkpoint" in printed
+    code, printed = run("test", "--ckpt_path", last, "--model.init_args.decoder.init_args.dropout", "0.3")
+    assert code == 0, printed
+    assert "model.init_args.decoder.init_args.dropout: 0.3, not 0.0 as in the checkpoint" in printed
+
+
 def test_bfloat16_where_there_is_none_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eurosat_cls.machine.supports_bf16", lambda device: False)
     code, printed = run("fit", "--trainer.precision", "bf16-mixed")

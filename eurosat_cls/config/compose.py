@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from eurosat_cls.config.arguments import Arguments, sort
 from eurosat_cls.config.merge import Dropped, merge
 from eurosat_cls.config.references import resolve
-from eurosat_cls.config.tree import Node, nearest
+from eurosat_cls.config.tree import Node, located, nearest
 
 
 @dataclass
@@ -24,6 +24,10 @@ class Composition:
     asked: Arguments
     dropped: list[str]
     warnings: list[str]
+
+    def place(self, key: str) -> str:
+        """A dotted key, with list positions as numbers, after where its value was written."""
+        return located(self.tree, tuple(int(part) if part.isdigit() else part for part in key.split(".")))
 
 
 def compose(args: Sequence[str], command: str, keys: Mapping[str, Collection[str]]) -> Composition:

@@ -23,7 +23,7 @@ from eurosat_cls.config.settings import (
     shown,
     type_text,
 )
-from eurosat_cls.config.tree import Node, Path, dotted, nearest, plain
+from eurosat_cls.config.tree import Node, Path, dotted, located, plain
 
 _MOST_TYPED = 26  # of more keys only the nearest are told with type and default
 _MOST_CLASSES = 20
@@ -38,9 +38,7 @@ class Mistake(NamedTuple):
 
     def told(self, tree: Node) -> str:
         """It as one or two lines, with the place in ``tree`` where it was written."""
-        origin, key = nearest(tree, self.path)[0].origin, dotted(self.path)
-        where = origin if origin == f"--{key}" else ": ".join(filter(None, (origin, key)))
-        return "\n".join(filter(None, (": ".join(filter(None, (where, self.text))), self.choices)))
+        return "\n".join(filter(None, (": ".join(filter(None, (located(tree, self.path), self.text))), self.choices)))
 
 
 def explain(parser: Any, tree: Node, command: str, elsewhere: Mapping[str, Collection[str]]) -> str | None:
@@ -181,7 +179,7 @@ def close_classes(name: str, allowed: Iterable[Base]) -> list[str]:
     """Names of known classes that resemble a wrong one, the nearest first."""
     names: dict[str, str] = {}
     for base in allowed:
-        for short, path in known_classes(base.cls).items():
+        for short, path in _nameable(base).items():
             names.setdefault(short.lower(), short if path.startswith("eurosat_cls.") else path)
     return [names[key] for key in difflib.get_close_matches(name.rpartition(".")[2].lower(), names, 2, 0.6)]
 
@@ -202,8 +200,13 @@ def _classes(allowed: list[Base]) -> str:
     if ours:
         more = "" if base.__module__.startswith("eurosat_cls.") else f", or another {base.__name__} by its path"
         return f"classes: {', '.join(ours)}{more}"
-    others = [path for each in allowed for name, path in known_classes(each.cls).items() if name != each.cls.__name__]
+    others = [path for each in allowed for name, path in _nameable(each).items() if name != each.cls.__name__]
     return f"classes: {', '.join(others)}" if 0 < len(others) <= _MOST_CLASSES else ""
+
+
+def _nameable(base: Base) -> dict[str, str]:
+    """Paths of the classes that may be named, by short name: what a program has imported besides is not trusted."""
+    return {name: path for name, path in known_classes(base.cls).items() if not trust.reason_against(path)}
 
 
 def _short_names(base: type = object) -> list[type]:

@@ -78,3 +78,14 @@ def dotted(path: Path) -> str:
     """
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
     return text.removeprefix(".")
+
+
+def located(node: Node, path: Path) -> str:
+    """A path as a person writes it, after the file and line, or the option, that it came from.
+
+    Example:
+        >>> located(Node({"lr": Node(0.1, "a.yaml:2")}, "a.yaml:1"), ("lr",))
+        'a.yaml:2: lr'
+    """
+    origin, key = nearest(node, path)[0].origin, dotted(path)
+    return origin if origin == f"--{key}" else ": ".join(filter(None, (origin, key)))

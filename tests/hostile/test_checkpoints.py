@@ -76,14 +76,15 @@ def test_what_a_checkpoint_names_is_not_imported(
     name = f"{stranger}.{'build' if key == '_instantiator' else 'Network'}"
     planted: dict[str, Any] = {"encoder": {"class_path": name}} if key == "class_path" else {key: name}
     path = str(checkpoint(tmp_path / "evil.ckpt", **planted))
-    for way in ("load", "load_from_checkpoint"):
+    for way in ("load", "load_from_checkpoint", "weights"):
         with pytest.raises(UserError, match=r"not trusted|is refused"):
             WAYS[way](path)
+    code, printed = run("fit", "--model.init_args.weights", path)
+    assert (code, stranger in printed) == (2, True)
     for command in COMMANDS:
         code, printed = run(command, "--ckpt_path", path)
         assert code == 2
         assert stranger in printed
-    Weights(path).load_into(tiny())  # takes nothing but tensors
     assert exit_code(["describe", path]) == 0
     assert ("not trusted" in capsys.readouterr().out) == (key == "class_path")
     assert not won()
@@ -93,7 +94,7 @@ def test_what_a_checkpoint_names_is_not_imported(
 @pytest.mark.parametrize("name", ["torch.hub.load", "torch.load", "torch.jit.ScriptModule", "torch.os.system"])
 def test_what_is_no_part_of_a_network_is_refused(tmp_path: Path, name: str) -> None:
     path = str(checkpoint(tmp_path / "evil.ckpt", encoder={"class_path": name}))
-    for way in ("load", "load_from_checkpoint", "Trainer.fit"):
+    for way in ("load", "load_from_checkpoint", "Trainer.fit", "weights"):
         with pytest.raises(UserError, match=rf"{name} (is refused|cannot be imported)"):
             WAYS[way](path)
 

@@ -13,6 +13,7 @@ __all__ = ["stranger"]  # a fixture
 
 TOUCH = {"args": "touch won", "shell": True}
 PROCESS = "torch.distributed.elastic.multiprocessing.subprocess_handler.SubprocessHandler"
+RECORD = {"folder": ".", "config": "a: 1", "environment": {}}
 START = {"entrypoint": "touch", "args": ["won"], "env": {}, "stdout": None, "stderr": None, "local_rank_id": 0}
 
 
@@ -49,9 +50,17 @@ def test_a_stranger_is_not_imported(run: Run, stranger: str, place: str) -> None
 
 
 def test_a_file_cannot_be_given_any_content(run: Run) -> None:
-    record = {"folder": ".", "config": "a: 1", "environment": {}}
-    spec = yaml.safe_dump([{"class_path": "eurosat_cls.callbacks.RunRecord", "init_args": record}])
+    spec = yaml.safe_dump([{"class_path": "eurosat_cls.callbacks.RunRecord", "init_args": RECORD}])
     refused(run, "fit", "RunRecord is refused", "--trainer.callbacks", spec)
+
+
+def test_what_is_found_out_after_the_import_is_told_with_its_place(run: Run, tmp_path: Path) -> None:
+    overlay = tmp_path / "evil.yaml"
+    overlay.write_text(
+        "trainer:\n  max_epochs: 1\n  callbacks:\n    - class_path: lightning.pytorch.callbacks.Timer\n"
+        f"    - class_path: eurosat_cls.callbacks.RunRecord\n      init_args: {RECORD}\n"
+    )
+    refused(run, "fit", "evil.yaml:5: trainer.callbacks[1].class_path: ", "--config", str(overlay))
 
 
 def test_what_talks_to_a_network_is_asked_for(run: Run) -> None:

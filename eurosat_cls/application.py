@@ -31,34 +31,29 @@ from eurosat_cls.callbacks import (
     TensorBoardText,
 )
 from eurosat_cls.checkpoints import check_fits, read_checkpoint
-from eurosat_cls.commands import COMMANDS
+from eurosat_cls.config.failures import explaining
 from eurosat_cls.config.parse import parse
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.describe import RUN, saved_configuration
-from eurosat_cls.errors import UserError, mistake_behind
+from eurosat_cls.errors import UserError
 from eurosat_cls.execution import settle
-from eurosat_cls.help import split_trust
 from eurosat_cls.look import patches_by_class
 from eurosat_cls.overrides import print_differences
 from eurosat_cls.parser import Parser
-from eurosat_cls.quiet import quieten
-from eurosat_cls.ranks import end_with_parent, is_first_process, is_lost_process, say
+from eurosat_cls.ranks import is_first_process, say
 from eurosat_cls.revision import revisions
 from eurosat_cls.runs import LOGS, find_checkpoint, is_run_config, new_run_folder, run_folder_of
 from eurosat_cls.short_names import SHORT_NAMES
-from eurosat_cls.signals import Stopped, stopping
 from eurosat_cls.split_check import check_split
 from eurosat_cls.trainer import Trainer
-from eurosat_cls.trust import closed_parser, config_folders, trusting
 from eurosat_cls.vetting import check_config, check_settings
 
-__all__ = ["SHORT_NAMES", "EuroSATCLI", "run"]
+__all__ = ["SETTINGS", "SHORT_NAMES", "EuroSATCLI"]
 
 LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
 PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
-LOST = "another process of this training has ended; see what it said. Continue with --ckpt_path last."
 
 
 class EuroSATCLI(LightningCLI):
@@ -163,6 +158,15 @@ class EuroSATCLI(LightningCLI):
 
     # --- building ----------------------------------------------------------------------------------------------
 
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer."""
+        with explaining(self.composition):
+            super().instantiate_classes()
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        with explaining(self.composition):
+            super()._run_subcommand(subcommand)
+
     def instantiate_trainer(self, **kwargs: Any) -> LightningTrainer:
         """Settle what is ``auto``, choose the run folder, and build the trainer."""
         config = self.config[self.subcommand]
@@ -261,39 +265,3 @@ SETTINGS: dict[str, Any] = {  # of LightningCLI
     "auto_configure_optimizers": False,
     "load_from_checkpoint_support": False,
 }
-
-
-def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
-    """Run a command; return when it has done what was asked.
-
-    Args:
-        arguments: those after the program's name.
-        cli: what builds and runs it.
-
-    Raises:
-        SystemExit: as :func:`eurosat_cls.cli.main`.
-    """
-    quieten()
-    machine.keep_freed_memory()
-    end_with_parent()
-    try:
-        given, packages = split_trust(arguments)
-        with stopping(), trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
-            _dispatch(given, cli)
-    except Stopped as stopped:
-        print(f"eurosat_cls: stopped by {stopped}", file=sys.stderr)
-        raise SystemExit(stopped.exit_code) from None
-    except Exception as error:
-        if is_lost_process(error):
-            print(f"eurosat_cls: error: {LOST}", file=sys.stderr)
-            raise SystemExit(1) from error
-        if (mistake := mistake_behind(error)) is None:
-            raise
-        print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
-        raise SystemExit(2) from error
-
-
-def _dispatch(arguments: list[str], cli: type[EuroSATCLI]) -> None:
-    if arguments and arguments[0] in COMMANDS:
-        return COMMANDS[arguments[0]](arguments[1:])
-    cli(**SETTINGS, args=arguments)

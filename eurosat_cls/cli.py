@@ -25,6 +25,6 @@ def main(args: list[str] | None = None) -> None:
     if text is not None:
         print(text, end="")
         raise SystemExit(0)
-    from eurosat_cls.application import run  # torch and Lightning take seconds to import
+    from eurosat_cls.dispatch import run  # torch and Lightning take seconds to import
 
     run(arguments)

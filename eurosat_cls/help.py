@@ -123,7 +123,7 @@ def _help_of(command: str) -> str:
     kept = cache_folder() / "help" / f"{command}-{_key()}.txt"
     with suppress(OSError, UnicodeDecodeError):
         return kept.read_text(encoding="utf-8")
-    from eurosat_cls.application import run
+    from eurosat_cls.dispatch import run
 
     text = _printed_by(run, [command, "--help"])
     with suppress(OSError):  # an unwritable cache only means asking the parser again

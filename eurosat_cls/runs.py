@@ -32,17 +32,24 @@ _OPTIMISATION = {
 
 
 def new_run_folder(root: Path) -> Path:
-    """Make and return the next ``version_N`` folder under ``root``; two processes never get the same one."""
-    root.mkdir(parents=True, exist_ok=True)
-    taken = [int(p.name[8:]) for p in root.glob("version_*") if p.name[8:].isdigit()]
-    number = max(taken, default=-1) + 1
-    while True:
-        folder = root / f"version_{number}"
-        try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:
-            number += 1
+    """Make and return the next ``version_N`` folder under ``root``; two processes never get the same one.
+
+    Raises:
+        UserError: when it cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        taken = [int(p.name[8:]) for p in root.glob("version_*") if p.name[8:].isdigit()]
+        number = max(taken, default=-1) + 1
+        while True:
+            folder = root / f"version_{number}"
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise UserError(f"trainer.default_root_dir: cannot make a folder in {root} ({error.strerror}).") from error
 
 
 def run_folder_of(checkpoint: Path) -> Path | None:

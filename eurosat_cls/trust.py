@@ -35,7 +35,8 @@ PLACES = (
 # Not even in those places, and never by --trust: what writes a given content to a given place, or serves a port.
 CLOSED = (
     "eurosat_cls.callbacks.predictions", "eurosat_cls.callbacks.record", "eurosat_cls.callbacks.report",
-    "eurosat_cls.application", "eurosat_cls.callbacks.run_report", "eurosat_cls.cli", "lightning.pytorch.cli",
+    "eurosat_cls.application", "eurosat_cls.callbacks.run_report", "eurosat_cls.cli", "eurosat_cls.dispatch",
+    "lightning.pytorch.cli",
     "lightning.pytorch.serve",
     "lightning.fabric.plugins.io", "lightning.pytorch.plugins.io",
 )  # fmt: skip

@@ -65,12 +65,12 @@ def check_size(value: Any, where: str) -> None:
 
 def refused_names(settings: Any) -> list[str]:
     """Return the class paths among settings that are refused by their names; nothing is imported."""
-    refused = []
+    refused = {}  # in order, each once
     for _, value in _walk(settings, "the checkpoint"):
         path = value.get("class_path") if isinstance(value, Mapping) else None
         if isinstance(path, str) and reason_against(path):
-            refused.append(path)
-    return refused
+            refused[path] = True
+    return list(refused)
 
 
 def is_loaded_part(path: str) -> bool:

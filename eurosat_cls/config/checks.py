@@ -4,12 +4,13 @@ import inspect
 from typing import Any
 
 from eurosat_cls.config.mistakes import Mistake
+from eurosat_cls.config.ranges import check_ranges
 from eurosat_cls.config.settings import alternatives, linked_keys, settings_of, shown
 from eurosat_cls.config.tree import Node, Path, dotted
 
 
 def check(parser: Any, tree: Node, parsed: dict[str, Any]) -> str | None:
-    """Look for settings that would be overwritten, abstract classes, values for groups, and null without a meaning.
+    """Look for settings that would be overwritten, abstract classes, values for groups, null and numbers without sense.
 
     Args:
         parser: the jsonargparse parser of the command.
@@ -23,7 +24,7 @@ def check(parser: Any, tree: Node, parsed: dict[str, Any]) -> str | None:
     for key, child in tree.value.items():
         if key in groups and child.mapping is None:
             return Mistake((key,), f"expected keys and values, got {shown(child.value)}.").told(tree)
-    mistake = _search(tree, parsed, (), linked_keys(parser))
+    mistake = _search(tree, parsed, (), linked_keys(parser)) or check_ranges(parsed)
     return None if mistake is None else mistake.told(tree)
 
 

@@ -26,8 +26,9 @@ class Composition:
     warnings: list[str]
 
     def place(self, key: str) -> str:
-        """A dotted key, with list positions as numbers, after where its value was written."""
-        return located(self.tree, tuple(int(part) if part.isdigit() else part for part in key.split(".")))
+        """A dotted key, with list positions as numbers, after where its value was written, as far as it was."""
+        path = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+        return located(self.tree, path[: len(path) - len(nearest(self.tree, path)[1])])
 
 
 def compose(args: Sequence[str], command: str, keys: Mapping[str, Collection[str]]) -> Composition:

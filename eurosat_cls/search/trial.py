@@ -10,7 +10,7 @@ import yaml
 from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from eurosat_cls import application
+from eurosat_cls import dispatch
 from eurosat_cls.application import EuroSATCLI
 from eurosat_cls.callbacks.guard import NonFiniteLossError
 from eurosat_cls.callbacks.tensorboard import TensorBoardText, plain_settings
@@ -97,10 +97,10 @@ def run(arguments: list[str]) -> None:
     """
     TrialCLI.folder = Path(arguments[0])
     if int(os.environ.get("LOCAL_RANK", 0)) != 0:  # another process of a training that has several
-        return application.run(["fit", *arguments[1:]], TrialCLI)
+        return dispatch.run(["fit", *arguments[1:]], TrialCLI)
     TrialCLI.channel = Channel()
     with FileLock(TrialCLI.folder / ".lock", timeout=LOCK_SECONDS):
-        application.run(["fit", *arguments[1:]], TrialCLI)
+        dispatch.run(["fit", *arguments[1:]], TrialCLI)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ from eurosat_cls.ranks import is_first_process, say
 from eurosat_cls.revision import revisions
 from eurosat_cls.runs import LOGS, find_checkpoint, is_run_config, new_run_folder, run_folder_of
 from eurosat_cls.short_names import SHORT_NAMES
-from eurosat_cls.split_check import check_split
+from eurosat_cls.split_check import check_split, split_of
 from eurosat_cls.trainer import Trainer
 from eurosat_cls.vetting import check_config, check_settings
 
@@ -176,8 +176,9 @@ class EuroSATCLI(LightningCLI):
         if self.checkpoint is not None:
             check_fits(self.checkpoint, self.model, config.ckpt_path)
             if not isinstance(self.datamodule, ImageFiles):
-                saved = self.checkpoint.get(type(self.datamodule).__qualname__, {})
-                check_split(saved, self.datamodule.split, config.ckpt_path, self.subcommand == "fit")
+                check_split(
+                    split_of(self.checkpoint), self.datamodule.split, config.ckpt_path, self.subcommand == "fit"
+                )
         execution = settle(self.model, self.datamodule, config, self.checkpoint, self.subcommand in ("fit", *FINDS))
         if self.subcommand in FINDS:
             return self._finding_trainer(execution)

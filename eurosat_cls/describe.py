@@ -8,6 +8,7 @@ import yaml
 
 from eurosat_cls.checkpoints import checkpoint_in, read_checkpoint
 from eurosat_cls.errors import UserError
+from eurosat_cls.split_check import split_of
 from eurosat_cls.vetting import check_size, refused_names
 
 RUN = "run"  # where RunRecord keeps what a run was, in its checkpoints
@@ -125,8 +126,7 @@ def _best(checkpoint: Mapping[str, Any]) -> str:
 
 
 def _data(checkpoint: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, str]:
-    kept = [value for value in checkpoint.values() if isinstance(value, Mapping) and "split_sha256" in value]
-    data = _mapping(run, "data") or (kept[0] if kept else {})
+    data = _mapping(run, "data") or split_of(checkpoint)
     patches = {
         part: sum(n for n in counts.values() if isinstance(n, int))
         for part, counts in _mapping(data, "patches").items()

@@ -1,5 +1,6 @@
 """Say when a checkpoint meets another split of the data than the one it was trained on."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from eurosat_cls.data.splits import Split
@@ -7,7 +8,13 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.ranks import say
 
 
-def check_split(saved: dict[str, Any], split: Split, path: str, resuming: bool) -> None:
+def split_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a data module, of whatever class, left of its split in a checkpoint; empty where none did."""
+    kept = (value for value in checkpoint.values() if isinstance(value, Mapping) and "split_sha256" in value)
+    return next(kept, {})
+
+
+def check_split(saved: Mapping[str, Any], split: Split, path: str, resuming: bool) -> None:
     """Compare the split of a checkpoint with that of the data at hand.
 
     Args:

@@ -193,6 +193,9 @@ class PatchDataModule(LightningDataModule, ABC):
         """Say what makes a training that goes on another one than it was."""
         if self.trainer is None or self.trainer.state.fn != "fit":
             return
+        if state.get("fingerprint", self.store.fingerprint) != self.store.fingerprint:
+            say(f"warning: data: {self.store.source} is not what the checkpoint was trained on ({state['source']}), "
+                "or it has changed since.")  # fmt: skip
         ours = {"seed": run_seed(), "global_batch": self.batch_size * self._processes}
         names = {"seed": "seed (seed_everything)", "global_batch": "patches of a step"}
         for key, now in ours.items():

@@ -1,6 +1,7 @@
 """The command ``search``."""
 
 import argparse
+import errno
 import re
 import signal
 import sys
@@ -54,7 +55,8 @@ def search(arguments: Sequence[str]) -> None:
     try:
         _Search(name, base, plan, given, folder, owner).run()
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: {error.strerror or error}.") from error
+        hint = " Free some space and start again: the search goes on." if error.errno == errno.ENOSPC else ""
+        raise UserError(f"{error.filename or folder}: {error.strerror or error}.{hint}") from error
     finally:
         owner.close()
 

@@ -1,7 +1,9 @@
 """Start the process of a trial, with its share of the machine, and understand how it ended."""
 
+import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 LOG = "log.txt"  # in the run folder: what the process printed
+_LITTLE = 2**16  # bytes left on a disk that is as good as full
 _ERROR = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Timeout)\b.*")
 
 
@@ -82,3 +85,9 @@ def reason_of(code: int, folder: Path) -> str:
         if _ERROR.match(line):
             return line[:300]
     return f"ended with code {code}, see {folder / LOG}"
+
+
+def is_full(folder: Path, reason: str) -> bool:
+    """Whether a process has failed for want of space on the disk of a folder, by what it said and by what is left."""
+    said = any(os.strerror(number) in reason for number in (errno.ENOSPC, errno.EDQUOT))
+    return said or shutil.disk_usage(folder).free < _LITTLE

@@ -18,7 +18,7 @@ from eurosat_cls.errors import UserError
 from eurosat_cls.files import write_text
 from eurosat_cls.search.channel import GO, OVERLAY, RESULT, STOP
 from eurosat_cls.search.configuration import Base, as_yaml
-from eurosat_cls.search.processes import reason_of, share_of, start, was_killed
+from eurosat_cls.search.processes import is_full, reason_of, share_of, start, was_killed
 from eurosat_cls.search.queue import FOLDER, REASON, RETRIES, VOID, Queue
 
 TRIAL = "eurosat_cls.search.trial"
@@ -207,6 +207,10 @@ class Runner:
         elif was_killed(code) and retries == 0:
             print(f"trial {trial.number} {reason_of(code, folder)}; it is tried once more", file=sys.stderr, flush=True)
             self.queue.again(trial, reason_of(code, folder), retries + 1)
+        elif code and is_full(folder, reason_of(code, folder)):  # which is not the fault of its parameters
+            with suppress(OSError):  # where this cannot be kept either, the trial counts as one whose process died
+                self.queue.again(trial, "the disk was full", retries)
+            raise UserError(f"{self.folder}: the disk is full. Free some space and start again: the search goes on.")
         else:
             reason = reason_of(code, folder) if code else f"it has no {self.base.monitor}"
             self._close(trial, TrialState.FAIL, {**attrs, REASON: reason})

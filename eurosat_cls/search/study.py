@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from eurosat_cls.errors import UserError
 
+BUSY_SECONDS = 60.0  # for a database file that another process has locked
 KEY = "eurosat_cls"  # the study's attribute that says what it searches
 PrunerName = Literal["median", "hyperband", "none"]
 
@@ -48,7 +49,7 @@ def open_storage(place: str) -> BaseStorage:
         try:
             if "://" not in place:
                 return _journal(Path(place))
-            wait = {"connect_args": {"timeout": 60}} if place.startswith("sqlite") else {}  # for a file that is busy
+            wait = {"connect_args": {"timeout": BUSY_SECONDS}} if place.startswith("sqlite") else {}
             return RDBStorage(place, engine_kwargs={"pool_pre_ping": True, **wait})
         except optuna.exceptions.StorageInternalError:
             raise

@@ -3,6 +3,7 @@
 Its overlay has ``x``, the figure that it reaches in three epochs, and ``act``, what happens after the first one.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -45,6 +46,8 @@ def misbehave(act: str, folder: Path) -> None:
         time.sleep(60)
     if act == "memory":
         raise MemoryError("cannot allocate 80 GB")
+    if act == "full once":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if act == "refused":
         print("eurosat_cls: error: batch_size: 0 is no size", file=sys.stderr)
         sys.exit(2)

@@ -55,6 +55,16 @@ def test_a_failed_trial_keeps_its_reason_and_the_study_goes_on(
     assert trained.state == TrialState.COMPLETE
 
 
+def test_a_full_disk_ends_the_search_and_the_trial_is_made_later(queue: MakeQueue, work: Work) -> None:
+    asked = queue(acts("full once"), 1)
+    with pytest.raises(UserError, match=r"the disk is full\. Free some space and start again"):
+        work(asked)
+    assert asked.finished() == []
+    (trial,) = work(queue(acts("full once"), 1))
+    assert trial.state == TrialState.COMPLETE
+    assert (Path(trial.user_attrs["folder"]) / "epochs.txt").read_text().split() == ["1", "2", "3"]
+
+
 def test_a_divergence_counts_as_a_bad_result(queue: MakeQueue, work: Work) -> None:
     (trial,) = work(queue(acts("diverged"), 1))
     assert trial.state == TrialState.PRUNED

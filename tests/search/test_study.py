@@ -1,5 +1,6 @@
 """A study is joined by the same search only, and storages that fail say so."""
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from eurosat_cls.errors import UserError
-from eurosat_cls.search.study import open_storage, open_study, pruner_of, sampler_of
+from eurosat_cls.search.study import open_storage, open_study, pruner_of, sampler_of, storage_errors
 from tests.search.conftest import WHAT
 
 
@@ -71,6 +72,20 @@ def test_a_database_serves_too(tmp_path: Path) -> None:
         study = open_study("s", storage, WHAT, "max", sampler_of(0), pruner_of("none", 3))
         assert len(study.trials) == known
         study.tell(study.ask(), 0.5)
+
+
+def test_a_database_that_stays_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eurosat_cls.search.study.BUSY_SECONDS", 0.2)
+    place = f"sqlite:///{tmp_path / 'search.db'}"
+    study = open_study("s", open_storage(place), WHAT, "max", sampler_of(0), pruner_of("none", 3))
+    other = sqlite3.connect(tmp_path / "search.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    for act in (lambda: open_storage(place), study.ask):
+        with pytest.raises(UserError, match=r"cannot be used .*database is locked"), storage_errors(place):
+            act()
+    other.execute("ROLLBACK")
+    study.tell(study.ask(), 0.5)
+    assert [trial.value for trial in study.trials] == [0.5]
 
 
 def test_storages_that_cannot_be_used_are_named_without_their_password(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import SGD, Optimizer
 
 from eurosat_cls.errors import UserError
 from eurosat_cls.patterns import matching
@@ -60,6 +62,8 @@ class Freeze(Callback):
             parameter.requires_grad_(id(parameter) not in still)
             if id(parameter) in still:
                 parameter.grad = None
+        for optimizer in trainer.optimizers:
+            _give_momentum(optimizer)
         asleep = {id(part) for module in frozen for part in module.modules()}
         for part in pl_module.modules():
             if isinstance(part, _BatchNorm):
@@ -76,3 +80,17 @@ class Freeze(Callback):
         """Give every parameter back as it was."""
         for parameter in self._trainable:
             parameter.requires_grad_(True)
+
+
+def _give_momentum(optimizer: Optimizer) -> None:
+    """Start the momentum of parameters that are thawed at zero.
+
+    torch does so itself at a parameter's first step, but its fused SGD takes no group in which some have momentum and
+    others have none (version 2.15).
+    """
+    for group in optimizer.param_groups if isinstance(optimizer, SGD) else ():
+        states = [(parameter, optimizer.state[parameter]) for parameter in group["params"] if parameter.requires_grad]
+        if group["fused"] and any(state.get("momentum_buffer") is not None for _, state in states):
+            for parameter, state in states:
+                if state.get("momentum_buffer") is None:
+                    state["momentum_buffer"] = torch.zeros_like(parameter)

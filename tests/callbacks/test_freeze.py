@@ -16,13 +16,15 @@ from eurosat_cls.encoders import ResNet
 from tests.conftest import BARE
 
 
-def train(freeze: Freeze, epochs: int, **arguments: Any) -> tuple[Classifier, list[dict[str, torch.Tensor]]]:
+def train(
+    freeze: Freeze, epochs: int, fused: bool = False, **arguments: Any
+) -> tuple[Classifier, list[dict[str, torch.Tensor]]]:
     """Train, and return the weights before and after every epoch."""
     data = Demo(patches_per_class=10, batch_size=20)
     torch.manual_seed(0)
     model = Classifier(
         partial(ResNet, widths=(8, 16), blocks=(1, 1)), data.class_names, data.bands, mean=data.mean, std=data.std,
-        optimizer=partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=0.1), **arguments,
+        optimizer=partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=0.1, fused=fused), **arguments,
     )  # fmt: skip
     states = [{k: v.clone() for k, v in model.state_dict().items()}]
 
@@ -71,6 +73,12 @@ def test_a_thawed_module_learns_from_its_epoch_on() -> None:
     moved = changed(states[2], states[3], "encoder.")
     assert "encoder.stem.0.weight" in moved
     assert "encoder.stem.1.running_mean" in moved
+
+
+def test_a_fused_optimizer_thaws_as_any_other_does() -> None:
+    plain, fused = (train(Freeze({"encoder": 2, "encoder.stages.0": 1}), 3, fused)[1][-1] for fused in (False, True))
+    for name in plain:
+        assert torch.allclose(plain[name].float(), fused[name].float(), rtol=1e-3, atol=1e-4), name
 
 
 def test_after_training_everything_can_be_trained_again() -> None:

@@ -1,5 +1,6 @@
 """Run a command line, and end it as a person expects: with one line about a mistake, and the usual exit codes."""
 
+import errno
 import sys
 
 from eurosat_cls import machine
@@ -39,7 +40,7 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
         if is_lost_process(error):
             print(f"eurosat_cls: error: {LOST}", file=sys.stderr)
             raise SystemExit(1) from error
-        if (mistake := mistake_behind(error)) is None:
+        if (mistake := mistake_behind(error) or _of_disk(error)) is None:
             raise
         print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
         raise SystemExit(2) from error
@@ -49,3 +50,12 @@ def _dispatch(arguments: list[str], cli: type[EuroSATCLI]) -> None:
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
     cli(**SETTINGS, args=arguments)
+
+
+def _of_disk(error: BaseException | None) -> str | None:
+    """What to say where an error comes of a full disk: any file that a run writes may meet it."""
+    while error is not None and not (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        error = error.__cause__ or error.__context__
+    if error is None:
+        return None
+    return f"{error.filename or 'a file'}: {error.strerror}. Free some space; a training goes on with --ckpt_path last."

@@ -1,8 +1,10 @@
+import errno
 import os
 import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,6 +66,25 @@ def test_truncated_and_foreign_files_are_named(tmp_path: Path) -> None:
         read_checkpoint(tmp_path)
     with pytest.raises(UserError, match="local files only"):
         read_checkpoint("http://127.0.0.1/x.ckpt")
+
+
+def test_a_full_disk_without_links_names_the_checkpoint_that_is_whole(
+    run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_link(*paths: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def no_space(*paths: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("eurosat_cls.callbacks.checkpoints.os.link", no_link)
+    assert run("fit", "--trainer.max_epochs", "1")[0] == 0
+    monkeypatch.setattr("eurosat_cls.callbacks.checkpoints.shutil.copyfile", no_space)
+    code, printed = run("fit", "--trainer.max_epochs", "1")
+    assert code == 2
+    best = Path("lightning_logs/version_1/checkpoints/best.ckpt")
+    assert f"last.ckpt: could not be written (No space left on device). {best} is whole" in printed
+    assert [path.name for path in best.parent.iterdir()] == ["best.ckpt"]
 
 
 def test_a_full_disk_leaves_the_former_checkpoint_whole(tmp_path: Path) -> None:
@@ -133,3 +154,16 @@ def test_a_kill_while_saving_leaves_the_former_checkpoint_whole(tmp_path: Path) 
 
 def _env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+
+def test_a_disk_that_is_full_for_any_other_file_is_told_in_a_line(
+    run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*values: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "metrics.csv")
+
+    monkeypatch.setattr("eurosat_cls.callbacks.record.write_text", full)
+    code, printed = run("fit")
+    assert code == 2
+    assert "eurosat_cls: error: metrics.csv: No space left on device. Free some space" in printed
+    assert "Traceback" not in printed

@@ -121,8 +121,7 @@ class Checkpoints(Checkpoint):
             best = last.with_name("best.ckpt")
             self._save(trainer, best)
             if trainer.is_global_zero:
-                with replacing(last) as part:
-                    _link_or_copy(best, part)
+                _put_in_place(best, last)
         else:
             self._save(trainer, last)
         _, number = agree(trainer, False, self._request.signal)
@@ -174,11 +173,22 @@ def agree(trainer: Trainer, due: bool, number: int | None) -> tuple[bool, int]:
     return bool(wanted), signal
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def _put_in_place(best: Path, last: Path) -> None:
+    """Let ``last`` be what ``best`` is now; an earlier one stays whole until then.
+
+    Raises:
+        UserError: when the disk is full or the folder cannot be written.
+    """
     try:
-        os.link(source, target)  # checkpoints are replaced, never changed in place, so the link keeps this epoch
-    except OSError:
-        shutil.copyfile(source, target)
+        with replacing(last) as part:
+            try:
+                os.link(best, part)  # checkpoints are replaced, never changed in place, so the link keeps this epoch
+            except OSError:  # a file system without links
+                shutil.copyfile(best, part)
+    except OSError as error:
+        raise UserError(
+            f"{last}: could not be written ({error.strerror}). {best} is whole: continue from it."
+        ) from error
 
 
 def mode_of(monitor: str) -> str:

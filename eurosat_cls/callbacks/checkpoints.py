@@ -187,7 +187,7 @@ def _put_in_place(best: Path, last: Path) -> None:
                 shutil.copyfile(best, part)
     except OSError as error:
         raise UserError(
-            f"{last}: could not be written ({error.strerror}). {best} is whole: continue from it."
+            f"{last}: could not be written ({error.strerror}). {best} is whole: go on from it."
         ) from error
 
 

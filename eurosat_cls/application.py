@@ -1,6 +1,7 @@
 """What the command line runs: LightningCLI with this project's links, run folders, and checkpoints by name."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -199,7 +200,13 @@ class EuroSATCLI(LightningCLI):
         callbacks += [EpochBar()] if bar and not given.barebones else []
         callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in ("fit", "test") else []
         kwargs["callbacks"] = callbacks + self._callbacks(folder, config, execution)
-        trainer = super().instantiate_trainer(**kwargs)
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except Exception:
+            with suppress(OSError):  # which is that of a folder with something in it
+                folder.rmdir()
+                folder.parent.rmdir()
+            raise
         trainer.run_folder = folder  # type: ignore[attr-defined]
         return trainer
 

@@ -47,7 +47,7 @@ class Trainer(LightningTrainer):
         kwargs: everything else as Lightning's.
 
     Raises:
-        UserError: when bfloat16 is asked for on a device that has none.
+        UserError: when bfloat16 is asked for on a device that has none; for a ``model_registry``.
     """
 
     run_folder: Path | None = None  # where files of the run go; the logger's folder when None
@@ -61,6 +61,8 @@ class Trainer(LightningTrainer):
         sync_batchnorm: bool = True,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("model_registry") is not None:
+            raise UserError("trainer.model_registry: checkpoints are neither sent to nor fetched from anywhere.")
         device = device_of(accelerator) if isinstance(accelerator, str) else torch.device("cpu")
         if precision == "auto":
             precision = "bf16-mixed" if supports_bf16(device) else "32-true"

@@ -186,9 +186,7 @@ def _put_in_place(best: Path, last: Path) -> None:
             except OSError:  # a file system without links
                 shutil.copyfile(best, part)
     except OSError as error:
-        raise UserError(
-            f"{last}: could not be written ({error.strerror}). {best} is whole: go on from it."
-        ) from error
+        raise UserError(f"{last}: could not be written ({error.strerror}). {best} is whole: go on from it.") from error
 
 
 def mode_of(monitor: str) -> str:

@@ -74,6 +74,8 @@ def test_a_value_that_is_refused_is_told_with_its_place(
     assert error.startswith(f"eurosat_cls: error: wrong.yaml:2: {REFUSED[config]}")
     assert error.count("\n") == 0
     assert not list(Path().glob("lightning_logs/*/checkpoints/*.ckpt"))
+    if "strategy" in config or "devices" in config:
+        assert not Path("lightning_logs").exists(), "a run that never began leaves no folder"
 
 
 def test_settings_of_the_trainer_with_a_range_exist() -> None:

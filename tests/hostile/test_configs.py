@@ -93,6 +93,10 @@ def test_a_config_from_elsewhere_is_not_fetched(run: Run, address: str) -> None:
         refused(run, "fit", f"{address}: a config is read from local files only; download it first", *option)
 
 
+def test_checkpoints_are_not_sent_anywhere(run: Run) -> None:
+    refused(run, "fit", "checkpoints are neither sent to nor fetched from", "--trainer.model_registry", "me/theirs")
+
+
 def test_a_config_cannot_trust(run: Run, stranger: str, tmp_path: Path) -> None:
     (tmp_path / "evil.yaml").write_text(f"trust: [{stranger}]\nmodel: {{init_args: {{loss: {stranger}.Network}}}}\n")
     code, _ = run("fit", "--config", str(tmp_path / "evil.yaml"))

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from eurosat_cls.config.compose import Composition
-from eurosat_cls.config.tree import Node, Path, located, nearest
+from eurosat_cls.config.tree import Node, Path, located, nearest, plain
 from eurosat_cls.errors import UserError, mistake_behind
 
 _LIBRARIES = ("torch", "torchvision", "torchmetrics", "lightning", "timm")
@@ -86,15 +86,16 @@ def _package(frames: list[FrameType]) -> str:
 
 
 def _place(name: str, reason: str, tree: Node) -> Path | None:
-    """Where the configuration names a class, or the argument of it that a reason speaks of."""
+    """Where the configuration names a class, or better the argument of it that a reason speaks of."""
+    found: list[tuple[int, Path]] = []
     for path in _places(tree, name):
-        spec = nearest(tree, path[:-1])[0] if path[-1:] == ("class_path",) else None
-        given = spec.value.get("init_args") if spec is not None else None
-        for key in (given.mapping or {}) if given is not None else ():
+        found.append((0, path))
+        spec = nearest(tree, path[:-1])[0] if path[-1] == "class_path" else Node({}, "")
+        arguments = spec.value.get("init_args", Node({}, "")).mapping or {}
+        for key, node in arguments.items():
             if re.search(rf"\b{re.escape(str(key))}\b", reason):
-                return (*path[:-1], "init_args", key)
-        return path
-    return None
+                found.append((2 if str(plain(node)) in reason else 1, (*path[:-1], "init_args", key)))
+    return max(found, key=lambda place: place[0])[1] if found else None
 
 
 def _setting(reason: str, tree: Node) -> Path | None:

@@ -31,8 +31,9 @@ REFUSED = {
         "model.init_args.lr_scheduler.init_args.pct_start: OneCycleLR: Expected float between 0 and 1 pct_start"
     ),
     "data: {init_args: {batch_size: 0}}": "data.init_args.batch_size: data.batch_size must be at least 1, got 0.",
-    "data: {init_args: {augment: [{class_path: Shift, init_args: {pixels: -1}}]}}": (
-        "data.init_args.augment[0].init_args.pixels: Shift: pixels must be at least 0, got -1."
+    "data: {init_args: {augment: [{class_path: Shift, init_args: {pixels: 2}}, "
+    "{class_path: Shift, init_args: {pixels: -1}}]}}": (
+        "data.init_args.augment[1].init_args.pixels: Shift: pixels must be at least 0, got -1."
     ),
     "pictures: [{class_path: GradCAM, init_args: {patches: -1}}]": (
         "pictures[0].init_args.patches: GradCAM: patches must be from 1 to 60, got -1."

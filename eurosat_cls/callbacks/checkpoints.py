@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from eurosat_cls.errors import UserError
+from eurosat_cls.figures import mode_of
 from eurosat_cls.files import remove_parts, replacing
 from eurosat_cls.signals import Stopped, StopRequest
 
@@ -187,8 +188,3 @@ def _put_in_place(best: Path, last: Path) -> None:
                 shutil.copyfile(best, part)
     except OSError as error:
         raise UserError(f"{last}: could not be written ({error.strerror}). {best} is whole: go on from it.") from error
-
-
-def mode_of(monitor: str) -> str:
-    """Whether less (``min``) or more (``max``) of a figure is better, by its name."""
-    return "min" if monitor.endswith("loss") else "max"

@@ -9,9 +9,8 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 
 from eurosat_cls.callbacks.picture import run_folder
 from eurosat_cls.errors import UserError
+from eurosat_cls.figures import mode_of
 from eurosat_cls.files import write_json
-
-_LESS_IS_BETTER = ("loss", "error", "brier")
 
 
 class StopAtTarget(Callback):
@@ -35,8 +34,7 @@ class StopAtTarget(Callback):
     ) -> None:
         if value != value:
             raise UserError("StopAtTarget: value is not a number.")
-        less = any(word in monitor.lower() for word in _LESS_IS_BETTER)
-        self.monitor, self.value, self.mode = monitor, value, mode or ("min" if less else "max")
+        self.monitor, self.value, self.mode = monitor, value, mode or mode_of(monitor)
         self.best: float | None = None
         self.reason: str | None = None
 

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from eurosat_cls.figures import mode_of
 from eurosat_cls.pictures.style import BLUE, ORANGE, VERMILION, panels, tidy
 
 _STAGES = {"train": BLUE, "val": ORANGE}
@@ -48,7 +49,7 @@ def draw_curves(rows: Mapping[int, Mapping[str, float]], most: int = 8) -> Figur
 
 def _mark_best(axes: Axes, points: list[tuple[int, float]], name: str) -> None:
     """Point out the best epoch of the validation, and keep a diverged start from flattening the rest."""
-    best = min(points, key=lambda p: p[1]) if name.endswith("loss") else max(points, key=lambda p: p[1])
+    best = (min if mode_of(name) == "min" else max)(points, key=lambda p: p[1])
     axes.plot(*best, marker="o", markersize=6, markerfacecolor="none", markeredgecolor=ORANGE, linestyle="none")
     axes.annotate(f"{best[1]:.4f}", best, textcoords="offset points", xytext=(-4, 7), fontsize=8, ha="right")
     usual = float(np.median([value for _, value in points]))

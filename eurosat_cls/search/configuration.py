@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from eurosat_cls.errors import UserError
+from eurosat_cls.figures import mode_of
 from eurosat_cls.files import replacing
 from eurosat_cls.runs import LOGS
 from eurosat_cls.search.space import Params, Space
@@ -133,7 +134,6 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None) ->
     Raises:
         UserError: for what ``fit`` refuses, and for settings with which trials would not be runs of their own.
     """
-    from eurosat_cls.callbacks.checkpoints import mode_of  # torch and Lightning, for which help does not wait
     from eurosat_cls.trust import trusted_packages
 
     config = merged(arguments)

@@ -24,6 +24,7 @@ from eurosat_cls.config.settings import (
     type_text,
 )
 from eurosat_cls.config.tree import Node, Path, dotted, located, plain
+from eurosat_cls.errors import UserError
 
 _MOST_TYPED = 26  # of more keys only the nearest are told with type and default
 _MOST_CLASSES = 20
@@ -154,7 +155,13 @@ class _Search:
             text = f"{name.value} is no {wanted}." if other else f"there is no class {name.value!r}."
             return Mistake(where, f"{text}{_did_you_mean(close_classes(name.value, allowed))}", _classes(allowed))
         if not inspect.isclass(found):
-            return None if callable(found) else Mistake(where, f"{name.value} is no class.", _classes(allowed))
+            if not callable(found):
+                return Mistake(where, f"{name.value} is no class.", _classes(allowed))
+            try:
+                trust.check_object(found, name.value, "")
+            except UserError as error:
+                return Mistake(where, str(error).removeprefix(": "))
+            return None
         base = next((base for base in allowed if issubclass(found, base.cls)), None)
         if base is None:
             wanted = " or ".join(base.cls.__name__ for base in allowed)

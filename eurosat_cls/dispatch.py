@@ -1,12 +1,12 @@
 """Run a command line, and end it as a person expects: with one line about a mistake, and the usual exit codes."""
 
-import errno
 import sys
 
 from eurosat_cls import machine
 from eurosat_cls.application import SETTINGS, EuroSATCLI
 from eurosat_cls.commands import COMMANDS
 from eurosat_cls.errors import mistake_behind
+from eurosat_cls.files import NO_SPACE
 from eurosat_cls.help import split_trust
 from eurosat_cls.quiet import quieten
 from eurosat_cls.ranks import end_with_parent, is_lost_process
@@ -54,7 +54,7 @@ def _dispatch(arguments: list[str], cli: type[EuroSATCLI]) -> None:
 
 def _of_disk(error: BaseException | None) -> str | None:
     """What to say where an error comes of a full disk: any file that a run writes may meet it."""
-    while error is not None and not (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+    while error is not None and not (isinstance(error, OSError) and error.errno in NO_SPACE):
         error = error.__cause__ or error.__context__
     if error is None:
         return None

@@ -1,5 +1,6 @@
 """Write files so that a reader never sees half of one; read local ones only."""
 
+import errno
 import json
 import os
 import re
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from eurosat_cls.errors import UserError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk, and of a full share of one
 
 
 @contextmanager

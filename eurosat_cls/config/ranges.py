@@ -1,4 +1,4 @@
-"""What numbers the settings of a training may have, where its parser and its Trainer do not say so."""
+"""What numbers the settings of a training may have, told before data and network are built for nothing."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,7 +1,6 @@
 """The command ``search``."""
 
 import argparse
-import errno
 import re
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from eurosat_cls.errors import UserError
+from eurosat_cls.files import NO_SPACE
 from eurosat_cls.search.configuration import Base, check_space, read_base, write_best
 from eurosat_cls.search.owner import Owner
 from eurosat_cls.search.queue import Queue
@@ -55,7 +55,7 @@ def search(arguments: Sequence[str]) -> None:
     try:
         _Search(name, base, plan, given, folder, owner).run()
     except OSError as error:
-        hint = " Free some space and start again: the search goes on." if error.errno == errno.ENOSPC else ""
+        hint = " Free some space and start again: the search goes on." if error.errno in NO_SPACE else ""
         raise UserError(f"{error.filename or folder}: {error.strerror or error}.{hint}") from error
     finally:
         owner.close()

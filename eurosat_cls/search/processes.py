@@ -1,6 +1,5 @@
 """Start the process of a trial, with its share of the machine, and understand how it ended."""
 
-import errno
 import os
 import re
 import shutil
@@ -10,6 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from eurosat_cls.files import NO_SPACE
 
 LOG = "log.txt"  # in the run folder: what the process printed
 _LITTLE = 2**16  # bytes left on a disk that is as good as full
@@ -89,5 +90,5 @@ def reason_of(code: int, folder: Path) -> str:
 
 def is_full(folder: Path, reason: str) -> bool:
     """Whether a process has failed for want of space on the disk of a folder, by what it said and by what is left."""
-    said = any(os.strerror(number) in reason for number in (errno.ENOSPC, errno.EDQUOT))
+    said = any(os.strerror(number) in reason for number in NO_SPACE)
     return said or shutil.disk_usage(folder).free < _LITTLE

@@ -62,7 +62,9 @@ def test_an_image_to_predict_that_is_a_program_is_not_run(run: Run, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["../../won", "../won/River/River_9.jpg", "/{here}/won", "2750/River/../../won"])
 def test_an_archive_writes_nowhere(run: Run, tmp_path: Path, name: str) -> None:
-    path = make_rgb_zip(tmp_path / "a.zip", 4)
+    folder = tmp_path / "some" / "where"  # deep enough for what climbs out of it to be found
+    folder.mkdir(parents=True)
+    path = make_rgb_zip(folder / "a.zip", 4)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name.format(here=str(Path.cwd()).lstrip("/")), b"won")
     code, printed = run("fit", "--data", "EuroSAT", "--data.init_args.root", str(path))

@@ -1,8 +1,6 @@
 """What a network is made of: its layers with their outputs, parameters and multiply-adds."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -13,7 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from eurosat_cls.encoders import Tokens
 from eurosat_cls.models.base import PatchModule
+from eurosat_cls.models.network import Network
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.modules import evaluating
 
 
 class Layer(NamedTuple):
@@ -35,18 +35,13 @@ class Layer(NamedTuple):
     multiply_adds: int
 
 
-class Network(nn.Module):
-    """What a model does to a batch, without its loss and metrics: normalise, encode, decode."""
-
-    def __init__(self, model: PatchModule) -> None:
-        super().__init__()
-        self.normalize: nn.Module = model.normalize  # type: ignore[assignment]
-        self.encoder, self.decoder = model.encoder, model.decoder
+class HookedNetwork(Network):
+    """A network whose encoder is always called by its ``forward``, so that hooks see its output."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Raw ``[B, C, H, W]`` -> what the decoder gives."""
         takes = self.decoder.takes
-        if takes != "features":  # else it would be called past the hooks that see its output
+        if takes != "features":
             self.encoder.forward = getattr(self.encoder, f"forward_{takes}")  # type: ignore[method-assign]
         try:
             outputs: Tensor = self.decoder(self.encoder(self.normalize(image)))
@@ -103,18 +98,6 @@ def _size(module: nn.Module) -> int:
     return parameters
 
 
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and every module back into its own afterwards."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
 def print_summary(model: PatchModule, patch_shape: tuple[int, int, int], batch_size: int = 64, depth: int = 3) -> None:
     """Print the layers of a model as a table, and the sums for a patch and for a batch.
 
@@ -130,7 +113,7 @@ def print_summary(model: PatchModule, patch_shape: tuple[int, int, int], batch_s
     for name, value in (("batch_size", batch_size), ("depth", depth)):
         if value < 1:
             raise UserError(f"summary: {name} must be at least 1, got {value}.")
-    found = layers(Network(model), torch.zeros(batch_size, *patch_shape, dtype=torch.uint8, device=model.device))
+    found = layers(HookedNetwork(model), torch.zeros(batch_size, *patch_shape, dtype=torch.uint8, device=model.device))
     title = f"{type(model.encoder).__name__} and {type(model.decoder).__name__}, patches of {_shape(patch_shape)}"
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(table(found, title, depth))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from eurosat_cls import Classifier, Trainer, UserError
-from eurosat_cls.analysis.summary import Network, layers, table, totals
+from eurosat_cls.analysis.summary import HookedNetwork, layers, table, totals
 from eurosat_cls.data import Demo
 from eurosat_cls.decoders import Decoder, LinearReconstruction, MulticlassClassification
 from eurosat_cls.encoders import ResNet, TorchvisionBackbone, Transformer
@@ -65,7 +65,7 @@ def test_attention_is_counted_by_hand() -> None:
 @pytest.mark.parametrize("decoder", [MulticlassClassification, partial(LinearReconstruction, scale=8)])
 def test_decoders_of_tokens_and_maps_find_their_encoder_counted(decoder: Callable[[int, int], Decoder]) -> None:
     model = Classifier(SMALL, ["a", "b"], BANDS, decoder=decoder)
-    found = {layer.name: layer for layer in layers(Network(model), torch.zeros(2, 3, 64, 64))}
+    found = {layer.name: layer for layer in layers(HookedNetwork(model), torch.zeros(2, 3, 64, 64))}
     assert found["encoder"].multiply_adds > found["encoder.blocks.0"].multiply_adds > 0
     parts = ("normalize", "encoder", "decoder")
     assert sum(found[part].multiply_adds for part in parts) == found[""].multiply_adds

@@ -27,8 +27,7 @@ from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store import build
 from eurosat_cls.data.store.store import DamagedStore, cache_folder, open_or_build, open_store
 from eurosat_cls.utils.errors import UserError
-
-from .helpers import CLASS_NAMES, generated_recipe, jpeg, make_rgb_tree, make_rgb_zip, rgb_files, rgb_recipe
+from tests.data.helpers import CLASS_NAMES, generated_recipe, jpeg, make_rgb_tree, make_rgb_zip, rgb_files, rgb_recipe
 
 REPOSITORY = Path(__file__).parents[3]
 REAL = REPOSITORY.parent / "shared/data/EuroSAT.zip"

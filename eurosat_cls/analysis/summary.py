@@ -1,7 +1,8 @@
 """What a network is made of: its layers with their outputs, parameters and multiply-adds."""
 
+import math
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
@@ -14,6 +15,16 @@ from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.network import Network
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.modules import evaluating
+
+# Those that `scaled_dot_product_attention` chooses from; torch's counter knows some, which ones differs by version.
+ATTENTION_KERNELS = (
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+    "_scaled_dot_product_attention_math_for_mps",
+)
 
 
 class Layer(NamedTuple):
@@ -50,6 +61,11 @@ class HookedNetwork(Network):
         return outputs
 
 
+def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
+    """Two operations for each multiply-add of ``query @ key.T`` and of the weights with ``value``, without masks."""
+    return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
 def layers(network: nn.Module, image: Tensor) -> list[Layer]:
     """Run one batch through a network and describe it and its modules, in the order of their definition.
 
@@ -67,11 +83,12 @@ def layers(network: nn.Module, image: Tensor) -> list[Layer]:
         if isinstance(output, Tensor):
             outputs[names[module]] = tuple(output.shape)
 
+    kernels = {getattr(torch.ops.aten, name): _attention_flops for name in ATTENTION_KERNELS}
     hooks = [module.register_forward_hook(remember) for module in names]
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # the counter does not see into torch's kernel of a whole layer
     try:
-        with evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with evaluating(network), torch.no_grad(), FlopCounterMode(display=False, custom_mapping=kernels) as counter:
             network(image)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)

@@ -9,6 +9,7 @@ import yaml
 
 from eurosat_cls.search.space import MOST_COMBINATIONS, Choice, Entry, Params, Range, Space, read_node
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 SEED = "seed_everything"
 LARGEST_SEED = 2**32 - 1
@@ -31,11 +32,10 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+012345
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+        with reading(path):
+            return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except yaml.YAMLError as error:
         raise UserError(f"{path}: is no YAML ({' '.join(str(error).split())[:300]}).") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
 
 
 def read_space(path: Path) -> Space:

@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard.summary import hparams
 
 from eurosat_cls.callbacks.run_folder import tensorboards
+from eurosat_cls.utils.lightning_private import add_summary
 
 SETTINGS = ("seed_everything", "model.", "data.", "trainer.max_epochs", "trainer.precision")
 _LONGEST = 60  # letters of a value
@@ -43,14 +44,14 @@ class TensorBoardText(Callback):
             logger.experiment.add_text("run", f"{table}\n\n{indented}")
             # Without a list of settings of its own, as that of one run would hide those of the others.
             _, start, _ = hparams(plain_settings(self.config, self.settings), {})  # type: ignore[no-untyped-call]
-            logger.experiment._get_file_writer().add_summary(start)
+            add_summary(logger, start)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Mark the run as finished."""
         for logger in tensorboards(trainer):
             if trainer.is_global_zero:
                 *_, end = hparams({}, {})  # type: ignore[no-untyped-call]
-                logger.experiment._get_file_writer().add_summary(end)
+                add_summary(logger, end)
 
 
 def plain_settings(config: dict[str, Any], settings: tuple[str, ...] = SETTINGS) -> dict[str, bool | float | str]:

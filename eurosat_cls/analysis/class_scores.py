@@ -57,17 +57,12 @@ def score_classes(matrix: Tensor, rankings: Sequence[Ranking] | None = None) -> 
     """
     found, true, predicted = counts_by_class(matrix)
     nothing = np.full(len(found), np.nan)
+    ranked = nothing.tolist() if rankings is None else [ranking.average_precision for ranking in rankings]
     precision = np.divide(found, predicted, out=nothing.copy(), where=predicted > 0)
     recall = np.divide(found, true, out=nothing.copy(), where=true > 0)
     f1 = np.divide(2 * found, true + predicted, out=nothing.copy(), where=true > 0)
     return [
-        ClassScore(
-            int(true[k]),
-            float(precision[k]),
-            float(recall[k]),
-            float(f1[k]),
-            float("nan") if rankings is None else rankings[k].average_precision,
-        )
+        ClassScore(int(true[k]), float(precision[k]), float(recall[k]), float(f1[k]), ranked[k])
         for k in range(len(found))
     ]
 
@@ -80,7 +75,7 @@ def plain_scores(matrix: Tensor, class_names: Sequence[str]) -> dict[str, dict[s
         class_names: ``[K]``.
 
     Example:
-        >>> plain_scores(torch.tensor([[3, 1], [0, 0]]), ["Forest", "River"])["River"]
+        >>> plain_scores(Tensor([[3, 1], [0, 0]]), ["Forest", "River"])["River"]
         {'images': 0, 'precision': 0.0, 'recall': None, 'f1': None}
     """
     return {

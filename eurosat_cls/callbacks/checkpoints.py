@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.metrics import mode_of
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import remove_parts, replacing, writing
@@ -71,7 +72,7 @@ class Checkpoints(Checkpoint):
 
     def folder(self, trainer: Trainer) -> Path:
         """Where the checkpoints go."""
-        return Path(self.dirpath) if self.dirpath else Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints"
+        return Path(self.dirpath) if self.dirpath else run_folder(trainer) / "checkpoints"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Settle what was None; remove what a process that was killed while saving has left."""

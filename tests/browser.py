@@ -65,7 +65,7 @@ class Browser:
         (result,) = self._send(("Runtime.evaluate", {"expression": code, "returnByValue": True, "awaitPromise": True}))
         return result["result"].get("value")
 
-    def wait_for(self, *texts: str, seconds: float = 60) -> str:
+    def wait_for(self, *texts: str, seconds: float = 300) -> str:
         """Wait until all of these are on the page; return its text."""
         until = time.monotonic() + seconds
         while True:
@@ -76,7 +76,7 @@ class Browser:
             assert time.monotonic() < until, f"{missing} not in: {' '.join(text.split())[:3000]}"
             time.sleep(0.5)
 
-    def wait_for_images(self, count: int, seconds: float = 30) -> None:
+    def wait_for_images(self, count: int, seconds: float = 300) -> None:
         """Wait until so many images of more than 100 pixels have been loaded."""
         until = time.monotonic() + seconds
         while (found := self.evaluate(_IMAGES)) < count:
@@ -102,7 +102,7 @@ def browser(profile: Path) -> Iterator[Browser]:
     )
     try:
         told = profile / "DevToolsActivePort"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not (told.is_file() and (opened := _opened(told.read_text()))):
             assert time.monotonic() < until, "the browser does not start"
             assert process.poll() is None, "the browser has ended"

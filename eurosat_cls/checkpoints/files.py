@@ -12,7 +12,7 @@ from eurosat_cls.checkpoints.tensors import SETTINGS, read_plain
 from eurosat_cls.config.class_checks import check_settings, check_size
 from eurosat_cls.config.former_names import present_checkpoint
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import check_local, replacing
+from eurosat_cls.utils.files import check_local, replacing, writing
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -40,17 +40,15 @@ class SafeCheckpointIO(TorchCheckpointIO):
             UserError: when the disk is full or the folder cannot be written.
         """
         path = Path(path)
-        try:
-            with replacing(path) as part:
+        kept = f"The one before it is whole: continue from {path}." if path.is_file() else ""
+        with writing(path, kept), replacing(path) as part:
+            try:
                 with open(part, "wb") as stream:
                     torch.save(checkpoint, stream)
                 _check_whole(part)
-        except (OSError, RuntimeError, zipfile.BadZipFile) as error:
-            # torch tells of a full disk by a place in its own sources, raised while the system's error was handled.
-            cause = error.__context__ if isinstance(error.__context__, OSError) else error
-            reason = getattr(cause, "strerror", None) or str(cause)
-            kept = f" The one before it is whole: continue from {path}." if path.is_file() else ""
-            raise UserError(f"{path}: the checkpoint could not be written ({reason}).{kept}") from error
+            except (RuntimeError, zipfile.BadZipFile) as error:
+                # torch tells of a full disk by a place in its own sources, raised while the system's was handled.
+                raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint; ``weights_only`` is always taken as True.

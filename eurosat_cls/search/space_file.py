@@ -9,16 +9,15 @@ from eurosat_cls.config.files import read_value
 from eurosat_cls.config.tree import plain
 from eurosat_cls.search.space import MOST_COMBINATIONS, Choice, Entry, Params, Range, Space, read_node
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 SEED = "seed_everything"
 LARGEST_SEED = 2**32 - 1
 
 
 def _read(path: Path) -> Any:
-    try:
+    with reading(path):
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
     return plain(read_value(text, str(path), lines=True))
 
 

@@ -108,7 +108,7 @@ def test_mistakes_are_told_in_a_line(run: Run) -> None:
     for arguments, message in (
         (["--smallest", "0"], "1 <= smallest <= largest"),
         (["--smallest", "4096"], "fewer than a batch of 4096"),
-        (["--largest", "8", "--output", "taken/below"], "nothing can be written there"),
+        (["--largest", "8", "--output", "taken/below"], "cannot be written"),
     ):
         code, printed = run("batch_size_find", *arguments)
         assert code == 2

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from eurosat_cls.checkpoints.tensors import read_plain
-from eurosat_cls.config.class_checks import check_settings
+from eurosat_cls.checkpoints.tensors import SETTINGS, read_plain
+from eurosat_cls.config.class_checks import check_settings, check_size
+from eurosat_cls.config.former_names import present_checkpoint
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import check_local, replacing, writing
 
@@ -25,7 +26,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         raise UserError(f"{path}: not a checkpoint of a training run (no state_dict in it).")
     if not isinstance(loaded.get("hyper_parameters", {}), Mapping):
         raise UserError(f"{path}: its settings (hyper_parameters) are no mapping.")
-    return loaded
+    check_size([loaded.get(key) for key in SETTINGS], str(path))
+    return present_checkpoint(loaded)
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -86,3 +88,16 @@ def _check_whole(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged} does not read as it was written")
+
+
+RUN = "run"  # where RunMetadata keeps what a run was, in its checkpoints
+
+
+def saved_configuration(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the configuration that a checkpoint keeps; empty where it has none."""
+    return _mapping(_mapping(checkpoint, RUN), "config")
+
+
+def _mapping(of: Any, key: str) -> Mapping[str, Any]:
+    found = of.get(key) if isinstance(of, Mapping) else None
+    return found if isinstance(found, Mapping) else {}

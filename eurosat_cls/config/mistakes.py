@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from eurosat_cls.config import trust
+from eurosat_cls.config.former_names import KEYS
 from eurosat_cls.config.settings import (
     Base,
     Setting,
@@ -105,6 +106,8 @@ class _Search:
         others = [command for command, keys in self.elsewhere.items() if top and name in keys]
         close = nearest(name, names, 2)
         hint = f" It is one of {', '.join(others)}." if others else did_you_mean(close)
+        if (present := KEYS.get(owner, {}).get(name)) is not None:
+            hint, close = f" It is called {present!r} now.", [present]
         choices = f"keys: {', '.join(names)}" if top else _keys(known, close)
         return Mistake(path, f"{owner} has no key {name!r}.{hint}", choices)
 

@@ -177,8 +177,11 @@ def _build(
 
     check_arguments(arguments, (), TAKEN, name)
     known = _parameters(entrypoint)
-    if "dynamic_img_size" in known and not {"img_size", "strict_img_size"} & arguments.keys():
-        arguments = {"dynamic_img_size": True, **arguments}
+    if not {"img_size", "strict_img_size"} & arguments.keys():
+        if "dynamic_img_size" in known:
+            arguments = {"dynamic_img_size": True, **arguments}
+        elif "strict_img_size" in known:  # Swin before timm 1.0.31
+            arguments = {"strict_img_size": False, **arguments}
     if download and not timm.is_model_pretrained(name):
         raise UserError(f"weights: timm has none for {name}. It has them for {_tags(name) or 'no tag of it'}.")
     published = timm.get_pretrained_cfg(name)

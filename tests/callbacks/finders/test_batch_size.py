@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 
-from eurosat_cls.analysis.describe import RUN
 from eurosat_cls.callbacks.finders import batch_sizes
+from eurosat_cls.checkpoints.files import RUN
 from tests.callbacks.finders.test_undoable_steps import assert_same
 
 Run = Callable[..., tuple[int, str]]

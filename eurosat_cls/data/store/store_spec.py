@@ -58,7 +58,7 @@ class Recipe:
 
 
 def store_name(kind: str, place: Path | str) -> str:
-    """Return the name of a store, as ``"eurosat-rgb-0123abcd"``: copies of a data set do not replace each other's stores.
+    """Return the name of a store: copies of a data set in other places do not replace each other's.
 
     Args:
         kind: start of the name.

@@ -22,6 +22,7 @@ from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory, 
 from eurosat_cls.models.restoring import Restored, after_restoring, before_restoring
 from eurosat_cls.models.resume import STATE, progress_of, restore_progress, within_epoch
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.lightning_private import end_epoch_as_others
 
 
 class PatchModule(LightningModule):
@@ -210,8 +211,8 @@ class PatchModule(LightningModule):
         return first
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Let an epoch that was resumed end as others do: Lightning would not tell a plateau scheduler of it."""
-        self.trainer.fit_loop._restarting = False
+        """Let an epoch that was resumed end as others do."""
+        end_epoch_as_others(self.trainer)
 
     def planned_steps(self) -> int:
         """Scheduler steps of the whole training."""

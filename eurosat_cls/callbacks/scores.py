@@ -41,10 +41,10 @@ class TestScores(Callback):
         metrics, path = _metrics(trainer, "test"), self.folder / "test.json"
         content: dict[str, Any] = {**metrics, "checkpoint": self.checkpoint, **self.details}
         if isinstance(pl_module, Classifier):
-            matrix = pl_module.confusion_matrix("test")
+            outputs = pl_module.test_scores.epoch_outputs()
+            matrix = pl_module.postprocessing.confusion_matrix(outputs)
             scores = plain_scores(matrix, pl_module.class_names)
-            logits, target, _ = pl_module.epoch_outputs("test")
-            found = before_and_after(logits, target, pl_module.task, float(pl_module.temperature))
+            found = before_and_after(outputs.logits, outputs.target, pl_module.task, float(pl_module.temperature))
             content |= {"per_class": scores, "confusion_matrix": matrix.tolist()}
             content["calibration"] = {"applied": pl_module.calibrate, **found}
             calibration = describe(found, pl_module.calibrate)
@@ -102,8 +102,8 @@ class TestReport(Callback):
             warnings.warn(f"there is no report: {error}", stacklevel=2)
 
     def _answers(self, trainer: Trainer, module: Classifier) -> str:
-        epoch_outputs = module.epoch_outputs("test")
-        probabilities = module.probabilities(epoch_outputs.logits)
+        epoch_outputs = module.test_scores.epoch_outputs()
+        probabilities = module.postprocessing.probabilities(epoch_outputs.logits)
         true = module.rules.names_of(epoch_outputs.target)
         files = trainer.datamodule.files(epoch_outputs.indices.tolist())  # type: ignore[attr-defined]
         rows = zip(files, true, module.prediction_rows(probabilities), strict=True)

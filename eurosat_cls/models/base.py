@@ -20,6 +20,7 @@ from eurosat_cls.models.restoring import Restored, after_restoring, before_resto
 from eurosat_cls.models.resume import STATE, progress_of, restore_progress
 from eurosat_cls.models.stage_scores import StageScores
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.lightning_private import end_epoch_as_others
 
 
 class PatchModule(OptimizedModule):
@@ -162,8 +163,8 @@ class PatchModule(OptimizedModule):
             self._restored = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Let an epoch that was resumed end as others do: Lightning would not tell a plateau scheduler of it."""
-        self.trainer.fit_loop._restarting = False
+        """Let an epoch that was resumed end as others do."""
+        end_epoch_as_others(self.trainer)
 
     # --- the stages ----------------------------------------------------------------------------------------------
 

@@ -33,6 +33,8 @@ QUICK = {
     "trainer": {"max_epochs": 2, "precision": "32-true", "accelerator": "cpu", "num_sanity_val_steps": 0},
 }
 
+# What writes metrics.csv, where a test reads that.
+CURVES = ("--pictures", "[{class_path: LearningCurves}]")
 
 # For a Trainer built by hand: nothing written, nothing drawn.
 BARE: dict[str, Any] = dict.fromkeys(

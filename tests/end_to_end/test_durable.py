@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import REPOSITORY, subprocess_env
+from tests.conftest import CURVES, REPOSITORY, subprocess_env
 
 # Dropout draws from the global generator; gradients are accumulated; weights are averaged; saved after every step.
 EVERYTHING = [
@@ -14,7 +14,7 @@ EVERYTHING = [
     "--model.init_args.decoder", '{"class_path": "MLP", "init_args": {"hidden": [16], "dropout": 0.3}}',
     "--trainer.accumulate_grad_batches", "2",
     "--trainer.callbacks", '[{"class_path": "WeightAverage"}, {"class_path": "tests.end_to_end.killing.Moments"}]',
-    "--checkpoint.every_minutes", "1e-9",
+    "--checkpoint.every_minutes", "1e-9", *CURVES,
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from tests.conftest import CONFIGS, QUICK, REPOSITORY, subprocess_env
+from tests.conftest import CONFIGS, CURVES, QUICK, REPOSITORY, subprocess_env
 from tests.end_to_end.killing import differences, result
 
 LOGS = Path("lightning_logs")
@@ -104,10 +104,10 @@ def test_a_signal_to_any_process_stops_all_and_they_go_on_as_if_it_had_not_come(
     terminate = '[{"class_path": "tests.end_to_end.crash.Terminate", "init_args": {"epoch": 1, "rank": 1}}]'
     codes = launch(
         tmp_path,
-        (2, ["fit", *TWO]),
-        (2, ["fit", *TWO, "--trainer.callbacks", terminate]),
-        (2, ["fit", *TWO, "--data.init_args.batch_size", "10", "--ckpt_path", "last"]),
-        (2, ["fit", *TWO, "--ckpt_path", "last"]),
+        (2, ["fit", *TWO, *CURVES]),
+        (2, ["fit", *TWO, *CURVES, "--trainer.callbacks", terminate]),
+        (2, ["fit", *TWO, *CURVES, "--data.init_args.batch_size", "10", "--ckpt_path", "last"]),
+        (2, ["fit", *TWO, *CURVES, "--ckpt_path", "last"]),
     )
     assert codes == [[0, 0], [143, 143], [2, 2], [0, 0]], said(tmp_path, 0) + said(tmp_path, 1)
     assert "steps of 40 patches" in said(tmp_path, 0)

@@ -1,6 +1,7 @@
 """Fixtures: an own cache and working folder for every test, and a training that takes a second."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("EUROSAT_CACHE", str(cache))
+        patch.delenv("EUROSAT_ROOT", raising=False)
     monkeypatch.delenv("EUROSAT_ROOT", raising=False)
     monkeypatch.setenv("EUROSAT_TRUST", "tests")
     monkeypatch.chdir(tmp_path)
@@ -76,9 +78,30 @@ def _isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def quick(tmp_path: Path) -> list[str]:
     """Arguments that make tiny_resnet18.yaml a training of a second on the demo data."""
-    overlay = tmp_path / "quick.yaml"
+    return _quick(tmp_path)
+
+
+def _quick(folder: Path) -> list[str]:
+    overlay = folder / "quick.yaml"
     overlay.write_text(yaml.safe_dump(QUICK))
     return ["--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", str(overlay)]
+
+
+@pytest.fixture(scope="session")
+def _training(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EUROSAT_CACHE", str(cache))
+        patch.delenv("EUROSAT_ROOT", raising=False)
+        patch.chdir(folder)
+        assert exit_code(["fit", *_quick(folder)]) == 0
+    return folder / "lightning_logs"
+
+
+@pytest.fixture
+def trained(_training: Path, tmp_path: Path) -> None:
+    """Have ``lightning_logs/version_0`` as ``run("fit")`` leaves it, without training each time."""
+    shutil.copytree(_training, tmp_path / "lightning_logs")
 
 
 @pytest.fixture

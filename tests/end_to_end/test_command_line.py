@@ -71,8 +71,8 @@ def test_fit_validate_test_predict_write_what_they_promise(run: Run) -> None:
     assert [p.name for p in Path("lightning_logs").iterdir()] == ["version_0"]
 
 
+@pytest.mark.usefixtures("trained")
 def test_tensorboard_has_the_scalars_of_training_validation_and_test(run: Run) -> None:
-    run("fit")
     run("test", "--ckpt_path", "best")
     tags: set[str] = set()
     for file in RUN.glob("events*"):
@@ -118,12 +118,12 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, s
     assert sorted(p.name for p in logs.iterdir()) == ["version_0", "version_1"]
 
 
+@pytest.mark.usefixtures("trained")
 def test_predict_reads_any_folder_of_images(run: Run, tmp_path: Path) -> None:
     from PIL import Image
 
     from eurosat_cls.data import demo_patches
 
-    run("fit")
     (tmp_path / "mine/deep").mkdir(parents=True)
     for number in range(3):
         pixels = demo_patches.generate(number, number, 7).transpose(1, 2, 0)
@@ -144,14 +144,14 @@ def test_a_checkpoint_is_self_contained(run: Run) -> None:
     assert model.eval()(image).shape == (2, 10)
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_saved_config_finds_its_own_run_and_tests_it(run: Run) -> None:
-    run("fit")
     assert exit_code(["test", "--config", str(RUN / "config.yaml"), "--ckpt_path", "best"]) == 0
     assert (RUN / "test.json").is_file()
 
 
+@pytest.mark.usefixtures("trained")
 def test_best_of_another_configuration_is_not_taken(run: Run) -> None:
-    run("fit")
     code, printed = run("test", "--ckpt_path", "best", "--model.init_args.loss", "FocalLoss")
     assert code == 2
     assert "model.loss" in printed
@@ -187,8 +187,8 @@ def test_gradient_accumulation_ends_the_schedule_with_the_training(run: Run) -> 
     assert state["lr_schedulers"][0]["total_steps"] == state["global_step"] == 4
 
 
+@pytest.mark.usefixtures("trained")
 def test_class_weights_change_the_training(run: Run) -> None:
-    run("fit")
     run("fit", "--model.init_args.class_weights", "{DemoRiver: 3.0}")
     run("fit", "--model.init_args.class_weights", "balanced")
     logs = Path("lightning_logs")
@@ -198,8 +198,8 @@ def test_class_weights_change_the_training(run: Run) -> None:
     assert not torch.equal(a["decoder.linear.weight"], b["decoder.linear.weight"])
 
 
+@pytest.mark.usefixtures("trained")
 def test_eight_views_are_averaged_when_asked(run: Run) -> None:
-    run("fit")
     run("test", "--ckpt_path", "best")
     single = json.loads((RUN / "test.json").read_text())["test/loss"]
     assert run("test", "--ckpt_path", "best", "--model.init_args.test_time_augmentation", "true")[0] == 0

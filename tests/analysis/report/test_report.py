@@ -48,8 +48,8 @@ def test_a_test_writes_a_page_with_everything_in_it(run: Run) -> None:
     assert hits / 40 == pytest.approx(accuracy)
 
 
+@pytest.mark.usefixtures("trained")
 def test_answers_are_calibrated_where_those_of_predict_are(run: Run) -> None:
-    assert run("fit")[0] == 0
     for calibrate in ("false", "true"):
         for command in ("test", "predict"):
             options = ("--ckpt_path", "best", "--pictures", "[]", "--model.init_args.calibrate", calibrate)

@@ -65,8 +65,8 @@ def test_training_with_a_finder_is_training_with_its_overlay(run: Run) -> None:
     assert one["lr_schedulers"][0]["total_steps"] == 2 * (120 // 16)
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_finder_that_only_looks_changes_nothing(run: Run) -> None:
-    assert run("fit")[0] == 0
     assert run("fit", "--trainer.callbacks", finder(apply=False))[0] == 0
     one, other = checkpoint(0), checkpoint(1)
     assert (LOGS / "version_1/batch_size.png").is_file()

@@ -15,7 +15,7 @@ from pathlib import Path
 import eurosat_cls.cli.run  # noqa: F401 - what main imports when it runs; forks shall not each do it anew
 from tests.conftest import exit_code
 
-LONGEST = 120.0  # seconds that a command may take, of which a hang is told by
+LONGEST = 600.0  # seconds that a command may take, of which a hang is told by
 
 
 def launch(folder: Path, processes: int, arguments: list[str]) -> list[int]:

@@ -4,7 +4,6 @@ import warnings
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 from eurosat_cls.callbacks.finders.apply import set_rates
 from eurosat_cls.callbacks.finders.base import Finder
@@ -13,6 +12,7 @@ from eurosat_cls.callbacks.finders.learning_rate_range import RangeTest, check_r
 from eurosat_cls.callbacks.freeze import Freeze
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.lightning_private import LeaveTraining
 
 
 class LearningRateFinder(Finder):
@@ -23,7 +23,8 @@ class LearningRateFinder(Finder):
     :mod:`~eurosat_cls.callbacks.finders.learning_rate_range` for how the suggestion is computed. ``lr_find.png``,
     ``lr_find.json`` and ``lr_find.yaml`` go to the run folder. The learning rate of the steepest descent becomes
     that of the optimizer, and the highest one that the loss bears the ``max_lr`` of a schedule that has one: the
-    training is the one that a configuration with these values gives. A training that goes on keeps what was found when it began.
+    training is the one that a configuration with these values gives. A training that goes on keeps what was
+    found when it began.
 
     Args:
         min_lr: learning rate of the first step.
@@ -85,7 +86,7 @@ class LearningRateFinder(Finder):
             self.rates = (found.steepest, found.highest)
         self._write(trainer, module, found)
         if self.then_leave:
-            raise _TunerExitException
+            raise LeaveTraining
         if self.apply and self.rates is not None:
             set_rates(module, trainer.optimizers[0], *self.rates)
             trainer.strategy.setup_optimizers(trainer)

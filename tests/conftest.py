@@ -65,7 +65,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("EUROSAT_CACHE", str(cache))
-        patch.delenv("EUROSAT_ROOT", raising=False)
     monkeypatch.delenv("EUROSAT_ROOT", raising=False)
     monkeypatch.setenv("EUROSAT_TRUST", "tests")
     monkeypatch.chdir(tmp_path)

@@ -28,7 +28,7 @@ def launch(folder: Path, *commands: tuple[int, list[str]]) -> list[list[int]]:
     (folder / "quick.yaml").write_text(yaml.safe_dump(QUICK))
     base = ["--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", "quick.yaml", *DATA]
     given = [[processes, [words[0], *base, *words[1:]]] for processes, words in commands]
-    script = [sys.executable, "-m", "tests.launching", str(folder), json.dumps(given)]
+    script = [sys.executable, "-m", "tests.end_to_end.launching", str(folder), json.dumps(given)]
     env = {**subprocess_env(), "OMP_NUM_THREADS": "1"}  # a process with threads cannot be forked
     done = subprocess.run(script, env=env, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

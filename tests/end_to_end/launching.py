@@ -2,7 +2,7 @@
 
 A script of its own, because the processes are forks of one that has imported everything and runs no threads:
 
-    python -m tests.launching FOLDER '[[processes, [argument, ...]], ...]'
+    python -m tests.end_to_end.launching FOLDER '[[processes, [argument, ...]], ...]'
 """
 
 import json

@@ -43,6 +43,11 @@ BARE: dict[str, Any] = dict.fromkeys(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def subprocess_env() -> dict[str, str]:
     """The environment in which another process finds the package from any folder."""
     return {**os.environ, "PYTHONPATH": str(REPOSITORY)}

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import CURVES, REPOSITORY, subprocess_env
 
 # Dropout draws from the global generator; gradients are accumulated; weights are averaged; saved after every step.
@@ -18,6 +20,7 @@ EVERYTHING = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_training_killed_at_twenty_random_moments_ends_as_one_left_alone(quick: list[str], tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(2**32)
     command = [sys.executable, "-m", "tests.end_to_end.killing", str(tmp_path), str(seed), "20", *quick, *EVERYTHING]

@@ -14,6 +14,7 @@ import yaml
 from tests.conftest import CONFIGS, CURVES, QUICK, REPOSITORY, subprocess_env
 from tests.end_to_end.killing import differences, result
 
+pytestmark = pytest.mark.slow
 LOGS = Path("lightning_logs")
 # Three steps of 40 patches in training, and some left over; 50 of validation and test, which do not divide by 40.
 # In double precision, as differences by rounding grow in every step.

@@ -88,6 +88,7 @@ def test_bfloat16_where_there_is_none_is_refused(run: Run, monkeypatch: pytest.M
     assert "no bfloat16 units" in printed
 
 
+@pytest.mark.slow
 def test_sigterm_to_the_process_ends_with_143(quick: list[str]) -> None:
     terminate = '[{"class_path": "tests.end_to_end.crash.Terminate", "init_args": {"epoch": 1}}]'
     command = [sys.executable, "-m", "eurosat_cls", "fit", *quick, "--trainer.callbacks", terminate]

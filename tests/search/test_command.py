@@ -65,6 +65,7 @@ def space(tmp_path: Path) -> list[str]:
     return ["--space", "space.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="looks for processes in /proc")
 def test_a_killed_trial_and_a_killed_search_lose_nothing(
     quick: list[str], space: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -111,6 +112,7 @@ def test_a_killed_trial_and_a_killed_search_lose_nothing(
     assert (run / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_seeds_are_told_with_mean_and_spread(quick: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     command = ["search", *quick, "--seeds", "0,3", "--test", "--workers", "2"]
     assert exit_code(command) == 0, capsys.readouterr().err

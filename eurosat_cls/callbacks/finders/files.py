@@ -11,6 +11,7 @@ from eurosat_cls.callbacks.finders.learning_rate_range import RangeTest
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.files import write_json, write_text, writing
 
+
 def write_range_test(found: RangeTest, module: PatchModule, optimizer: Optimizer, folder: Path) -> list[Path]:
     """Write ``lr_find.png``, ``lr_find.json`` and, with a suggestion, ``lr_find.yaml``; return their paths.
 

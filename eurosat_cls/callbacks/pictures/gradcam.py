@@ -11,7 +11,7 @@ from eurosat_cls.analysis.hard_examples import ClassTarget, HardExample
 from eurosat_cls.callbacks.pictures.base import Stage, save_picture
 from eurosat_cls.callbacks.pictures.patches import (
     HardPatches,
-    HardPatchesCallback,
+    HardPatchesPlot,
     decide,
     describe_errors,
     hard_patches,
@@ -22,7 +22,7 @@ from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 
 
-class GradCAM(HardPatchesCallback):
+class GradCAM(HardPatchesPlot):
     """Draw ``gradcam.png``, after a training's last validation and after a test, of the patches of `Misclassified`.
 
     Each patch is shown with the evidence for what was said of it, and for what is true or was next likely, found by

@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from eurosat_cls.analysis.hard_examples import Decisions
 from eurosat_cls.analysis.plots.colour import colour_name
 from eurosat_cls.callbacks.pictures.base import Stage, save_picture
-from eurosat_cls.callbacks.pictures.patches import HardPatchesCallback, decide, describe_errors, hard_patches, patches_of
+from eurosat_cls.callbacks.pictures.patches import HardPatchesPlot, decide, describe_errors, hard_patches, patches_of
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
@@ -16,7 +16,7 @@ from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.files import csv_text, write_text, writing
 
 
-class Misclassified(HardPatchesCallback):
+class Misclassified(HardPatchesPlot):
     """Write ``misclassified.csv`` and draw ``misclassified.png``, after a training's last validation and after a test.
 
     The picture shows the most confident errors and the least certain hits. In a multilabel task a patch is shown with

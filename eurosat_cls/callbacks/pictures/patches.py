@@ -68,7 +68,7 @@ def hard_patches(data: PatchDataModule, decisions: Decisions, count: int) -> Har
     return HardPatches(decisions, hardest, data.read(indices), data.files(indices), data.bands)
 
 
-class HardPatchesCallback(PlotCallback):
+class HardPatchesPlot(PlotCallback):
     """Draw the most confident errors and the least certain hits.
 
     Args:

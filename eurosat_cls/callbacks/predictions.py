@@ -81,7 +81,3 @@ class PredictionWriter(BasePredictionWriter):
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing to keep."""
-        return {}

@@ -14,7 +14,6 @@ from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 
 PARTS = ("train", "val", "test")
-_MAX_LISTED = 5
 _WAYS_OUT = {"spatial": "; try blocks, another seed, smaller blocks (block_km) or a smaller buffer (buffer_m)"}
 
 
@@ -154,11 +153,6 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Turn ``[n]`` integers into ``[n, K]`` uint8 of 0 and 1."""
     hot: np.ndarray = labels[:, None] == np.arange(num_classes)
     return hot.astype(np.uint8)
-
-
-def some(names: Sequence[str]) -> str:
-    """List the first few names."""
-    return ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
 
 
 def _distinct_names(files: Sequence[str]) -> list[str]:

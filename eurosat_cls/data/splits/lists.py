@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from eurosat_cls.data.files.tree import stem_of
-from eurosat_cls.data.splits.base import PARTS, Split, SplitMethod, make_split, some
+from eurosat_cls.data.splits.base import PARTS, Split, SplitMethod, make_split
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import reading
+from eurosat_cls.utils.names import some
 
 _log = logging.getLogger(__name__)
 

@@ -58,11 +58,7 @@ class FileState(NamedTuple):
 
 
 def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]:
-    """Look at files without opening them; None stands for a missing one.
-
-    Args:
-        root: the folder that they must lie in; may itself be a link.
-        files: paths below ``root``.
+    """Look at files below ``root`` without opening them; None stands for a missing one.
 
     Raises:
         UserError: for a link that leaves ``root``, and for what is no regular file.

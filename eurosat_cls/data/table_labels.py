@@ -18,11 +18,8 @@ _OTHER_SEPARATORS = ("|", ";", ",")
 def one_of_several(table: TableFile, column: str, class_names: Sequence[str] | None, separator: str) -> Labels:
     """Return the labels of a column with a class name in each row.
 
-    Args:
-        table: the table.
-        column: its label column.
-        class_names: the classes in label order; None for those in the column, whole numbers by size, names sorted.
-        separator: what would join several labels, which is refused here.
+    ``class_names`` are in label order; None for those in the column, whole numbers by size, names sorted. The separator
+    would join several labels, which is refused here.
 
     Raises:
         UserError: for empty or unknown labels, fractions, a class without rows, one class only.
@@ -42,12 +39,8 @@ def one_of_several(table: TableFile, column: str, class_names: Sequence[str] | N
 def one_of_two(table: TableFile, column: str, class_names: Sequence[str] | None, positive: str | None) -> Labels:
     """Return the labels of a column with two values: 0 and 1, false and true, no and yes, or two class names.
 
-    Args:
-        table: the table.
-        column: its label column.
-        class_names: names of the negative and the positive class. By default the two names sorted; for truth values
-            ``not <column>`` and ``<column>``.
-        positive: which of the names is the positive class; None for the second.
+    ``class_names`` are the negative and the positive class, by default the two names sorted; for truth values ``not
+    <column>`` and ``<column>``. ``positive`` says which of them is the positive class, if it is not the second.
 
     Raises:
         UserError: for anything but two classes.
@@ -84,11 +77,8 @@ def one_of_two(table: TableFile, column: str, class_names: Sequence[str] | None,
 def any_of_several(table: TableFile, column: str, class_names: Sequence[str] | None, separator: str) -> Labels:
     """Return the labels of a column whose cells name any number of classes; naming one twice counts once.
 
-    Args:
-        table: the table.
-        column: its label column: text, or lists of text in a Parquet file.
-        class_names: the classes in label order; None for those in the column, as in :func:`one_of_several`.
-        separator: between the names in a cell.
+    Names are joined by the separator, or are a list in a Parquet file. ``class_names`` are as in
+    :func:`one_of_several`.
 
     Raises:
         UserError: for unknown labels, a class without rows, and cells that seem to be joined by something else.

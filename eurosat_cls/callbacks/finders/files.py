@@ -60,11 +60,7 @@ def describe_range_test(found: RangeTest, module: PatchModule) -> str:
 def write_batch_sizes(found: BatchSizes, present: int, device: str, folder: Path) -> list[Path]:
     """Write ``batch_size.png``, ``batch_size.json`` and ``batch_size.yaml``; return their paths.
 
-    Args:
-        found: what was measured.
-        present: the batch size of the configuration.
-        device: ``cpu`` or ``cuda``.
-        folder: where they go.
+    ``present`` is the batch size of the configuration, ``device`` is ``cpu`` or ``cuda``.
 
     Raises:
         UserError: when the folder cannot be written.

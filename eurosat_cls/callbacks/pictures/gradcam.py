@@ -53,15 +53,7 @@ class GradCAM(HardPatchesPlot):
 
 
 def find_evidence(module: Classifier, images: np.ndarray, cases: Sequence[HardExample]) -> np.ndarray:
-    """Return Grad-CAM's maps for what was said and for the other side.
-
-    Args:
-        module: the classifier.
-        images: ``[n, C, H, W]`` raw values.
-        cases: ``[n]``.
-
-    Returns:
-        ``[n, 2, h, w]`` float32.
+    """Return Grad-CAM's maps ``[n, 2, h, w]`` float32 for what was said and for the other side, of raw images.
 
     Raises:
         UserError: as :func:`eurosat_cls.analysis.explanations.grad_cam`.

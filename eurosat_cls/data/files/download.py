@@ -54,11 +54,7 @@ def locate_or_download(
 ) -> Source:
     """Return a set of patches: below ``root``, else from an earlier download, else downloaded to the cache.
 
-    Args:
-        root: folder that may hold the archive or its tree, or the archive itself; only read.
-        class_names: the classes, in label order.
-        cache: folder whose ``downloads`` takes the archive; None means `cache_folder`.
-        archive: what to look for and to download.
+    ``root`` may hold the archive or its tree, or be the archive itself; it is only read.
 
     Raises:
         UserError: of three lines, when the set is neither on disk nor to be had.

@@ -66,13 +66,10 @@ def refuse_escape(path: Path, root: Path, inside: Path) -> None:
 
 
 def checked(path: Path, files: Sequence[str], class_names: Sequence[str], found_instead: str) -> list[tuple[str, int]]:
-    """Pair each file with its label after checking that the tree is whole.
+    """Pair each file with its label after checking that the tree at ``path`` is whole.
 
-    Args:
-        path: the archive or folder, for messages.
-        files: names like ``"AnnualCrop/AnnualCrop_1.jpg"``, each below one of ``class_names``.
-        class_names: the classes; a file's label is the position of its folder here.
-        found_instead: a remark for the case that nothing was found, may be empty.
+    ``files`` are names like ``"AnnualCrop/AnnualCrop_1.jpg"``, each below one of the classes; where there are none, the
+    message adds what was ``found_instead``.
 
     Raises:
         UserError: for a class without files, and for two files of one name.

@@ -32,11 +32,7 @@ class Positions:
 
 
 def locate(places: Sequence[BoundingBox], files: Sequence[str]) -> Positions:
-    """Compute the positions of places in any coordinate reference systems.
-
-    Args:
-        places: ``[N]``.
-        files: ``[N]`` names, for messages.
+    """Compute the positions of places in any coordinate reference systems; ``files`` are for messages.
 
     Raises:
         UserError: when pyproj is missing, for an unknown EPSG code, and for coordinates that are nowhere on Earth.

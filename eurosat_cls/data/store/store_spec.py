@@ -64,16 +64,10 @@ def recipe_for(
     dtype: str,
     decode: Callable[[bytes], np.ndarray | Patch],
 ) -> Recipe:
-    """Return the recipe for a store of an archive or folder.
+    """Return the recipe for a store of an archive or folder, of which ``decode`` takes the bytes of a file.
 
-    Args:
-        kind: start of the store's name, e.g. ``"eurosat-rgb"``. A hash of the source's path is added, so that two
-            copies of a data set do not replace each other's stores.
-        source: the archive or folder.
-        bands: the channels, in order.
-        shape: ``(C, H, W)`` of every patch.
-        dtype: numpy name of the sensor's dtype.
-        decode: turns a file's bytes into a ``[C, H, W]`` array, or raises ``UserError``.
+    The store's name starts with its ``kind``, e.g. ``"eurosat-rgb"``. A hash of the source's path is added, so that two
+    copies of a data set do not replace each other's stores.
     """
     place = hashlib.sha256(os.fsencode(source.path.resolve())).hexdigest()[:8]
     return Recipe(

@@ -51,6 +51,12 @@ class ImageFiles(PatchDataModule):
             the model.
     """
 
+    # What a labelled data set computes is given here, or unknown.
+    class_names: list[str] = []  # type: ignore[assignment]
+    class_counts = train_patches = None  # type: ignore[assignment]
+    mean: list[float] | None = None  # type: ignore[assignment]
+    std: list[float] | None = None  # type: ignore[assignment]
+
     def __init__(
         self,
         path: str,
@@ -64,34 +70,9 @@ class ImageFiles(PatchDataModule):
     ) -> None:
         super().__init__(bands=bands, batch_size=batch_size, predict_split="all")
         self.task, self.path, self.on_error = task, Path(path).expanduser(), on_error
-        self._class_names, self._mean, self._std = class_names, mean, std
+        self.class_names, self.mean, self.std = class_names, mean, std
         if not self.path.is_dir():
             raise UserError(f"--images {path}: there is no such folder.")
-
-    @property
-    def class_names(self) -> list[str]:
-        """The classes of the model."""
-        return self._class_names
-
-    @property
-    def class_counts(self) -> None:  # type: ignore[override]
-        """Unknown here."""
-        return None
-
-    @property
-    def train_patches(self) -> None:  # type: ignore[override]
-        """Unknown here."""
-        return None
-
-    @property
-    def mean(self) -> list[float] | None:  # type: ignore[override]
-        """As the model was trained with."""
-        return self._mean
-
-    @property
-    def std(self) -> list[float] | None:  # type: ignore[override]
-        """As the model was trained with."""
-        return self._std
 
     def open_store(self) -> Store:
         """Decode the images into a store, or open the one made before."""

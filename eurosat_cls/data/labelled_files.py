@@ -15,6 +15,7 @@ from eurosat_cls.data.batch import TaskName
 from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.files.folder import FolderSource
 from eurosat_cls.data.files.layout import distinct_names, layout_of, plain_names
+from eurosat_cls.data.files.tree import refuse_escape
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.splits import PARTS, Split, SplitMethod, split_by_part
 from eurosat_cls.data.store.store import Store, open_or_build
@@ -57,11 +58,7 @@ class FileState(NamedTuple):
 
 
 def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]:
-    """Look at files without opening them; None stands for a missing one.
-
-    Args:
-        root: the folder that they must lie in; may itself be a link.
-        files: paths below ``root``.
+    """Look at files below ``root`` without opening them; None stands for a missing one.
 
     Raises:
         UserError: for a link that leaves ``root``, and for what is no regular file.
@@ -72,11 +69,11 @@ def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]
         path = os.path.join(root, file)
         try:
             if (folder := os.path.dirname(path)) not in seen:
-                _refuse_escape(Path(folder), root, inside)
+                refuse_escape(Path(folder), root, inside)
                 seen.add(folder)
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):
-                _refuse_escape(Path(path), root, inside)
+                refuse_escape(Path(path), root, inside)
                 status = os.stat(path)
         except FileNotFoundError:
             states[file] = None
@@ -201,8 +198,3 @@ class _OwnDivision(SplitMethod):
     def divide(self, store: Store) -> Split:
         """Divide the patches of ``store``; a file without a part belongs to none."""
         return split_by_part(store.files, [self.parts.get(file) for file in store.files])
-
-
-def _refuse_escape(path: Path, root: Path, inside: Path) -> None:
-    if not path.resolve().is_relative_to(inside):
-        raise UserError(f"refused, {path} is a link that leaves {root}; put the files there instead")

@@ -26,13 +26,7 @@ class Calibration(PlotCallback):
     The temperature is fitted on every validation, whether this callback is there or not; see
     :func:`eurosat_cls.models.temperature.fit_temperature`. On the very patches that it was fitted on it looks a
     little better than it is; the test shows what it is worth. ``model.init_args.calibrate`` applies it.
-
-    Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
     """
-
-    def __init__(self, every_n_epochs: int | None = None) -> None:
-        super().__init__(every_n_epochs)
 
     def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
         """Draw the epoch's outputs and write its metrics."""

@@ -31,13 +31,7 @@ class ClassScores(PlotCallback):
     ``class_f1/<class>`` and so on. Drawn are ``class_scores.png`` (F1 over the epochs), and after the last validation
     and after a test ``precision_recall_<stage>.png``, ``roc_<stage>.png`` and ``labels_<stage>.png`` (how often each
     class is there, and how often it is predicted). A training that is continued keeps the rows of the epochs before.
-
-    Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
     """
-
-    def __init__(self, every_n_epochs: int | None = None) -> None:
-        super().__init__(every_n_epochs)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the rows of the epochs before the one that the training goes on with."""

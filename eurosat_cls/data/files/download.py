@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eurosat_cls.data.files.http_download import fetch
-from eurosat_cls.data.files.source import MS_SET, RGB_SET, FolderSource, Published, ZipSource, find_eurosat
+from eurosat_cls.data.files.source import MS_SET, RGB_SET, Published, Source, ZipSource, find_eurosat
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 
@@ -51,14 +51,10 @@ EUROSAT_MS = Archive(
 
 def locate_or_download(
     root: Path, class_names: Sequence[str], cache: Path | None = None, archive: Archive = EUROSAT_RGB
-) -> ZipSource | FolderSource:
+) -> Source:
     """Return a set of patches: below ``root``, else from an earlier download, else downloaded to the cache.
 
-    Args:
-        root: folder that may hold the archive or its tree, or the archive itself; only read.
-        class_names: the classes, in label order.
-        cache: folder whose ``downloads`` takes the archive; None means `cache_folder`.
-        archive: what to look for and to download.
+    ``root`` may hold the archive or its tree, or be the archive itself; it is only read.
 
     Raises:
         UserError: of three lines, when the set is neither on disk nor to be had.

@@ -36,11 +36,6 @@ def layout_of(read: Callable[[str], bytes], files: Sequence[str], file_bands: Se
     Bands that are not named by ``file_bands`` are named by the descriptions in a TIFF if all of them are names of
     Sentinel-2 bands, else B04, B03, B02 in an image of red, green and blue in 8 bits, else ``band_1`` to ``band_C``.
 
-    Args:
-        read: returns a file's bytes, or raises ``UserError``.
-        files: names that ``read`` takes.
-        file_bands: names of the channels, as in :func:`plain_names`.
-
     Raises:
         UserError: when no file can be read, or the file has another number of bands than there are names.
     """

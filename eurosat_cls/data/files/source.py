@@ -4,34 +4,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from eurosat_cls.data.files.archive import ZipSource
 from eurosat_cls.data.files.folder import FolderSource
-from eurosat_cls.data.files.tree import JPEG_SUFFIXES, TIFF_SUFFIXES
+from eurosat_cls.data.files.tree import JPEG_SUFFIXES, TIFF_SUFFIXES, Source
 from eurosat_cls.utils.errors import UserError
 
 __all__ = ["MS_SET", "RGB_SET", "FolderSource", "Published", "Source", "ZipSource", "find_eurosat"]
-
-
-class Source(Protocol):
-    """A set of labelled files. ``ZipSource`` and ``FolderSource`` are the two kinds."""
-
-    path: Path
-    class_names: list[str]
-    ignored: int
-
-    def fingerprint(self) -> str:
-        """Return a short text that changes when the source changes; cheap, opens no patch."""
-
-    def files(self) -> list[tuple[str, int]]:
-        """Return ``("<Class>/<file>", label)`` pairs in any order, after checking the source."""
-
-    def read(self, file: str) -> bytes:
-        """Return the bytes of one of ``files``. Safe to call from several threads."""
-
-    def close(self) -> None:
-        """Let go of open files."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +43,7 @@ MS_SET = Published(
 )
 
 
-def find_eurosat(root: Path, class_names: Sequence[str], published: Published) -> ZipSource | FolderSource | None:
+def find_eurosat(root: Path, class_names: Sequence[str], published: Published) -> Source | None:
     """Find one of EuroSAT's sets below ``root``, which may also be its archive; None when it is not there.
 
     Archives come before unpacked trees, and ``root`` before the folders in it. Only looks: whether what is found is

@@ -115,12 +115,7 @@ def open_store(path: Path) -> Store:
 
 
 def class_counts(labels: np.ndarray, num_classes: int) -> list[int]:
-    """Return how many of these patches have each class.
-
-    Args:
-        labels: ``[n]`` or ``[n, K]``, as in :class:`Store`.
-        num_classes: ``K``.
-    """
+    """Return how many of these patches have each class; ``labels`` are as in :class:`Store`."""
     counts = labels.sum(0, dtype=np.int64) if labels.ndim == 2 else np.bincount(labels, minlength=num_classes)
     return [int(count) for count in counts]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eurosat_cls.data.files.source import Source
+from eurosat_cls.data.files.tree import Source
 from eurosat_cls.data.patch import Patch
 
 Label = int | tuple[int, ...]  # the class, or the classes that are there

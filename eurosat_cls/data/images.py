@@ -18,6 +18,7 @@ from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import BANDS, RGB
 from eurosat_cls.data.store.store import Recipe, Store, open_or_build
+from eurosat_cls.data.store.store_spec import store_name
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 
@@ -81,9 +82,8 @@ class ImageFiles(PatchDataModule):
         names = [p.relative_to(self.path).as_posix() for p in paths]
         state = [(name, (stat := os.stat(p)).st_size, stat.st_mtime_ns) for name, p in zip(names, paths)]
         kind = self._kind(paths)
-        place = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:8]
         recipe = Recipe(
-            name=f"images-{place}",
+            name=store_name("images", self.path.resolve()),
             fingerprint=hashlib.sha256(repr(state).encode()).hexdigest(),
             class_names=["unlabelled"],
             bands=kind.bands,

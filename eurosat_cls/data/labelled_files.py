@@ -19,7 +19,7 @@ from eurosat_cls.data.files.tree import refuse_escape
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.splits import PARTS, Split, SplitMethod, split_by_part
 from eurosat_cls.data.store.store import Store, open_or_build
-from eurosat_cls.data.store.store_spec import Label, Recipe
+from eurosat_cls.data.store.store_spec import Label, Recipe, store_name
 from eurosat_cls.utils.errors import UserError
 
 PART_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -155,7 +155,7 @@ class LabelledFilesModule(PatchDataModule):
         bands, shape, dtype = layout_of(read, sorted(content.labels), self.file_bands)
         decode = partial(decode_image, shape=shape, dtype=dtype, bands=bands)
         recipe = Recipe(
-            name=f"{self.kind}-{hashlib.sha256(os.fsencode(content.identity)).hexdigest()[:8]}",
+            name=store_name(self.kind, content.identity),
             fingerprint=hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest(),
             class_names=content.class_names,
             bands=bands,

@@ -69,6 +69,7 @@ def _arguments(name: str, folder: Path) -> list[str]:
     return [part for file in files for part in ("--config", str(file))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_config_fits_tests_and_predicts(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = _arguments(name, tmp_path)

@@ -61,17 +61,17 @@ def find_evidence(module: Classifier, images: np.ndarray, cases: Sequence[HardEx
     outputs = module.rules.outputs
     said, other = ([getattr(case, name).side for case in cases] for name in ("said", "other"))
     with inspecting(module):
-        directions = torch.stack([_directions(said, outputs), _directions(other, outputs)]).to(module.device)
-        maps = grad_cam(module.encoder, module.decoder, normalised(module, images), directions)
+        targets = torch.stack([_targets(said, outputs), _targets(other, outputs)]).to(module.device)
+        maps = grad_cam(module.encoder, module.decoder, normalised(module, images), targets)
         return maps.transpose(0, 1).cpu().numpy()
 
 
-def _directions(sides: Sequence[ClassTarget], outputs: int) -> torch.Tensor:
+def _targets(sides: Sequence[ClassTarget], outputs: int) -> torch.Tensor:
     """``[n, outputs]``: the logit that decides for each side, with its sign."""
-    directions = torch.zeros(len(sides), outputs)
+    targets = torch.zeros(len(sides), outputs)
     for row, side in enumerate(sides):
-        directions[row, side.output] = side.sign
-    return directions
+        targets[row, side.output] = side.sign
+    return targets
 
 
 def _draw_evidence(module: Classifier, shown: HardPatches, note: str) -> np.ndarray:

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -56,6 +57,11 @@ class Recipe:
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
+def store_name(kind: str, place: Path | str) -> str:
+    """Return the name of a store: copies of a data set in other places do not replace each other's."""
+    return f"{kind}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
+
+
 def recipe_for(
     kind: str,
     source: Source,
@@ -66,12 +72,10 @@ def recipe_for(
 ) -> Recipe:
     """Return the recipe for a store of an archive or folder, of which ``decode`` takes the bytes of a file.
 
-    The store's name starts with its ``kind``, e.g. ``"eurosat-rgb"``. A hash of the source's path is added, so that two
-    copies of a data set do not replace each other's stores.
+    The store is named after its ``kind``, see :func:`store_name`.
     """
-    place = hashlib.sha256(os.fsencode(source.path.resolve())).hexdigest()[:8]
     return Recipe(
-        name=f"{kind}-{place}",
+        name=store_name(kind, source.path.resolve()),
         fingerprint=source.fingerprint(),
         class_names=list(source.class_names),
         bands=list(bands),

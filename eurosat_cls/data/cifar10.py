@@ -13,8 +13,8 @@ from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import RGB
 from eurosat_cls.data.splits import Split, SplitMethod, split_by_part
 from eurosat_cls.data.splits.base import hash_order
-from eurosat_cls.data.store.store import Recipe, Store, open_or_build
-from eurosat_cls.data.store.store_spec import store_name
+from eurosat_cls.data.store.store import Store, open_or_build
+from eurosat_cls.data.store.store_spec import Recipe, store_name
 from eurosat_cls.utils.errors import UserError
 
 _VAL_SEED, _VAL_FRACTION = 42, 0.1

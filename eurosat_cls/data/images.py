@@ -17,8 +17,8 @@ from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import BANDS, RGB
-from eurosat_cls.data.store.store import Recipe, Store, open_or_build
-from eurosat_cls.data.store.store_spec import store_name
+from eurosat_cls.data.store.store import Store, open_or_build
+from eurosat_cls.data.store.store_spec import Recipe, store_name
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 

@@ -13,20 +13,9 @@ import numpy as np
 
 from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.store.build import VERSION, build
-from eurosat_cls.data.store.store_spec import Recipe, recipe_for
+from eurosat_cls.data.store.store_spec import Recipe
 from eurosat_cls.utils.cache import cache_folder, exclusive, plain_errors
 from eurosat_cls.utils.errors import UserError
-
-__all__ = [
-    "DamagedStore",
-    "Recipe",
-    "Store",
-    "cache_folder",
-    "class_counts",
-    "open_or_build",
-    "open_store",
-    "recipe_for",
-]
 
 _log = logging.getLogger(__name__)
 

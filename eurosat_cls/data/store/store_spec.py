@@ -58,12 +58,7 @@ class Recipe:
 
 
 def store_name(kind: str, place: Path | str) -> str:
-    """Return the name of a store: copies of a data set in other places do not replace each other's.
-
-    Args:
-        kind: start of the name.
-        place: where the source is, which is hashed.
-    """
+    """Return the name of a store: copies of a data set in other places do not replace each other's."""
     return f"{kind}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
 
 

@@ -1,8 +1,7 @@
 """Precision, recall, F1 and average precision of each class, epoch by epoch, as a table in a file."""
 
 import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from eurosat_cls.analysis.ranking import Ranking
-from eurosat_cls.utils.files import write_text
+from eurosat_cls.utils.files import csv_text, write_text
 
 SCORES = ("precision", "recall", "f1", "average_precision")
 
@@ -49,22 +48,45 @@ def counts_by_class(matrix: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return counts.diagonal(), counts.sum(1), counts.sum(0)
 
 
-def score_classes(matrix: Tensor, rankings: Sequence[Ranking]) -> list[ClassScore]:
-    """Return the scores of each class.
+def score_classes(matrix: Tensor, rankings: Sequence[Ranking] | None = None) -> list[ClassScore]:
+    """Return the scores of each class; those that are not defined are NaN.
 
     Args:
         matrix: as for :func:`counts_by_class`.
-        rankings: ``[K]``.
+        rankings: ``[K]``; without them average precision is NaN.
     """
     found, true, predicted = counts_by_class(matrix)
     nothing = np.full(len(found), np.nan)
+    ranked = nothing.tolist() if rankings is None else [ranking.average_precision for ranking in rankings]
     precision = np.divide(found, predicted, out=nothing.copy(), where=predicted > 0)
     recall = np.divide(found, true, out=nothing.copy(), where=true > 0)
     f1 = np.divide(2 * found, true + predicted, out=nothing.copy(), where=true > 0)
     return [
-        ClassScore(int(true[k]), float(precision[k]), float(recall[k]), float(f1[k]), ranking.average_precision)
-        for k, ranking in enumerate(rankings)
+        ClassScore(int(true[k]), float(precision[k]), float(recall[k]), float(f1[k]), ranked[k])
+        for k in range(len(found))
     ]
+
+
+def plain_scores(matrix: Tensor, class_names: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """Return images, precision, recall and F1 by class as JSON holds them: None where a score is not defined.
+
+    Args:
+        matrix: as for :func:`counts_by_class`.
+        class_names: ``[K]``.
+
+    Example:
+        >>> plain_scores(Tensor([[3, 1], [0, 0]]), ["Forest", "River"])["River"]
+        {'images': 0, 'precision': 0.0, 'recall': None, 'f1': None}
+    """
+    return {
+        name: {key: None if np.isnan(value := getattr(score, key)) else value for key in ("images", *SCORES[:3])}
+        for name, score in zip(class_names, score_classes(matrix), strict=True)
+    }
+
+
+def format_score(score: float | None) -> str:
+    """Return a score with four decimals, a dash for one that is not defined."""
+    return "-" if score is None else f"{score:.4f}"
 
 
 def read_scores(path: Path) -> dict[int, dict[str, ClassScore]]:
@@ -100,7 +122,7 @@ def write_scores(path: Path, epochs: Epochs) -> None:
     Raises:
         OSError: when it cannot be written.
     """
-    write_text(path, _lines([["epoch", "class", *ClassScore._fields]]) + "".join(map(_rows, epochs, epochs.values())))
+    write_text(path, csv_text([["epoch", "class", *ClassScore._fields]]) + "".join(map(_rows, epochs, epochs.values())))
 
 
 def append_scores(path: Path, epoch: int, scores: Mapping[str, ClassScore]) -> None:
@@ -117,13 +139,7 @@ def append_scores(path: Path, epoch: int, scores: Mapping[str, ClassScore]) -> N
 
 
 def _rows(epoch: int, scores: Mapping[str, ClassScore]) -> str:
-    return _lines(
+    return csv_text(
         [epoch, name, score.images, *("" if np.isnan(value) else f"{value:.6f}" for value in score[1:])]
         for name, score in scores.items()
     )
-
-
-def _lines(rows: Iterable[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()

@@ -12,9 +12,12 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from eurosat_cls.callbacks.run_folder import run_folder
+from eurosat_cls.callbacks.stop import check_logged
 from eurosat_cls.metrics import mode_of
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import remove_parts, replacing
+from eurosat_cls.utils.files import remove_parts, replacing, writing
+from eurosat_cls.utils.lightning_private import validates_next
 from eurosat_cls.utils.signals import Stopped, StopRequest
 
 
@@ -70,7 +73,7 @@ class Checkpoints(Checkpoint):
 
     def folder(self, trainer: Trainer) -> Path:
         """Where the checkpoints go."""
-        return Path(self.dirpath) if self.dirpath else Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints"
+        return Path(self.dirpath) if self.dirpath else run_folder(trainer) / "checkpoints"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Settle what was None; remove what a process that was killed while saving has left."""
@@ -92,11 +95,11 @@ class Checkpoints(Checkpoint):
 
         Not before a validation or the end of an epoch: what follows there belongs to the step.
         """
-        loop = trainer.fit_loop.epoch_loop
-        fetcher = trainer.fit_loop._data_fetcher
-        if (batch_idx + 1) % trainer.accumulate_grad_batches or loop.batch_progress.is_last_batch:
+        if (
+            batch_idx + 1
+        ) % trainer.accumulate_grad_batches or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return
-        if getattr(trainer, "fast_dev_run", False) or fetcher is None or loop._should_check_val_fx(fetcher):
+        if getattr(trainer, "fast_dev_run", False) or validates_next(trainer):
             return
         due = self.every_minutes is not None and time.monotonic() - self._saved_at >= 60 * self.every_minutes
         due, number = any_process_stops(trainer, due, self._request.signal)
@@ -108,7 +111,8 @@ class Checkpoints(Checkpoint):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the metric of this epoch."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._metric = self._monitored(trainer)
+            check_logged(trainer, self.monitor, "checkpoint")
+            self._metric = float(trainer.callback_metrics[self.monitor])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the epoch."""
@@ -149,14 +153,6 @@ class Checkpoints(Checkpoint):
         trainer.save_checkpoint(path)
         self._saved_at = time.monotonic()
 
-    def _monitored(self, trainer: Trainer) -> float:
-        if self.monitor not in trainer.callback_metrics:
-            logged = ", ".join(sorted(k for k in trainer.callback_metrics if k.startswith("val/")))
-            raise UserError(
-                f"checkpoint.monitor: {self.monitor!r} is not logged; there are {logged or 'no val metrics'}."
-            )
-        return float(trainer.callback_metrics[self.monitor])
-
     def _improves(self, metric: float) -> bool:
         if math.isnan(metric):
             return False
@@ -180,11 +176,8 @@ def _put_in_place(best: Path, last: Path) -> None:
     Raises:
         UserError: when the disk is full or the folder cannot be written.
     """
-    try:
-        with replacing(last) as part:
-            try:
-                os.link(best, part)  # checkpoints are replaced, never changed in place, so the link keeps this epoch
-            except OSError:  # a file system without links
-                shutil.copyfile(best, part)
-    except OSError as error:
-        raise UserError(f"{last}: could not be written ({error.strerror}). {best} is whole: go on from it.") from error
+    with writing(last, f"{best} is whole: go on from it."), replacing(last) as part:
+        try:
+            os.link(best, part)  # checkpoints are replaced, never changed in place, so the link keeps this epoch
+        except OSError:  # a file system without links
+            shutil.copyfile(best, part)

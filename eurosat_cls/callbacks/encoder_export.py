@@ -10,10 +10,11 @@ from torch import Tensor
 
 from eurosat_cls import __version__
 from eurosat_cls.callbacks.checkpoints import Checkpoints
+from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.checkpoints.files import read_checkpoint
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import replacing
+from eurosat_cls.utils.files import replacing, writing
 
 PREFIX = "encoder."
 
@@ -54,19 +55,12 @@ class EncoderExport(Callback):
         if self.path is not None:
             return Path(self.path)
         checkpoints = _checkpoints(trainer)
-        folder = (
-            checkpoints.folder(trainer).parent if checkpoints else Path(trainer.log_dir or trainer.default_root_dir)
-        )
+        folder = checkpoints.folder(trainer).parent if checkpoints else run_folder(trainer)
         return folder / "encoder.safetensors"
 
 
 def write_encoder(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write the encoder's part of a module's state, its names without their ``encoder.``.
-
-    Args:
-        path: the file; it appears whole or not at all.
-        state: names and tensors of the module.
-        metadata: kept in the file.
+    """Write the encoder's part of a module's state, its names without ``encoder.``; the file appears whole.
 
     Raises:
         UserError: when it cannot be written.
@@ -76,11 +70,8 @@ def write_encoder(path: Path, state: dict[str, Tensor], metadata: dict[str, str]
         for name, tensor in state.items()
         if name.startswith(PREFIX)
     }
-    try:
-        with replacing(path) as part:
-            save_file(tensors, part, metadata)
-    except OSError as error:
-        raise UserError(f"{path}: the encoder could not be written ({error.strerror or error}).") from error
+    with writing(path), replacing(path) as part:
+        save_file(tensors, part, metadata)
 
 
 def _checkpoints(trainer: Trainer) -> Checkpoints | None:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import yaml
 
+from eurosat_cls.config.differences import differences
+from eurosat_cls.config.former_names import present_settings
 from eurosat_cls.utils.errors import UserError
 
 LOGS = "lightning_logs"
@@ -58,11 +60,6 @@ def run_folder_of(checkpoint: Path) -> Path | None:
     return folder if checkpoint.resolve().parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
 
 
-def is_run_config(path: Path) -> bool:
-    """Whether a configuration file is the one that a run left in its folder."""
-    return path.name == "config.yaml" and (path.parent / "checkpoints").is_dir()
-
-
 def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str, Any]) -> tuple[Path, list[str]]:
     """Find the best or last checkpoint of the newest run of ``config`` under ``root``.
 
@@ -83,12 +80,12 @@ def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str
         path = folder / "checkpoints" / f"{which}.ckpt"
         if not path.is_file():
             continue
-        differences = _compare(config, saved)
-        exact = [d for d in differences if not _is_optimisation(d)]
-        if not differences:
+        differing = _compare(config, saved)
+        exact = [d for d in differing if not _is_optimisation(d)]
+        if not differing:
             return path, []
         if not exact:
-            near.append((path, differences))
+            near.append((path, differing))
         newest = newest or (path, exact)
     if near:
         return near[0]
@@ -111,21 +108,21 @@ def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         except (OSError, ValueError, yaml.YAMLError, RecursionError):
             continue
         if isinstance(config, dict):
-            yield path.parent, config
+            yield path.parent, present_settings(config)
 
 
 def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """Dotted names of the settings that differ, without those of execution."""
-    differences = []
+    found = []
     for part, ignored in _EXECUTION.items():
-        a, b = ours.get(part) or {}, theirs.get(part) or {}
-        if a.get("class_path") != b.get("class_path"):
-            differences.append(part)
-            continue
-        left, right = a.get("init_args") or {}, b.get("init_args") or {}
-        keys = sorted((set(left) | set(right)) - ignored)
-        differences += [f"{part}.{key}" for key in keys if left.get(key) != right.get(key)]
-    return differences
+        a, b = (
+            {**spec, "init_args": spec.get("init_args") or {}}
+            for spec in (theirs.get(part) or {}, ours.get(part) or {})
+        )
+        differing = differences(a, b)
+        keys = {each.key.removeprefix("init_args.").partition(".")[0] for each in differing} - ignored
+        found += [part] if keys & {"", "class_path"} else [f"{part}.{key}" for key in sorted(keys)]
+    return found
 
 
 def _is_optimisation(difference: str) -> bool:

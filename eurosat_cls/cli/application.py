@@ -1,6 +1,7 @@
 """What the command line runs: LightningCLI with this project's links, run folders, and checkpoints by name."""
 
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
@@ -14,7 +15,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from eurosat_cls.analysis.dataset import patches_by_class
-from eurosat_cls.analysis.describe import RUN, saved_configuration
 from eurosat_cls.callbacks import (
     BatchPicture,
     Checkpoints,
@@ -32,12 +32,13 @@ from eurosat_cls.callbacks import (
     TestScores,
 )
 from eurosat_cls.checkpoints.compatibility import check_fits
-from eurosat_cls.checkpoints.files import read_checkpoint
-from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, is_run_config, new_run_folder, run_folder_of
+from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
+from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.class_checks import check_config, check_settings
 from eurosat_cls.config.differences import print_differences
 from eurosat_cls.config.failures import explaining
+from eurosat_cls.config.former_names import is_run_config
 from eurosat_cls.config.parse import parse
 from eurosat_cls.config.parser import Parser
 from eurosat_cls.data.images import ImageFiles, arguments_for
@@ -50,8 +51,6 @@ from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.git import revisions
 from eurosat_cls.utils.machine import environment, versions
 
-__all__ = ["SETTINGS", "EuroSATCLI"]
-
 LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
@@ -59,7 +58,17 @@ PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "
 
 
 class EuroSATCLI(LightningCLI):
-    """LightningCLI with links from data to model, run folders, and checkpoints found by name."""
+    """LightningCLI with links from data to model, run folders, and checkpoints found by name.
+
+    Args:
+        arguments: a command, and what follows it.
+        commands: those whose parsers are made whole, which takes a while for each; of the others only their own
+            options are known.
+    """
+
+    def __init__(self, arguments: list[str], commands: Collection[str]) -> None:
+        self._whole = commands
+        super().__init__(**SETTINGS, args=arguments)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -84,7 +93,11 @@ class EuroSATCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand in self._whole:
+            parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        else:
+            parser = self.init_parser(**kwargs)
+            parser.add_method_arguments(klass, subcommand, skip=set(self.subcommands()[subcommand]))
         if subcommand == "predict":
             parser.add_argument(
                 "--images", type=Optional[str], default=None, help="Folder of images to predict on instead of the data."

@@ -18,6 +18,7 @@ import numpy as np
 from eurosat_cls.data.files.http_download import fetch
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDER, META, TEST_BATCH = "cifar-10-batches-py", "batches.meta", "test_batch"
@@ -44,10 +45,7 @@ class CIFAR10Batch(NamedTuple):
 def locate_or_download(root: Path, url: str = URL, md5: str = MD5) -> Path:
     """Return the folder of the batches or the archive: below ``root``, else from the cache, else downloaded to it.
 
-    Args:
-        root: folder that holds ``cifar-10-batches-py`` or the archive, or one of these itself.
-        url: of the archive.
-        md5: its checksum, hexadecimal.
+    ``root`` holds ``cifar-10-batches-py`` or the archive, or is one of these itself.
 
     Raises:
         UserError: of three lines, when the data are neither on disk nor to be had.
@@ -85,10 +83,7 @@ def fingerprint(place: Path) -> str:
 
 
 def read_batches(place: Path) -> dict[str, CIFAR10Batch]:
-    """Read all batches, by their names.
-
-    Args:
-        place: the folder that holds them, or the archive, of which nothing is extracted to disk.
+    """Read all batches, by their names, from their folder or from the archive, of which nothing is extracted to disk.
 
     Raises:
         UserError: for a missing or damaged file, one that is no batch or of other classes, and for a pickle that names
@@ -112,13 +107,10 @@ def read_batches(place: Path) -> dict[str, CIFAR10Batch]:
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
     for name in (META, *BATCHES):
-        try:
-            with open(folder / name, "rb") as stream:
-                yield name, stream.read(_MAX_BATCH_BYTES + 1)
-        except FileNotFoundError:
-            continue  # `read_batches` names all that is missing
-        except OSError as error:
-            raise UserError(f"cannot read {folder / name}: {error.strerror}") from error
+        if (folder / name).exists():  # `read_batches` names all that is missing
+            with reading(folder / name), open(folder / name, "rb") as stream:
+                content = stream.read(_MAX_BATCH_BYTES + 1)
+            yield name, content
 
 
 def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -226,11 +218,7 @@ class _DataUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """Return the stand-in of a global.
-
-        Raises:
-            _Forbidden: for any other.
-        """
+        """Return the stand-in of a global; any other is forbidden."""
         if (module_name, global_name) not in self.allowed:
             raise _Forbidden(f"{module_name}.{global_name}")
         return self.allowed[module_name, global_name]

@@ -9,15 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from eurosat_cls.data.batch import TaskName
 from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.files.folder import FolderSource
-from eurosat_cls.data.files.layout import layout_of
+from eurosat_cls.data.files.layout import distinct_names, layout_of, plain_names
+from eurosat_cls.data.files.tree import refuse_escape
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.splits import PARTS, Split, SplitMethod, split_by_part
 from eurosat_cls.data.store.store import Store, open_or_build
-from eurosat_cls.data.store.store_spec import Label, Recipe
+from eurosat_cls.data.store.store_spec import Label, Recipe, store_name
 from eurosat_cls.utils.errors import UserError
 
 PART_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -56,11 +58,7 @@ class FileState(NamedTuple):
 
 
 def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]:
-    """Look at files without opening them; None stands for a missing one.
-
-    Args:
-        root: the folder that they must lie in; may itself be a link.
-        files: paths below ``root``.
+    """Look at files below ``root`` without opening them; None stands for a missing one.
 
     Raises:
         UserError: for a link that leaves ``root``, and for what is no regular file.
@@ -71,11 +69,11 @@ def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]
         path = os.path.join(root, file)
         try:
             if (folder := os.path.dirname(path)) not in seen:
-                _refuse_escape(Path(folder), root, inside)
+                refuse_escape(Path(folder), root, inside)
                 seen.add(folder)
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):
-                _refuse_escape(Path(path), root, inside)
+                refuse_escape(Path(path), root, inside)
                 status = os.stat(path)
         except FileNotFoundError:
             states[file] = None
@@ -91,18 +89,42 @@ def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]
 class LabelledFilesModule(PatchDataModule):
     """Base of data modules whose patches are image files.
 
-    A subclass sets these attributes besides what :class:`PatchDataModule` needs, and says what the files are
-    (:meth:`find_files`).
+    A subclass says what the files are (:meth:`find_files`).
+
+    Args:
+        bands: bands to serve, in this order, by their names; None for all, ``rgb`` for B04, B03 and B02.
+        file_bands: names of the channels in the files, in order. By default the descriptions in a TIFF if they are
+            names of Sentinel-2 bands; else B04, B03 and B02 in 8-bit images of red, green and blue; else ``band_1``,
+            ``band_2`` and so on.
+        task: ``multiclass``, ``binary`` for two classes of which the second is the positive one, or, in a table alone,
+            ``multilabel``.
+        class_names: the classes in label order; any other is an error. By default sorted.
+        split: ``random`` (stratified, by a hash of the file names), ``official`` (the data set's own division),
+            ``spatial`` (for GeoTIFFs), split lists, or a method of :mod:`eurosat_cls.data.splits`.
+        on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
+        shared: the settings that all data modules have, see :class:`~eurosat_cls.data.module.PatchDataModule`.
 
     Attributes:
         kind: start of the names of its stores.
-        file_bands: names of the channels in the files, or None to find out.
-        on_error: as in :func:`eurosat_cls.data.store.store.open_or_build`.
     """
 
     kind: str
-    file_bands: list[str] | None
-    on_error: Literal["raise", "skip"]
+
+    def __init__(
+        self,
+        *,
+        bands: Literal["rgb", "all"] | list[str] | None = None,
+        file_bands: list[str] | None = None,
+        task: TaskName = "multiclass",
+        class_names: list[str] | None = None,
+        split: SplitMethod | str = "random",
+        on_error: Literal["raise", "skip"] = "raise",
+        **shared: Any,
+    ) -> None:
+        super().__init__(bands=plain_names("data.bands", bands), split=split, **shared)
+        self.file_bands = plain_names("data.file_bands", file_bands)
+        self.task, self.on_error = task, on_error
+        self.wanted_classes = distinct_names(class_names)
 
     @abstractmethod
     def find_files(self) -> LabelledFiles:
@@ -133,7 +155,7 @@ class LabelledFilesModule(PatchDataModule):
         bands, shape, dtype = layout_of(read, sorted(content.labels), self.file_bands)
         decode = partial(decode_image, shape=shape, dtype=dtype, bands=bands)
         recipe = Recipe(
-            name=f"{self.kind}-{hashlib.sha256(os.fsencode(content.identity)).hexdigest()[:8]}",
+            name=store_name(self.kind, content.identity),
             fingerprint=hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest(),
             class_names=content.class_names,
             bands=bands,
@@ -176,8 +198,3 @@ class _OwnDivision(SplitMethod):
     def divide(self, store: Store) -> Split:
         """Divide the patches of ``store``; a file without a part belongs to none."""
         return split_by_part(store.files, [self.parts.get(file) for file in store.files])
-
-
-def _refuse_escape(path: Path, root: Path, inside: Path) -> None:
-    if not path.resolve().is_relative_to(inside):
-        raise UserError(f"refused, {path} is a link that leaves {root}; put the files there instead")

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 import eurosat_cls
 from eurosat_cls import UserError
 from eurosat_cls.cli.commands import split_trust
+from eurosat_cls.config import trust
 from eurosat_cls.config.class_checks import check_config
 from eurosat_cls.config.trust import resolve, trusting
 from tests.conftest import REPOSITORY
@@ -104,10 +106,10 @@ def test_trust_stands_anywhere(run: Run, tmp_path: Path, name: str) -> None:
     assert run("statistics", *config, *trust)[0] == 0
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_report_and_a_description_take_it_too(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.conftest import exit_code
 
-    run("fit")
     for command in ("report", "describe"):
         assert exit_code(["--trust", "mine", command, str(RUN)]) == 0
         assert exit_code([command, str(RUN), "--trust=mine"]) == 0
@@ -206,3 +208,8 @@ def test_callables_in_a_configuration_are_judged() -> None:
 def test_arguments_are_split() -> None:
     given: list[Any] = ["fit", "--trust", "a", "--x", "1", "--trust=b.c", "--y"]
     assert split_trust(given) == (["fit", "--x", "1", "--y"], ["a", "b.c"])
+
+
+@pytest.mark.parametrize("path", [*trust.PLACES, *trust.CLOSED, *trust.ONLINE])
+def test_every_place_in_the_lists_exists(path: str) -> None:
+    assert find_spec(path) is not None, "a list that names nothing guards nothing"

@@ -99,13 +99,15 @@ def test_a_sample_that_was_drawn_before_is_not_trained_again(queue: MakeQueue, w
     assert ended[2].user_attrs["same_as"] == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_trials_and_the_next_start_continues_them(queue: MakeQueue, work: Work, tmp_path: Path) -> None:
     points = [{"act": "train"}, {"act": "slow"}]
     asked = queue(acts("train", "slow"), 2, points)
     epochs = tmp_path / "s" / "trial_1" / "epochs.txt"
+    checkpoint = epochs.with_name("checkpoints") / "last.ckpt"
 
     def interrupt() -> None:
-        while not (epochs.is_file() and epochs.read_text() and asked.finished()):
+        while not (checkpoint.is_file() and asked.finished()):
             threading.Event().wait(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from eurosat_cls.analysis.class_scores import format_score
 from eurosat_cls.analysis.report.html import Picture, Table, read_picture, write_page
 from eurosat_cls.analysis.report.run import Run, read_run
 from eurosat_cls.utils.errors import UserError
@@ -67,9 +68,9 @@ def _data(run: Run) -> list[Table]:
     return tables
 
 
-def _classes(scores: dict[str, dict[str, float]]) -> Table:
+def _classes(scores: dict[str, dict[str, float | None]]) -> Table:
     lines = [
-        [name, f"{int(s['images']):,}", f"{s['precision']:.4f}", f"{s['recall']:.4f}", f"{s['f1']:.4f}"]
+        [name, f"{int(s['images'] or 0):,}", *(format_score(s[key]) for key in ("precision", "recall", "f1"))]
         for name, s in scores.items()
     ]
     return Table(["class", "patches", "precision", "recall", "F1"], lines)

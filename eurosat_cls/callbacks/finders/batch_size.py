@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 from eurosat_cls.callbacks.finders.base import Finder
 from eurosat_cls.callbacks.finders.batch_sizes import BatchSizes, Trial, check_batch_sizes, measure_batch_sizes
@@ -14,6 +13,7 @@ from eurosat_cls.callbacks.finders.files import write_batch_sizes
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.lightning_private import LeaveTraining
 
 
 class BatchSizeFinder(Finder):
@@ -29,24 +29,15 @@ class BatchSizeFinder(Finder):
     Args:
         smallest: batch size to begin with.
         largest: batch size to end with.
-        apply: whether to train with the recommendation; else it is only told.
-        folder: where the files go; the run folder when None.
-        then_leave: end the training before its first step.
+        shared: see :class:`~eurosat_cls.callbacks.finders.base.Finder`.
 
     Raises:
         UserError: for sizes that cannot be tried; when training starts, for a model or data of other packages, and on
             several devices.
     """
 
-    def __init__(
-        self,
-        smallest: int = 8,
-        largest: int = 4096,
-        apply: bool = True,
-        folder: str | None = None,
-        then_leave: bool = False,
-    ) -> None:
-        super().__init__(apply, folder, then_leave)
+    def __init__(self, smallest: int = 8, largest: int = 4096, **shared: Any) -> None:
+        super().__init__(**shared)
         check_batch_sizes(smallest, largest)
         self.smallest, self.largest = smallest, largest
         self.batch_size: int | None = None
@@ -87,7 +78,7 @@ class BatchSizeFinder(Finder):
         folder, device = self.target(trainer), trainer.strategy.root_device.type
         self.write(lambda: write_batch_sizes(found, data.batch_size, device, folder))
         if self.then_leave:
-            raise _TunerExitException
+            raise LeaveTraining
         if self.apply:
             self.batch_size = found.recommended
             self._set(trainer, found.recommended)

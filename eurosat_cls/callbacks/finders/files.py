@@ -9,10 +9,7 @@ from eurosat_cls.callbacks.finders.apply import as_overlay, rate_settings, rises
 from eurosat_cls.callbacks.finders.batch_sizes import BatchSizes
 from eurosat_cls.callbacks.finders.learning_rate_range import RangeTest
 from eurosat_cls.models.base import PatchModule
-from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_json, write_text
-
-NAME = "lr_find"
+from eurosat_cls.utils.files import write_json, write_text, writing
 
 
 def write_range_test(found: RangeTest, module: PatchModule, optimizer: Optimizer, folder: Path) -> list[Path]:
@@ -25,14 +22,14 @@ def write_range_test(found: RangeTest, module: PatchModule, optimizer: Optimizer
     """
     from eurosat_cls.callbacks.finders.plots import draw_range_test
 
-    picture, values, overlay = (folder / f"{NAME}.{suffix}" for suffix in ("png", "json", "yaml"))
+    picture, values, overlay = (folder / f"lr_find.{suffix}" for suffix in ("png", "json", "yaml"))
     content = {
         "suggestion": suggestion(found, module), "steepest": found.steepest, "highest": found.highest,
         "lowest_loss_at": found.lowest, "diverged": found.diverged,
         "learning_rate": found.rates.tolist(), "loss": found.losses.tolist(),
         "smoothed_loss": found.smoothed.tolist(), "slope_per_decade": found.slopes.tolist(),
     }  # fmt: skip
-    try:
+    with writing(folder):
         write_json(values, content)
         write_png(picture, draw_range_test(found, suggestion(found, module)))
         if found.steepest is None or found.highest is None:
@@ -40,8 +37,6 @@ def write_range_test(found: RangeTest, module: PatchModule, optimizer: Optimizer
             return [picture, values]
         settings = rate_settings(module, optimizer, found.steepest, found.highest)
         write_text(overlay, as_overlay(settings, "the learning rate that lr_find suggests", overlay.name))
-    except OSError as error:
-        raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from error
     return [picture, values, overlay]
 
 
@@ -62,24 +57,17 @@ def describe_range_test(found: RangeTest, module: PatchModule) -> str:
     return f"suggested learning rate {found.steepest:g}, of the steepest descent ({seen})"
 
 
-NAME = "batch_size"
-
-
 def write_batch_sizes(found: BatchSizes, present: int, device: str, folder: Path) -> list[Path]:
     """Write ``batch_size.png``, ``batch_size.json`` and ``batch_size.yaml``; return their paths.
 
-    Args:
-        found: what was measured.
-        present: the batch size of the configuration.
-        device: ``cpu`` or ``cuda``.
-        folder: where they go.
+    ``present`` is the batch size of the configuration, ``device`` is ``cpu`` or ``cuda``.
 
     Raises:
         UserError: when the folder cannot be written.
     """
     from eurosat_cls.callbacks.finders.plots import draw_batch_sizes
 
-    picture, values, overlay = (folder / f"{NAME}.{suffix}" for suffix in ("png", "json", "yaml"))
+    picture, values, overlay = (folder / f"batch_size.{suffix}" for suffix in ("png", "json", "yaml"))
     trials = [
         {"batch_size": t.batch_size, "images_per_second": round(t.images_per_second, 1), "peak_memory_bytes": t.memory}
         for t in found.trials
@@ -90,10 +78,8 @@ def write_batch_sizes(found: BatchSizes, present: int, device: str, folder: Path
     }  # fmt: skip
     settings = {"data": {"init_args": {"batch_size": found.recommended}}}
     what = "the batch size that batch_size_find recommends; another one asks for another learning rate (lr_find)"
-    try:
+    with writing(folder):
         write_json(values, content)
         write_png(picture, draw_batch_sizes(found, present, device))
         write_text(overlay, as_overlay(settings, what, overlay.name))
-    except OSError as error:
-        raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from error
     return [picture, values, overlay]

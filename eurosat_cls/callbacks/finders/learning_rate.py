@@ -4,7 +4,6 @@ import warnings
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 from eurosat_cls.callbacks.finders.apply import set_rates
 from eurosat_cls.callbacks.finders.base import Finder
@@ -13,6 +12,7 @@ from eurosat_cls.callbacks.finders.learning_rate_range import RangeTest, check_r
 from eurosat_cls.callbacks.freeze import Freeze
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.lightning_private import LeaveTraining
 
 
 class LearningRateFinder(Finder):
@@ -23,30 +23,21 @@ class LearningRateFinder(Finder):
     :mod:`~eurosat_cls.callbacks.finders.learning_rate_range` for how the suggestion is computed. ``lr_find.png``,
     ``lr_find.json`` and ``lr_find.yaml`` go to the run folder. The learning rate of the steepest descent becomes
     that of the optimizer, and the highest one that the loss bears the ``max_lr`` of a schedule that has one: the
-    training is the one that a configuration with these values gives. A training that goes on keeps what was found when it began.
+    training is the one that a configuration with these values gives. A training that goes on keeps what was
+    found when it began.
 
     Args:
         min_lr: learning rate of the first step.
         max_lr: learning rate of the last step; the test ends earlier when the loss diverges.
         steps: steps of the test.
-        apply: whether to train with the suggestion; else it is only told.
-        folder: where the files go; the run folder when None.
-        then_leave: end the training before its first step.
+        shared: see :class:`~eurosat_cls.callbacks.finders.base.Finder`.
 
     Raises:
         UserError: for a range that cannot be tested; when training starts, for a model or data of other packages.
     """
 
-    def __init__(
-        self,
-        min_lr: float = 1e-6,
-        max_lr: float = 1.0,
-        steps: int = 200,
-        apply: bool = True,
-        folder: str | None = None,
-        then_leave: bool = False,
-    ) -> None:
-        super().__init__(apply, folder, then_leave)
+    def __init__(self, min_lr: float = 1e-6, max_lr: float = 1.0, steps: int = 200, **shared: Any) -> None:
+        super().__init__(**shared)
         check_range(min_lr, max_lr, steps)
         self.min_lr, self.max_lr, self.steps = min_lr, max_lr, steps
         self.rates: tuple[float, float] | None = None  # of the steepest descent, and the highest
@@ -85,7 +76,7 @@ class LearningRateFinder(Finder):
             self.rates = (found.steepest, found.highest)
         self._write(trainer, module, found)
         if self.then_leave:
-            raise _TunerExitException
+            raise LeaveTraining
         if self.apply and self.rates is not None:
             set_rates(module, trainer.optimizers[0], *self.rates)
             trainer.strategy.setup_optimizers(trainer)

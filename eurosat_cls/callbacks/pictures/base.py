@@ -12,6 +12,7 @@ from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import writing
 
 if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
     from matplotlib.figure import Figure
@@ -58,9 +59,12 @@ class PlotCallback(Callback):
         self._draw(trainer, pl_module, "test")
 
     def _draw(self, trainer: Trainer, module: LightningModule, stage: Stage) -> None:
-        if not isinstance(module, Classifier) or not module.output_collectors[f"{stage}_"].update_called:
-            return  # no classifier, or a training that ended before its first validation
-        epoch_outputs = module.epoch_outputs(stage)  # brings together what all processes have, so all must call it
+        if not isinstance(module, Classifier):
+            return
+        scores = module.val_scores if stage == "val" else module.test_scores
+        if not scores.outputs.update_called:
+            return  # a training that ended before its first validation
+        epoch_outputs = scores.epoch_outputs()  # brings together what all processes have, so all must call it
         if not trainer.is_global_zero or not len(epoch_outputs.indices):
             return
         try:
@@ -70,21 +74,14 @@ class PlotCallback(Callback):
 
 
 def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") -> None:
-    """Write ``<name>.png`` into the run folder, and log it to TensorBoard as ``pictures/<name>``.
-
-    Args:
-        trainer: whose run folder it is.
-        name: without extension.
-        picture: a figure, or an image ``[H, W, 3]`` uint8.
+    """Write a picture as ``<name>.png`` into the run folder, and log it to TensorBoard as ``pictures/<name>``.
 
     Raises:
         UserError: when the file cannot be written.
     """
     pixels = pixels_of(picture)
     path = run_folder(trainer) / f"{name}.png"
-    try:
+    with writing(path):
         write_png(path, pixels)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}).") from error
     for logger in tensorboards(trainer):
         logger.experiment.add_image(f"pictures/{name}", pixels, trainer.global_step, dataformats="HWC")

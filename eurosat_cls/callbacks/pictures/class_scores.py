@@ -1,7 +1,5 @@
 """How each class fares, over a training and in the end."""
 
-import warnings
-
 import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -21,6 +19,7 @@ from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import writing
 
 FILE = "class_scores.csv"
 
@@ -32,13 +31,7 @@ class ClassScores(PlotCallback):
     ``class_f1/<class>`` and so on. Drawn are ``class_scores.png`` (F1 over the epochs), and after the last validation
     and after a test ``precision_recall_<stage>.png``, ``roc_<stage>.png`` and ``labels_<stage>.png`` (how often each
     class is there, and how often it is predicted). A training that is continued keeps the rows of the epochs before.
-
-    Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
     """
-
-    def __init__(self, every_n_epochs: int | None = None) -> None:
-        super().__init__(every_n_epochs)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the rows of the epochs before the one that the training goes on with."""
@@ -46,30 +39,25 @@ class ClassScores(PlotCallback):
         if not trainer.is_global_zero or not path.is_file():
             return
         rows = {epoch: row for epoch, row in read_scores(path).items() if epoch <= trainer.current_epoch}
-        try:
+        with writing(path, optional=True):
             write_scores(path, rows)
-        except OSError as error:
-            warnings.warn(f"ClassScores: {path} cannot be written ({error.strerror})", stacklevel=2)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the rows of the epoch; draw when it is due."""
         fast = getattr(trainer, "fast_dev_run", False)
         if trainer.state.fn == "fit" and not trainer.sanity_checking and not fast and isinstance(pl_module, Classifier):
-            epoch_outputs = pl_module.epoch_outputs("val")
+            epoch_outputs = pl_module.val_scores.epoch_outputs()
             if trainer.is_global_zero and len(epoch_outputs.indices):
                 self._add(trainer, pl_module, epoch_outputs)
         super().on_validation_end(trainer, pl_module)
 
     def _add(self, trainer: Trainer, module: Classifier, epoch_outputs: EpochOutputs) -> None:
         rankings = rank_classes(module.rules, epoch_outputs.logits, epoch_outputs.target)
-        scores = dict(
-            zip(module.class_names, score_classes(module.count_confusion(epoch_outputs), rankings), strict=True)
-        )
+        matrix = module.postprocessing.confusion_matrix(epoch_outputs)
+        scores = dict(zip(module.class_names, score_classes(matrix, rankings), strict=True))
         path = run_folder(trainer) / FILE
-        try:
+        with writing(path, optional=True):
             append_scores(path, trainer.current_epoch + 1, scores)
-        except OSError as error:
-            warnings.warn(f"ClassScores: {path} cannot be written ({error.strerror})", stacklevel=2)
         for logger in tensorboards(trainer):
             _log(logger, scores, trainer.global_step)
 
@@ -81,18 +69,15 @@ class ClassScores(PlotCallback):
         names, binary = module.class_names, module.task == "binary"
         if stage == "val":
             self._draw_epochs(trainer, module)
-        _, true, predicted = counts_by_class(module.count_confusion(epoch_outputs))
+        _, true, predicted = counts_by_class(module.postprocessing.confusion_matrix(epoch_outputs))
         note = f"{stage}, {len(epoch_outputs.indices):,} patches"
         save_picture(trainer, f"labels_{stage}", draw_label_counts(true, predicted, names, note))
         rankings = rank_classes(module.rules, epoch_outputs.logits, epoch_outputs.target)
-        ranked = len(epoch_outputs.indices) - int((~epoch_outputs.logits.isfinite().all(dim=1)).sum())
-        if not ranked:
+        lost = int((~epoch_outputs.logits.isfinite().all(dim=1)).sum())
+        if lost == len(epoch_outputs.indices):
             raise UserError("no patch has finite logits, so there are no curves.")
-        note += (
-            f", {len(epoch_outputs.indices) - ranked} without a finite logit left out"
-            if ranked < len(epoch_outputs.indices)
-            else ""
-        )
+        if lost:
+            note += f", {lost} without a finite logit left out"
         shown = slice(1, None) if binary else slice(None)  # the curves of both classes mirror each other
         save_picture(trainer, f"precision_recall_{stage}", draw_precision_recall(rankings[shown], names[shown], note))
         save_picture(trainer, f"roc_{stage}", draw_roc(rankings[shown], names[shown], note))

@@ -31,7 +31,8 @@ class ValueCounts:
         """Return float64 ``[C, 9]``, the :data:`PERCENTILES` with numpy's linear interpolation."""
         ranks = np.array(PERCENTILES) / 100 * (self.counts[0].sum() - 1)
         below, above = (self._at_ranks(round_(ranks)) for round_ in (np.floor, np.ceil))
-        return below + (above - below) * (ranks % 1) + self.lowest
+        found: np.ndarray = below + (above - below) * (ranks % 1) + self.lowest
+        return found
 
     def histogram(self) -> tuple[np.ndarray, np.ndarray]:
         """Return edges ``[C, BINS + 1]`` and counts ``[C, BINS]`` between the outermost thousandths of the values.
@@ -73,7 +74,7 @@ class ValueSample:
 
     def percentiles(self) -> np.ndarray:
         """As :meth:`ValueCounts.percentiles`."""
-        return np.percentile(self._values(), PERCENTILES, axis=1).T
+        return np.asarray(np.percentile(self._values(), PERCENTILES, axis=1)).T
 
     def histogram(self) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`ValueCounts.histogram`, with bins of any width; each value that was kept stands for others."""

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 from PIL import Image
 
 from eurosat_cls.analysis.report.compare import mcnemar, write_comparison
-from eurosat_cls.analysis.report.html import table
+from eurosat_cls.analysis.report.html import Table, write_page
 from eurosat_cls.analysis.report.page import write_report
 from eurosat_cls.analysis.report.run import read_run
 from eurosat_cls.utils.errors import UserError
@@ -151,8 +152,19 @@ def test_what_is_no_run_folder_is_told(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_text_is_never_taken_for_html() -> None:
-    assert "<b>" not in table(["<b>"], [["<b>"]])
+def test_text_is_never_taken_for_html(tmp_path: Path) -> None:
+    table, nothing = Table(["<i>"], [["<i>"]]), Table(["", ""], [])
+    tables = {"states": table, "metrics": table, "pairs": nothing, "differences": table}
+    content = {"title": "<i>", **tables, "unpaired": ["<i>"], "side_by_side": [("<i>", ["<i>"])]}
+    write_page(tmp_path / "page.html", "comparison.html", content)
+    page = (tmp_path / "page.html").read_text()
+    assert "<i>" not in page
+    assert page.count("&lt;i&gt;") == 2 + 3 * 2 + 3
+
+
+def test_a_name_that_a_template_lacks_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UndefinedError):
+        write_page(tmp_path / "page.html", "comparison.html", {"title": "x"})
 
 
 @pytest.mark.parametrize(

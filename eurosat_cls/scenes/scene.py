@@ -1,47 +1,169 @@
-"""Placeholder of the input half."""
+"""A scene: named bands on one grid, read by windows in one unit."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 import numpy as np
-from affine import Affine
+
+from eurosat_cls.scenes.grid import Grid
+from eurosat_cls.scenes.masks import Mask
+from eurosat_cls.scenes.raster import Handles
+from eurosat_cls.scenes.resample import read_coarse
+
+__all__ = ["BandSource", "Grid", "Scene"]
+
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
-class Grid:
-    """Rows and columns of a raster on the ground."""
+class BandSource:
+    """Where the pixels of a band are.
 
-    height: int
-    width: int
-    transform: Affine
-    crs: Any
+    Attributes:
+        path: the raster, as :func:`eurosat_cls.scenes.raster.open_raster` takes it.
+        index: number of the band in it, from 1.
+        factor: how many pixels of the scene's grid its own pixels are wide and high.
+        nodata: value that stands for a missing pixel; NaN always does.
+        masked: whether the raster has a mask or an alpha band of its own.
+    """
+
+    path: str
+    index: int
+    factor: int = 1
+    nodata: float | None = None
+    masked: bool = False
 
 
+@dataclass
 class Scene:
-    """A raster."""
+    """A raster scene, whatever files it is made of; made by :func:`eurosat_cls.scenes.open_scene`.
+
+    Reading is safe in several threads, each of which opens the files once; a pickled scene opens them anew. To be
+    closed, or used in a ``with`` statement.
+
+    Attributes:
+        name: short, and safe as the name of a folder.
+        path: file or folder.
+        grid: the pixels, of 10 m in a product.
+        sources: by band name, where its pixels are.
+        dtype: of the values.
+        level: ``L1C``, ``L2A``, or None where unknown.
+        baseline: processing baseline of a product, such as ``05.09``.
+        offsets: by band name, what is added to digital numbers to get 10,000 times the reflectance.
+        offset_source: where the offsets were found.
+        mask: which pixels to leave out, clouds for example.
+        missing: by band name, why a band that the scene should have is not there.
+        notes: what a person should know of it, in sentences.
+    """
 
     name: str
     path: Path
     grid: Grid
-    bands: tuple[str, ...]
-    dtype: np.dtype[Any]
+    sources: dict[str, BandSource]
+    dtype: np.dtype
     level: str | None = None
     baseline: str | None = None
-    offsets: dict[str, int] = {}
-    offset_source: str = "none"
+    offsets: dict[str, int] = field(default_factory=dict)
+    offset_source: str = ""
+    mask: Mask | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    handles: Handles = field(default_factory=Handles, repr=False)
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands, those of Sentinel-2 as ``B02``."""
+        return tuple(self.sources)
 
     def read(self, bands: Sequence[str], rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Values and valid."""
-        raise NotImplementedError
+        """Read a window.
+
+        Values of 16-bit products are 10,000 times the reflectance, without offset and at least 1 where valid; those of
+        other scenes are as stored. What a window holds does not depend on where it begins and ends.
+
+        Args:
+            bands: ``C`` of :attr:`bands`.
+            rows: ``h`` rows of the grid, with start and stop.
+            cols: ``w`` columns.
+
+        Returns:
+            ``(values, valid)``: ``[C, h, w]`` in :attr:`dtype`, 0 where not valid; bool ``[h, w]``, False where one of
+            the bands has no data.
+
+        Raises:
+            UserError: naming file and place of what cannot be read.
+        """
+        height, width = rows.stop - rows.start, cols.stop - cols.start
+        assert 0 <= rows.start < rows.stop <= self.grid.height and 0 <= cols.start < cols.stop <= self.grid.width
+        values = np.empty((len(bands), height, width), self.dtype)
+        valid = np.ones((height, width), bool)
+        for channels in self._channels_by_file(bands):
+            sources = [self.sources[bands[channel]] for channel in channels]
+            if (factor := sources[0].factor) > 1:
+                for channel, source in zip(channels, sources):
+                    values[channel], there = read_coarse(
+                        lambda window, source=source, band=bands[channel]: self._stored([source], [band], window),
+                        (-(-self.grid.height // factor), -(-self.grid.width // factor)), factor, rows, cols,
+                    )  # fmt: skip
+                    valid &= there
+            else:
+                values[channels], there = self._stored(sources, [bands[c] for c in channels], (rows, cols))
+                valid &= there
+        if self.dtype == np.uint16 and all(self.sources[band].nodata is None for band in bands):
+            valid &= values.any(axis=0)  # no Sentinel-2 pixel is 0 in every band
+        values[:, ~valid] = 0
+        return values, valid
 
     def excluded(self, rows: slice, cols: slice) -> np.ndarray | None:
-        """Pixels that a mask leaves out."""
-        return None
+        """Return which pixels of a window the mask leaves out, bool ``[h, w]``; None for a scene without a mask."""
+        return None if self.mask is None else self.mask.read(self.handles, self.grid, rows, cols)
+
+    def close(self) -> None:
+        """Close the files."""
+        self.handles.close()
 
     def __enter__(self) -> "Scene":
         return self
 
-    def __exit__(self, *args: object) -> None:
-        pass
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _channels_by_file(self, bands: Sequence[str]) -> list[list[int]]:
+        """Return the positions of the bands, together those that one read gets."""
+        groups: dict[str, list[int]] = {}
+        for channel, band in enumerate(bands):
+            groups.setdefault(self.sources[band].path, []).append(channel)
+        return list(groups.values())
+
+    def _stored(
+        self, sources: Sequence[BandSource], bands: Sequence[str], window: tuple[slice, slice]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Read bands of one file in its own pixels, without offset: values ``[n, h, w]`` and where all are valid."""
+        values = self.handles.read(sources[0].path, [source.index for source in sources], window)
+        valid = np.ones(values.shape[1:], bool)
+        for plane, source, band in zip(values, sources, bands):
+            if plane.dtype.kind == "f":
+                valid &= np.isfinite(plane)
+            if source.nodata is not None:
+                valid &= plane != source.nodata
+            if offset := self.offsets.get(band, 0):
+                plane[...] = np.maximum(plane, 1 - offset) - plane.dtype.type(-offset)
+        if sources[0].masked:
+            valid &= self.handles.read_mask(sources[0].path, window)
+        return values, valid
+
+
+def scene_name(path: Path) -> str:
+    """Return a short name for a scene that is safe as the name of a folder.
+
+    Example:
+        >>> scene_name(Path("in/S2B_MSIL1C_T33UXP.SAFE.zip")), scene_name(Path("über all.tif"))
+        ('S2B_MSIL1C_T33UXP', 'ber_all')
+    """
+    stem = re.sub(r"(?i)(\.SAFE)?\.(zip|tiff?|jp2|vrt|png|img|SAFE)$", "", path.name)
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", stem).strip("._-")[:_LONGEST_NAME] or "scene"

@@ -1,0 +1,132 @@
+"""Opening rasters with GDAL: local files of a few formats only, one handle for each thread."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from eurosat_cls.errors import UserError
+from eurosat_cls.scenes.formats import driver_for
+from eurosat_cls.scenes.vrt import check_vrt
+
+_READABLE = "GeoTIFF, JPEG 2000, VRT, PNG and Erdas Imagine files can be read"
+_SETTINGS = {
+    # no side files (.ovr, .msk, .aux.xml): GDAL opens them with any driver, network ones included
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "CPL_VSIL_CURL_ALLOWED_FILENAME": "nothing",
+}
+_LONGEST_REASON = 160
+
+
+@contextmanager
+def safely() -> Iterator[None]:
+    """Let GDAL neither run code that a file holds nor look beyond the files it is given."""
+    with rasterio.Env(**_SETTINGS):
+        yield
+
+
+def open_raster(path: str | Path) -> DatasetReader:
+    """Open a local raster.
+
+    Args:
+        path: a file, or the name of one in a zip archive as GDAL writes it (``/vsizip/{archive}/file``).
+
+    Raises:
+        UserError: for what is no raster of these formats, and a VRT that reaches beyond its folder.
+    """
+    name = str(path)
+    driver: str | None = "JP2OpenJPEG"  # all that a product's archive holds
+    if not name.startswith("/vsizip/"):
+        path = Path(path).absolute()
+        try:
+            driver = driver_for(path)
+        except OSError as error:
+            raise UserError(f"{name}: cannot be read ({error.strerror}).") from error
+        if driver is None:
+            raise UserError(f"{name}: not a raster of a known format; {_READABLE}.")
+        if driver == "VRT":
+            check_vrt(path)
+    try:
+        with safely():
+            return rasterio.open(path, driver=driver)
+    except (RasterioError, OSError, ValueError) as error:
+        raise UserError(f"{name}: cannot be opened ({reason_of(error, name)}); {_READABLE}.") from error
+
+
+def reason_of(error: BaseException, name: str) -> str:
+    """Return what GDAL gives as the reason of an error, in one short line without the file's name."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split()).replace(name, "").strip(" :,'`.")
+    return text[:_LONGEST_REASON] or type(error).__name__
+
+
+class Handles:
+    """Keep the rasters of a scene open, each once in each thread: GDAL's handles must not be shared."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._all: list[DatasetReader] = []
+        self._lock = threading.Lock()
+
+    def get(self, path: str) -> DatasetReader:
+        """Return this thread's handle of a raster, see :func:`open_raster`."""
+        opened: dict[str, DatasetReader] = self._local.__dict__.setdefault("opened", {})
+        if path not in opened:
+            opened[path] = open_raster(path)
+            with self._lock:
+                self._all.append(opened[path])
+        return opened[path]
+
+    def read(self, path: str, indexes: Sequence[int], window: tuple[slice, slice]) -> np.ndarray:
+        """Read a window of some bands.
+
+        Args:
+            path: the raster.
+            indexes: ``C`` numbers of bands, from 1.
+            window: rows and columns, inside the raster.
+
+        Returns:
+            ``[C, h, w]`` in the file's dtype.
+
+        Raises:
+            UserError: naming file and place of what cannot be read.
+        """
+        dataset, (rows, cols) = self.get(path), window
+        try:
+            with safely():
+                values: np.ndarray = dataset.read(list(indexes), window=Window.from_slices(rows, cols))
+        except (RasterioError, OSError) as error:
+            place = f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"
+            raise UserError(
+                f"{path}: {place} cannot be read ({reason_of(error, path)}); the file is damaged or cut off: get it "
+                "again."
+            ) from error
+        return values
+
+    def read_mask(self, path: str, window: tuple[slice, slice]) -> np.ndarray:
+        """Read a window of what a raster's own mask or alpha band leaves visible, bool ``[h, w]``."""
+        with safely():
+            mask: np.ndarray = self.get(path).read_masks(1, window=Window.from_slices(*window))
+        return mask != 0
+
+    def close(self) -> None:
+        """Close all handles, those of other threads too."""
+        with self._lock:
+            for dataset in self._all:
+                dataset.close()
+            self._all.clear()
+        self._local = threading.local()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__init__()  # type: ignore[misc]

@@ -7,8 +7,9 @@ import numpy as np
 
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.network import Network
-from eurosat_cls.scenes.strips import Source, Strip, read_strips
-from eurosat_cls.scenes.windows import classify_strip, valid_shares
+from eurosat_cls.scenes.source import Source
+from eurosat_cls.scenes.strips import Strip, read_strips
+from eurosat_cls.scenes.windows import classify_strip, trusted_windows
 from eurosat_cls.scenes.work import Work
 
 StripClassifier = Callable[[Strip, np.ndarray], np.ndarray]
@@ -54,8 +55,7 @@ def classify_scene(
     advance(layout.group_rows(0, work.done).stop * layout.shape[1] if work.done else 0)
     for strip in read_strips(source, layout, how.together, work.done):
         rows = layout.group_rows(*strip.groups)
-        share = valid_shares(strip, layout)
-        trusted = (share >= how.min_valid) & (share > 0)
+        trusted = trusted_windows(strip, layout, how.min_valid)
         work.probabilities[rows] = classify(strip, trusted)
         work.trusted[rows] = trusted
         _keep_pixels(strip, layout, work, how.shown)
@@ -67,8 +67,8 @@ def _keep_pixels(strip: Strip, layout: Layout, work: Work, shown: tuple[int, int
     """Keep of the pixels that no other strip has which are valid, and a smaller picture of them."""
     own = layout.own_pixels(*strip.groups)
     inside = slice(own.start - strip.start, own.stop - strip.start)
+    work.valid[own] = np.packbits(strip.wanted[inside], axis=1)
     valid = strip.valid[inside]
-    work.valid[own] = np.packbits(valid, axis=1)
     side = layout.shrink
     weight = _block_sums(valid.astype(np.float32), side)
     parts = [_block_sums(strip.values[band, inside] * valid.astype(np.float32), side) for band in shown]

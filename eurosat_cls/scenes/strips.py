@@ -1,14 +1,13 @@
 """Read a scene strip by strip, the next one while the last is classified."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from eurosat_cls.scenes.layout import Layout
-from eurosat_cls.scenes.scene import Scene
+from eurosat_cls.scenes.source import Source
 
 STRIP_BYTES = 96_000_000  # values of a strip, about
 
@@ -21,42 +20,14 @@ class Strip(NamedTuple):
         start: first row of pixels.
         values: raw ``[C, h, W]`` in the model's unit, missing pixels filled.
         valid: bool ``[h, W]``.
+        wanted: bool ``[h, W]``: valid, and not outside of the areas to be mapped.
     """
 
     groups: tuple[int, int]
     start: int
     values: np.ndarray
     valid: np.ndarray
-
-
-@dataclass(frozen=True)
-class Source:
-    """What the model gets from a scene.
-
-    Attributes:
-        scene: an open scene.
-        bands: of the model, by the scene's names for them.
-        convert: from the scene's values to the model's, ``[C, h, w]`` both.
-        fill: what missing pixels get in the model's unit, ``[C]``.
-    """
-
-    scene: Scene
-    bands: Sequence[str]
-    convert: Callable[[np.ndarray], np.ndarray]
-    fill: Sequence[float]
-
-    def read(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Return values ``[C, h, w]`` in the model's unit, missing ones filled, and what is valid ``[h, w]``."""
-        values, valid = self.scene.read(self.bands, rows, columns)
-        excluded = self.scene.excluded(rows, columns)
-        if excluded is not None:
-            valid = valid & ~excluded
-        values = self.convert(values)
-        if not valid.all():
-            values = values.copy() if values.base is not None or not values.flags.writeable else values
-            for band, fill in zip(values, self.fill, strict=True):
-                band[~valid] = fill if band.dtype.kind == "f" else round(fill)
-        return values, valid
+    wanted: np.ndarray
 
 
 def groups_per_strip(layout: Layout, channels: int, itemsize: int, rows: int | None = None) -> int:
@@ -84,7 +55,7 @@ def read_strips(source: Source, layout: Layout, together: int, first: int = 0) -
     columns = slice(0, layout.width)
     spans = [(group, min(group + together, layout.groups)) for group in range(first, layout.groups, together)]
 
-    def new_rows(number: int) -> tuple[np.ndarray, np.ndarray]:
+    def new_rows(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         pixels = layout.pixels_of(*spans[number])
         start = pixels.start if number == 0 else layout.pixels_of(*spans[number - 1]).stop
         return source.read(slice(start, pixels.stop), columns)
@@ -94,11 +65,12 @@ def read_strips(source: Source, layout: Layout, together: int, first: int = 0) -
         kept: Strip | None = None
         for number, span in enumerate(spans):
             assert coming is not None
-            values, valid = coming.result()
+            values, valid, wanted = coming.result()
             coming = pool.submit(new_rows, number + 1) if number + 1 < len(spans) else None
             start = layout.pixels_of(*span).start
             if kept is not None and (shared := kept.start + len(kept.valid) - start):
                 values = np.concatenate([kept.values[:, -shared:], values], axis=1)
                 valid = np.concatenate([kept.valid[-shared:], valid])
-            kept = Strip(span, start, values, valid)
+                wanted = np.concatenate([kept.wanted[-shared:], wanted])
+            kept = Strip(span, start, values, valid, wanted)
             yield kept

@@ -11,13 +11,24 @@ from eurosat_cls.scenes.strips import Strip
 Classify = Callable[[np.ndarray], np.ndarray]
 
 
-def valid_shares(strip: Strip, layout: Layout) -> np.ndarray:
-    """Return the share of valid pixels of each window of a strip, float32 ``[rows, columns]``."""
+def trusted_windows(strip: Strip, layout: Layout, min_valid: float) -> np.ndarray:
+    """Return which windows of a strip are to be classified, bool ``[rows, columns]``.
+
+    They have at least this share of valid pixels, and one that is wanted.
+    """
+    valid = _shares(strip.valid, strip, layout)
+    wanted = valid if strip.wanted is strip.valid else _shares(strip.wanted, strip, layout)
+    trusted: np.ndarray = (valid >= np.float32(min_valid)) & (valid > 0) & (wanted > 0)
+    return trusted
+
+
+def _shares(mask: np.ndarray, strip: Strip, layout: Layout) -> np.ndarray:
+    """Share of pixels ``[h, W]`` that are True in each window, float32 ``[rows, columns]``."""
     rows, columns = window_corners(strip, layout)
-    if strip.valid.all():
+    if mask.all():
         return np.ones((len(rows), len(columns)), np.float32)
-    sums = np.zeros((strip.valid.shape[0] + 1, strip.valid.shape[1] + 1), np.int32)
-    np.cumsum(strip.valid, axis=0, out=sums[1:, 1:])
+    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32)
+    np.cumsum(mask, axis=0, out=sums[1:, 1:])
     np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
     top, bottom = sums[rows], sums[rows + layout.window]
     left, right = columns, columns + layout.window

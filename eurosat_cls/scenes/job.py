@@ -1,0 +1,108 @@
+"""From an open scene to the files of its map, one after the other."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from eurosat_cls.files import remove_parts, write_json
+from eurosat_cls.progress import progress
+from eurosat_cls.scenes.classify import Pass, by_windows, classify_scene
+from eurosat_cls.scenes.finish import Finish
+from eurosat_cls.scenes.folder import MANIFEST, WORK
+from eurosat_cls.scenes.layout import Layout
+from eurosat_cls.scenes.network import Network
+from eurosat_cls.scenes.settings import MapOptions
+from eurosat_cls.scenes.source import Source, shown_channels
+from eurosat_cls.scenes.strips import groups_per_strip
+from eurosat_cls.scenes.work import Work
+
+
+@dataclass
+class Job:
+    """Map a scene, or the mean of several dates of one, into a folder that nobody else works in.
+
+    Attributes:
+        network: what classifies.
+        sources: the scene, or its dates.
+        prints: the fingerprint of each.
+        layout: windows and cells.
+        folder: of the map.
+        options: see :class:`MapOptions`.
+        about: what the manifest says besides, plain data.
+    """
+
+    network: Network
+    sources: Sequence[Source]
+    prints: Sequence[list[int]]
+    layout: Layout
+    folder: Path
+    options: MapOptions
+    about: Mapping[str, Any]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Classify what is not yet, and write everything; the manifest last."""
+        remove_parts(self.folder, "*")
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+        works = [self._classified(number) for number in range(len(self.sources))]
+        finish = Finish(
+            self.network.model, works, self.layout, self.sources[0].scene.grid, self.options.min_confidence,
+            self.options.resolution,
+        )  # fmt: skip
+        with self._timed("rasters"):
+            finish.write_classes(self.folder / "classes.tif")
+            finish.write_areas(self.folder / "areas.csv")
+            finish.write_probabilities(self.folder / "probabilities.tif")
+        self._write_manifest(finish)
+        for work in works:
+            work.remove()
+        (self.folder / WORK).rmdir()
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 2)
+
+    @cached_property
+    def _layout_settings(self) -> dict[str, Any]:
+        return {"shape": [self.layout.height, self.layout.width], "batch": self.layout.batch, "group": self.layout.group,
+                "device": self.network.device.type}  # fmt: skip
+
+    def _classified(self, number: int) -> Work:
+        source, layout = self.sources[number], self.layout
+        classes = len(self.network.model.class_names)
+        settings = {**self.about["settings"], **self._layout_settings, "scene": self.prints[number]}
+        work = Work(self.folder / WORK / str(number), layout, classes, settings)
+        if work.complete:
+            return work
+        itemsize = source.convert(source.scene.read(source.bands, slice(0, 1), slice(0, 1))[0]).itemsize
+        together = groups_per_strip(layout, len(source.bands), itemsize, self.options.strip_rows)
+        how = Pass(self.options.min_valid, shown_channels(self.network.model.bands), together)
+        windows = layout.shape[0] * layout.shape[1]
+        with self._timed(f"classify {source.scene.name}"), progress(windows, source.scene.name) as advance:
+            classify_scene(source, layout, by_windows(self.network, layout), work, how, advance)
+        return work
+
+    def _write_manifest(self, finish: Finish) -> None:
+        files = sorted(path.name for path in self.folder.iterdir() if path.name[0] != ".")
+        grid = self.sources[0].scene.grid
+        scenes = [
+            {
+                "path": str(source.scene.path), "fingerprint": found, "level": source.scene.level,
+                "baseline": source.scene.baseline, "offsets": source.scene.offsets,
+                "offset_source": source.scene.offset_source, "unit": source.convert.describe(),
+            }
+            for source, found in zip(self.sources, self.prints, strict=True)
+        ]  # fmt: skip
+        write_json(self.folder / MANIFEST, {
+            **self.about, "scenes": scenes, "classes": self.network.model.class_names,
+            "windows": {"size": self.layout.window, "step": self.layout.step, "batch": self.layout.batch},
+            "grid": {"height": grid.height, "width": grid.width, "transform": list(grid.transform)[:6],
+                     "crs": grid.crs.to_wkt() if grid.crs else None},
+            "areas": finish.area_rows(), "seconds": self.seconds, "files": files,
+        })  # fmt: skip

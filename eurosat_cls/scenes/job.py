@@ -13,8 +13,11 @@ from eurosat_cls.progress import progress
 from eurosat_cls.scenes.classify import Pass, by_windows, classify_scene
 from eurosat_cls.scenes.finish import Finish
 from eurosat_cls.scenes.folder import MANIFEST, WORK
+from eurosat_cls.scenes.images import read_images
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.network import Network
+from eurosat_cls.scenes.page import write_page
+from eurosat_cls.scenes.preview import draw_preview, write_preview
 from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.scenes.source import Source, shown_channels
 from eurosat_cls.scenes.strips import groups_per_strip
@@ -57,6 +60,8 @@ class Job:
             finish.write_classes(self.folder / "classes.tif")
             finish.write_areas(self.folder / "areas.csv")
             finish.write_probabilities(self.folder / "probabilities.tif")
+        with self._timed("pictures"):
+            self._draw(finish)
         self._write_manifest(finish)
         for work in works:
             work.remove()
@@ -87,6 +92,23 @@ class Job:
         with self._timed(f"classify {source.scene.name}"), progress(windows, source.scene.name) as advance:
             classify_scene(source, layout, by_windows(self.network, layout), work, how, advance)
         return work
+
+    def _draw(self, finish: Finish) -> None:
+        """Write ``preview.png`` and ``map.html``."""
+        scene, rows = self.sources[0].scene, finish.area_rows()
+        images = read_images(self.folder, finish.works, self.layout)
+        entries = [e for legend in finish.legends.values() for e in (legend[1:2] if finish.multilabel else legend)]
+        areas = [f"{float(row[2]):,.0f} ha" if row[2] else f"{int(row[1]):,} pixels" for row in rows]
+        listed = [(entry.name, entry.hex, area) for entry, area in zip(entries, areas, strict=True)]
+        note = (
+            f"{self.about['model'].get('checkpoint', 'a model')}; windows of {self.layout.window} pixels every "
+            f"{self.layout.step}; each cell is the mean of all windows over it"
+        )
+        extent = (self.layout.height, self.layout.width)
+        figure = draw_preview(images, images.painted(finish.legends), extent, listed, scene.name, note)
+        write_preview(self.folder / "preview.png", figure)
+        names = self.network.model.class_names
+        write_page(self.folder / "map.html", images, finish.legends, names, rows, scene.grid, scene.name, note)
 
     def _write_manifest(self, finish: Finish) -> None:
         files = sorted(path.name for path in self.folder.iterdir() if path.name[0] != ".")

@@ -51,7 +51,9 @@ def name_bands(
     """
     if given is not None:
         if len(given) != len(descriptions):
-            raise UserError(f"--bands names {len(given)} bands ({','.join(given)}), but {file} has {len(descriptions)}.")
+            raise UserError(
+                f"--bands names {len(given)} bands, {','.join(given)}, but {file} has {len(descriptions)}."
+            )
         names: list[str | None] = [canonical(name) for name in given]
     else:
         names = [band_in_text(text) or text.strip() or None if text else None for text in descriptions]

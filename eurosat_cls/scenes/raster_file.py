@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
@@ -38,7 +39,7 @@ def scene_of_file(path: Path, given: Sequence[str] | None, any_resolution: bool)
     )  # fmt: skip
 
 
-def common_dtype(dataset: DatasetReader) -> np.dtype:
+def common_dtype(dataset: DatasetReader) -> np.dtype[Any]:
     """Return the dtype of a raster's bands.
 
     Raises:
@@ -50,7 +51,8 @@ def common_dtype(dataset: DatasetReader) -> np.dtype:
             f"{dataset.name}: its bands are {', '.join(sorted(kinds))}; all must be one of {', '.join(DTYPES)}: "
             "gdal_translate -ot UInt16 converts."
         )
-    return np.dtype(kinds.pop())
+    dtype: np.dtype[Any] = np.dtype(kinds.pop())
+    return dtype
 
 
 def source_of(dataset: DatasetReader, index: int, factor: int = 1) -> BandSource:

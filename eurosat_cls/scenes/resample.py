@@ -1,10 +1,10 @@
 """From pixels of 20 and 60 m to those of 10 m, so that any window gets what the whole would.
 
-EuroSAT's bands of 20 and 60 m "were brought to 10 m by cubic-spline interpolation" (phelber/EuroSAT issue 5). Its patches
-bear that out: of 40 patches of 13 bands, least squares explain B05, B8A and B11 as a cubic B-spline down to 0.29 digital
-numbers, which is their rounding, and as a bilinear or cubic interpolation down to 4 to 10. The spline's coefficients are
-the coarse pixels themselves (in 60 m bands they lie nearer to whole numbers than chance allows), so that it smooths a
-little, as ``cubicspline`` of GDAL does.
+EuroSAT's bands of 20 and 60 m "were brought to 10 m by cubic-spline interpolation" (phelber/EuroSAT issue 5). Its
+patches bear that out: of 40 patches, least squares explain B05, B8A and B11 as a cubic B-spline down to 0.29 digital
+numbers, which is their rounding, and as a bilinear or cubic interpolation down to 4 to 11. The spline's coefficients
+are the coarse pixels themselves (in 60 m bands they lie nearer to whole numbers than chance allows): it smooths a
+little, as GDAL's ``cubicspline`` does.
 """
 
 from collections.abc import Callable

@@ -27,9 +27,9 @@ from throughput import CONFIG, ours, report
 from eurosat_cls.data import Dihedral, Shift
 from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
 from eurosat_cls.data.module import PatchDataModule
-from eurosat_cls.data.recipe import Recipe
 from eurosat_cls.data.sentinel2 import BANDS
-from eurosat_cls.data.store import Store, open_or_build
+from eurosat_cls.data.store.store import Store, open_or_build
+from eurosat_cls.data.store.store_spec import Recipe
 
 PATCHES, CLASSES = 27_000, 10
 

@@ -20,11 +20,11 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from eurosat_cls import callbacks
-from eurosat_cls.application import PICTURES
 from eurosat_cls.callbacks import EpochSummary
 from eurosat_cls.cli import main
-from eurosat_cls.deciding import DecidingModule
-from eurosat_cls.outcomes import Outcomes
+from eurosat_cls.cli.application import PICTURES
+from eurosat_cls.models.postprocessing import DecidingModule
+from eurosat_cls.models.predictions import Outcomes
 
 CONFIG = Path(__file__).parent.parent / "configs" / "tiny_resnet18.yaml"
 RECIPE = 80  # epochs of the config

@@ -32,7 +32,7 @@ def first(*args, **kwargs):
 OURS = (
     FIRST_STEP
     + f"""
-from eurosat_cls.classifier import Classifier
+from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.cli import main
 Classifier.training_step = first
 main(["fit", "--config", {str(CONFIG)!r}, *sys.argv[1:]])

@@ -7,11 +7,11 @@ __version__ = "0.1.0"
 __all__ = ["AutoEncoder", "Classifier", "Trainer", "UserError", "__version__", "load"]
 
 _LAZY = {
-    "AutoEncoder": "autoencoder",
-    "Classifier": "classifier",
-    "Trainer": "trainer",
-    "UserError": "errors",
-    "load": "loading",
+    "AutoEncoder": "models.autoencoder",
+    "Classifier": "models.classifier",
+    "Trainer": "training.trainer",
+    "UserError": "utils.errors",
+    "load": "models.loading",
 }
 
 

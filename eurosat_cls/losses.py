@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class FocalLoss(nn.Module):

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.losses import FocalLoss, GaussianReconstruction, SigmoidFocalLoss
+from eurosat_cls.utils.errors import UserError
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])

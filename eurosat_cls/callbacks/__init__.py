@@ -1,24 +1,24 @@
 """Callbacks: one picture or one behaviour per file."""
 
-from eurosat_cls.callbacks.attention import AttentionMaps
 from eurosat_cls.callbacks.averaging import WeightAverage
-from eurosat_cls.callbacks.batch_picture import BatchPicture
-from eurosat_cls.callbacks.batch_size_finder import BatchSizeFinder
-from eurosat_cls.callbacks.calibration import Calibration
 from eurosat_cls.callbacks.checkpoints import Checkpoints
-from eurosat_cls.callbacks.class_scores import ClassScores
-from eurosat_cls.callbacks.confusion_matrix import ConfusionMatrix
-from eurosat_cls.callbacks.curves import LearningCurves
 from eurosat_cls.callbacks.encoder_export import EncoderExport
+from eurosat_cls.callbacks.finders.batch_size import BatchSizeFinder
+from eurosat_cls.callbacks.finders.learning_rate import LearningRateFinder
 from eurosat_cls.callbacks.freeze import Freeze
-from eurosat_cls.callbacks.gradcam import GradCAM
-from eurosat_cls.callbacks.guard import StopOnNonFiniteLoss
-from eurosat_cls.callbacks.learning_rate_finder import LearningRateFinder
-from eurosat_cls.callbacks.misclassified import Misclassified
+from eurosat_cls.callbacks.nonfinite_loss import StopOnNonFiniteLoss
+from eurosat_cls.callbacks.pictures.attention import AttentionMaps
+from eurosat_cls.callbacks.pictures.batch import BatchPicture
+from eurosat_cls.callbacks.pictures.calibration import Calibration
+from eurosat_cls.callbacks.pictures.class_scores import ClassScores
+from eurosat_cls.callbacks.pictures.confusion_matrix import ConfusionMatrix
+from eurosat_cls.callbacks.pictures.curves import LearningCurves
+from eurosat_cls.callbacks.pictures.gradcam import GradCAM
+from eurosat_cls.callbacks.pictures.misclassified import Misclassified
+from eurosat_cls.callbacks.pictures.projector import Projector
+from eurosat_cls.callbacks.pictures.reconstructions import Reconstructions
 from eurosat_cls.callbacks.predictions import PredictionWriter
 from eurosat_cls.callbacks.progress import EpochBar, EpochSummary
-from eurosat_cls.callbacks.projector import Projector
-from eurosat_cls.callbacks.reconstructions import Reconstructions
 from eurosat_cls.callbacks.record import RunRecord
 from eurosat_cls.callbacks.report import Report
 from eurosat_cls.callbacks.run_report import RunReport

@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 RAW = "raw_state_dict"  # where a checkpoint keeps the weights that were not averaged
 

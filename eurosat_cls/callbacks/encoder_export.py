@@ -9,11 +9,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from eurosat_cls import __version__
-from eurosat_cls.base import PatchModule
 from eurosat_cls.callbacks.checkpoints import Checkpoints
-from eurosat_cls.checkpoints import read_checkpoint
-from eurosat_cls.errors import UserError
-from eurosat_cls.files import replacing
+from eurosat_cls.checkpoints.files import read_checkpoint
+from eurosat_cls.models.base import PatchModule
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import replacing
 
 PREFIX = "encoder."
 

@@ -9,10 +9,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, Optimizer
 
-from eurosat_cls.errors import UserError
-from eurosat_cls.patterns import matching
-from eurosat_cls.ranks import say
-from eurosat_cls.resume import within_epoch
+from eurosat_cls.models.resume import within_epoch
+from eurosat_cls.utils.distributed import say
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.modules import matching
 
 
 class Freeze(Callback):

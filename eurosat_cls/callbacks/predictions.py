@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class PredictionWriter(BasePredictionWriter):

@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from eurosat_cls.describe import RUN
-from eurosat_cls.files import write_json, write_text
+from eurosat_cls.analysis.describe import RUN
+from eurosat_cls.utils.files import write_json, write_text
 
 
 class RunRecord(Callback):

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from eurosat_cls.calibration import before_and_after, describe
-from eurosat_cls.class_scores import counts_by_class
-from eurosat_cls.classifier import Classifier
-from eurosat_cls.files import write_json
+from eurosat_cls.analysis.calibration import before_and_after, describe
+from eurosat_cls.analysis.class_scores import counts_by_class
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.utils.files import write_json
 
 
 class Report(Callback):

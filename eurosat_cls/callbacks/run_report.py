@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from eurosat_cls.classifier import Classifier
-from eurosat_cls.errors import UserError
-from eurosat_cls.files import write_text
-from eurosat_cls.report.page import write_report
+from eurosat_cls.analysis.report.page import write_report
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import write_text
 
 
 class RunReport(Callback):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from eurosat_cls.config.files import read, read_text, read_value
 from eurosat_cls.config.tree import Node
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 _GROUPS_WITH_FILES = ("model", "data", "trainer", "checkpoint")
 

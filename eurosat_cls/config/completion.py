@@ -5,6 +5,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from eurosat_cls.cli.help import OTHERS
+from eurosat_cls.cli.short_names import SHORT_NAMES
 from eurosat_cls.config.settings import (
     Setting,
     alternatives,
@@ -15,8 +17,6 @@ from eurosat_cls.config.settings import (
     linked_keys,
     settings_of,
 )
-from eurosat_cls.help import OTHERS
-from eurosat_cls.short_names import SHORT_NAMES
 
 SHELLS = ("bash", "zsh")
 _MOST_CLASSES = 100  # names to choose from; more, as of metrics, help nobody

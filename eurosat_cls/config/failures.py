@@ -10,7 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from eurosat_cls.config.compose import Composition
 from eurosat_cls.config.tree import Node, Path, located, nearest, plain
-from eurosat_cls.errors import UserError, mistake_behind
+from eurosat_cls.utils.errors import UserError, mistake_behind
 
 _LIBRARIES = ("torch", "torchvision", "torchmetrics", "lightning", "timm")
 _LONGEST = 400  # letters of a reason

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from eurosat_cls.config.tree import Node
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 MOST_BYTES = 2**21
 MOST_VALUES = 20_000  # after aliases and references are written out

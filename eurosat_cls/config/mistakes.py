@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from eurosat_cls import trust
+from eurosat_cls.config import trust
 from eurosat_cls.config.settings import (
     Base,
     Setting,
@@ -24,7 +24,7 @@ from eurosat_cls.config.settings import (
     type_text,
 )
 from eurosat_cls.config.tree import Node, Path, dotted, located, plain
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 _MOST_TYPED = 26  # of more keys only the nearest are told with type and default
 _MOST_CLASSES = 20
@@ -218,7 +218,7 @@ def _nameable(base: Base) -> dict[str, str]:
 
 def _short_names(base: type = object) -> list[type]:
     """The classes with short names that are made from ``base``."""
-    from eurosat_cls.short_names import LOSSES, SHORT_NAMES  # all of the package: only needed to explain
+    from eurosat_cls.cli.short_names import LOSSES, SHORT_NAMES  # all of the package: only needed to explain
 
     general = base.__name__ == "Module"  # encoders are modules too, but only a loss is asked for so
     return [cls for cls in (LOSSES if general else SHORT_NAMES) if issubclass(cls, base)]

@@ -16,7 +16,7 @@ from eurosat_cls.config.printed import annotated
 from eurosat_cls.config.schema import schema
 from eurosat_cls.config.settings import settings_of
 from eurosat_cls.config.tree import plain
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> tuple[Any, Composition]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from eurosat_cls.config.files import MOST_VALUES
 from eurosat_cls.config.tree import Node, Path, dotted, leaves
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 FREE = "hyperparameters"  # the section that holds nothing but values to refer to
 _REFERENCE = re.compile(r"\$(\$?)\{([^{}]*)\}")

@@ -128,8 +128,8 @@ def _choices(base: type) -> dict[str, str]:
     known = known_classes(base)
     if base.__name__ == "Module":
         known = {name: path for name, path in known.items() if name.endswith("Loss") or ".losses." in path}
-    internal = ("eurosat_cls.callbacks.", "eurosat_cls.base", "eurosat_cls.deciding")
-    from eurosat_cls.short_names import SHORT_NAMES
+    internal = ("eurosat_cls.callbacks.", "eurosat_cls.models.base", "eurosat_cls.models.postprocessing")
+    from eurosat_cls.cli.short_names import SHORT_NAMES
 
     ours = {cls.__name__ for cls in SHORT_NAMES}
     return {name: path for name, path in known.items() if name in ours or not path.startswith(internal)}

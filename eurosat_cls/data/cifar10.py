@@ -9,13 +9,13 @@ import numpy as np
 
 from eurosat_cls.data.augment import Augmentation
 from eurosat_cls.data.cifar10_files import CLASS_NAMES, TEST_BATCH, fingerprint, locate_or_download, read_batches
+from eurosat_cls.data.files.tree import stem_of
 from eurosat_cls.data.module import Part, PatchDataModule
 from eurosat_cls.data.sentinel2 import RGB
 from eurosat_cls.data.splits import Split, SplitMethod, split_by_part
 from eurosat_cls.data.splits.base import hash_order
-from eurosat_cls.data.store import Recipe, Store, open_or_build
-from eurosat_cls.data.tree import stem_of
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Recipe, Store, open_or_build
+from eurosat_cls.utils.errors import UserError
 
 _VAL_SEED, _VAL_FRACTION = 42, 0.1
 _log = logging.getLogger(__name__)

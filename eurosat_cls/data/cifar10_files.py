@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eurosat_cls.data.cache import cache_folder
-from eurosat_cls.data.transfer import fetch
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.files.http_download import fetch
+from eurosat_cls.utils.cache import cache_folder
+from eurosat_cls.utils.errors import UserError
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDER, META, TEST_BATCH = "cifar-10-batches-py", "batches.meta", "test_batch"

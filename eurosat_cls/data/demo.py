@@ -5,8 +5,8 @@ from eurosat_cls.data.augment import Augmentation
 from eurosat_cls.data.module import Part, PatchDataModule
 from eurosat_cls.data.sentinel2 import RGB
 from eurosat_cls.data.splits import SplitMethod
-from eurosat_cls.data.store import Recipe, Store, open_or_build
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Recipe, Store, open_or_build
+from eurosat_cls.utils.errors import UserError
 
 
 class Demo(PatchDataModule):

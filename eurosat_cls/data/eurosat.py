@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from eurosat_cls.data.augment import Augmentation
-from eurosat_cls.data.decode import decode_image, decode_rgb
-from eurosat_cls.data.download import EUROSAT_MS, locate_or_download
+from eurosat_cls.data.files.decode import decode_image, decode_rgb
+from eurosat_cls.data.files.download import EUROSAT_MS, locate_or_download
 from eurosat_cls.data.module import Part, PatchDataModule
 from eurosat_cls.data.sentinel2 import BANDS, RGB, band_names
 from eurosat_cls.data.splits import OfficialSplit, SplitMethod
-from eurosat_cls.data.store import Store, open_or_build, recipe_for
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Store, open_or_build, recipe_for
+from eurosat_cls.utils.errors import UserError
 
 CLASS_NAMES = (
     "AnnualCrop",

@@ -9,12 +9,12 @@ from typing import Literal
 
 from eurosat_cls.data.augment import Augmentation
 from eurosat_cls.data.batch import Task
+from eurosat_cls.data.files.layout import distinct_names, plain_names
+from eurosat_cls.data.files.tree import is_clutter
 from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledFilesModule
-from eurosat_cls.data.layout import distinct_names, plain_names
 from eurosat_cls.data.module import Part
 from eurosat_cls.data.splits import SplitMethod
-from eurosat_cls.data.tree import is_clutter
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 _log = logging.getLogger(__name__)

@@ -14,12 +14,12 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from eurosat_cls.data.batch import Batch, Task
-from eurosat_cls.data.cache import cache_folder
-from eurosat_cls.data.decode import decode_image
+from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import BANDS, RGB
-from eurosat_cls.data.store import Recipe, Store, open_or_build
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Recipe, Store, open_or_build
+from eurosat_cls.utils.cache import cache_folder
+from eurosat_cls.utils.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
 _KEPT_STORES = 4  # of the folders predicted on last; they are quickly made again

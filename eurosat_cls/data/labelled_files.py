@@ -11,14 +11,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from eurosat_cls.data.decode import decode_image
-from eurosat_cls.data.folder import FolderSource
-from eurosat_cls.data.layout import layout_of
+from eurosat_cls.data.files.decode import decode_image
+from eurosat_cls.data.files.folder import FolderSource
+from eurosat_cls.data.files.layout import layout_of
 from eurosat_cls.data.module import PatchDataModule
-from eurosat_cls.data.recipe import Label, Recipe
 from eurosat_cls.data.splits import PARTS, Split, SplitMethod, split_by_part
-from eurosat_cls.data.store import Store, open_or_build
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Store, open_or_build
+from eurosat_cls.data.store.store_spec import Label, Recipe
+from eurosat_cls.utils.errors import UserError
 
 PART_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class LabelledFilesModule(PatchDataModule):
     Attributes:
         kind: start of the names of its stores.
         file_bands: names of the channels in the files, or None to find out.
-        on_error: as in :func:`eurosat_cls.data.store.open_or_build`.
+        on_error: as in :func:`eurosat_cls.data.store.store.open_or_build`.
     """
 
     kind: str

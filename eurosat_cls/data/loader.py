@@ -9,9 +9,9 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.data.reader import RowReader
-from eurosat_cls.data.store import Store
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.reader import RowReader
+from eurosat_cls.data.store.store import Store
+from eurosat_cls.utils.errors import UserError
 
 
 class PatchDataset(Dataset[Batch]):

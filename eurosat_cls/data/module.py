@@ -23,10 +23,10 @@ from eurosat_cls.data.splits import (
     take_subset,
 )
 from eurosat_cls.data.statistics import band_statistics
-from eurosat_cls.data.store import Store, class_counts
-from eurosat_cls.errors import UserError
-from eurosat_cls.ranks import say
-from eurosat_cls.seeds import generator_for, run_seed
+from eurosat_cls.data.store.store import Store, class_counts
+from eurosat_cls.utils.distributed import say
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.seeds import generator_for, run_seed
 
 Part = Literal["train", "val", "test", "all"]
 

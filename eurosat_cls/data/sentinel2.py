@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class Band(NamedTuple):

@@ -12,10 +12,10 @@ import numpy as np
 
 from eurosat_cls.data.counts import PERCENTILES, ValueCounts
 from eurosat_cls.data.splits import Split
-from eurosat_cls.data.store import Store, class_counts
-from eurosat_cls.errors import UserError
-from eurosat_cls.files import write_json
-from eurosat_cls.progress import progress
+from eurosat_cls.data.store.store import Store, class_counts
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.progress import progress
 
 __all__ = ["PERCENTILES", "Statistics", "band_statistics", "compute_statistics", "full_statistics"]
 

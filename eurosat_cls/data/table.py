@@ -8,13 +8,13 @@ from typing import Literal
 
 from eurosat_cls.data.augment import Augmentation
 from eurosat_cls.data.batch import Task
+from eurosat_cls.data.files.layout import distinct_names, plain_names
 from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledFilesModule, file_states
-from eurosat_cls.data.layout import distinct_names, plain_names
 from eurosat_cls.data.module import Part
 from eurosat_cls.data.splits import SplitMethod
 from eurosat_cls.data.table_file import TableFile, read_table
 from eurosat_cls.data.table_labels import Labels, any_of_several, column_each, one_of_several, one_of_two
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 _MAX_LISTED = 5
 

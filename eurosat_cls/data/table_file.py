@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 Cell = str | list[str]  # text, or the texts of a Parquet list
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from eurosat_cls.data.recipe import Label
+from eurosat_cls.data.store.store_spec import Label
 from eurosat_cls.data.table_file import TableFile
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 Labels = tuple[list[str], list[Label]]  # the class names, and the label of each row
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from eurosat_cls.decoders.base import Decoder, Takes
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class Identity(Decoder):

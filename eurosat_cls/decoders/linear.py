@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from eurosat_cls.decoders.base import Decoder
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class LinearHead(Decoder):

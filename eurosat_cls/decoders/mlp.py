@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from eurosat_cls.decoders.base import Decoder
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 def perceptron(

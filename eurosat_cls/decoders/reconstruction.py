@@ -6,7 +6,7 @@ Shape legend: B batch, D features, h w map size, C bands, H W patch size.
 from torch import Tensor, nn
 
 from eurosat_cls.decoders.base import Decoder, Takes
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class LinearReconstruction(Decoder):

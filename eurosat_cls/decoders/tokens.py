@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from eurosat_cls.decoders.base import Decoder
 from eurosat_cls.decoders.mlp import perceptron
 from eurosat_cls.encoders.base import Tokens
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class MulticlassClassification(Decoder):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class BandsEncoder(nn.Module, ABC):

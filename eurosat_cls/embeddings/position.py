@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class PositionEncoder(nn.Module, ABC):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 # Up to this many keys PyTorch's bfloat16 attention takes up to three times as long on a CPU as its float32 one; with
 # many more keys the two are level.

@@ -10,7 +10,7 @@ from eurosat_cls.embeddings.bands import PixelEncoding
 from eurosat_cls.embeddings.position import PositionalEncoding2d
 from eurosat_cls.encoders.attention import attend, check_heads, feed_forward, split_heads
 from eurosat_cls.encoders.tokens import BandsFactory, PositionFactory, TokenEncoder
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class Mixer(nn.Module):

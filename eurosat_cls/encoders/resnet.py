@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eurosat_cls.encoders.base import Encoder
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 class BasicBlock(nn.Module):

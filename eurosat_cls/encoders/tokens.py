@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from eurosat_cls.embeddings.bands import BandsEncoder
 from eurosat_cls.embeddings.position import PositionEncoder
 from eurosat_cls.encoders.base import Encoder, Tokens
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 PositionFactory = Callable[[int], PositionEncoder]
 BandsFactory = Callable[[int, int], BandsEncoder]

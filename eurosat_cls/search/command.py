@@ -13,8 +13,6 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from eurosat_cls.errors import UserError
-from eurosat_cls.files import NO_SPACE
 from eurosat_cls.search.configuration import Base, check_space, read_base, write_best
 from eurosat_cls.search.owner import Owner
 from eurosat_cls.search.queue import Queue
@@ -24,6 +22,8 @@ from eurosat_cls.search.space import Params, Space
 from eurosat_cls.search.space_file import SEED, read_overlays, read_seeds, read_space
 from eurosat_cls.search.study import PrunerName, open_storage, open_study, pruner_of, sampler_of, storage_errors
 from eurosat_cls.search.sweep import write_sweep
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import NO_SPACE
 
 DEFAULT_TRIALS = 20
 DESCRIPTION = """\

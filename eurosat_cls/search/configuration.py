@@ -14,11 +14,11 @@ from typing import Any
 
 import yaml
 
-from eurosat_cls.errors import UserError
-from eurosat_cls.figures import mode_of
-from eurosat_cls.files import replacing
-from eurosat_cls.runs import LOGS
+from eurosat_cls.checkpoints.runs import LOGS
 from eurosat_cls.search.space import Params, Space
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.figures import mode_of
+from eurosat_cls.utils.files import replacing
 
 # Where and with what a training runs may differ between the machines that work on one study.
 NOT_SETTINGS = (
@@ -134,7 +134,7 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None) ->
     Raises:
         UserError: for what ``fit`` refuses, and for settings with which trials would not be runs of their own.
     """
-    from eurosat_cls.trust import trusted_packages
+    from eurosat_cls.config.trust import trusted_packages
 
     config = merged(arguments)
     for key, why in (

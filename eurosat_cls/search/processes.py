@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eurosat_cls.files import NO_SPACE
+from eurosat_cls.utils.files import NO_SPACE
 
 LOG = "log.txt"  # in the run folder: what the process printed
 _LITTLE = 2**16  # bytes left on a disk that is as good as full

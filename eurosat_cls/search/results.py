@@ -13,10 +13,10 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from eurosat_cls.files import replacing, write_text
 from eurosat_cls.search.names import short_names, told
 from eurosat_cls.search.queue import FOLDER, REASON, VOID, counts
 from eurosat_cls.search.space import Scalar
+from eurosat_cls.utils.files import replacing, write_text
 
 ENOUGH_FOR_IMPORTANCE, ENOUGH_TO_TRUST = 4, 30  # complete trials
 
@@ -125,7 +125,7 @@ def importance_of(study: optuna.Study) -> dict[str, float]:
 
 def draw(study: optuna.Study, rows: Sequence[Row], monitor: str, mode: str, folder: Path) -> list[Path]:
     """Write ``history.png``, ``importance.png`` and ``parallel.png``, as far as there is something to see."""
-    from eurosat_cls.pictures import search as pictures  # matplotlib is for those who get so far
+    from eurosat_cls.search import plots as pictures  # matplotlib is for those who get so far
 
     valued = [row for row in rows if row.value is not None]
     if not valued:

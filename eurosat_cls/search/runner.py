@@ -14,14 +14,14 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from eurosat_cls.errors import UserError
-from eurosat_cls.files import write_text
 from eurosat_cls.search.channel import GO, OVERLAY, RESULT, STOP
 from eurosat_cls.search.configuration import Base, as_yaml
 from eurosat_cls.search.processes import is_full, reason_of, share_of, start, was_killed
 from eurosat_cls.search.queue import FOLDER, REASON, RETRIES, VOID, Queue
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import write_text
 
-TRIAL = "eurosat_cls.search.trial"
+TRIAL = "eurosat_cls.cli.trial"
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0  # for a process to end after SIGTERM
 HOPELESS = 5  # trials that fail before any succeeds: it will not be their parameters

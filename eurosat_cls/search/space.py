@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 Scalar: TypeAlias = bool | int | float | str | None
 RANGE_KEYS = {"low", "high", "log", "step"}

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.search.space import MOST_COMBINATIONS, Choice, Entry, Params, Range, Space, read_node
+from eurosat_cls.utils.errors import UserError
 
 SEED = "seed_everything"
 LARGEST_SEED = 2**32 - 1

@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 BUSY_SECONDS = 60.0  # for a database file that another process has locked
 KEY = "eurosat_cls"  # the study's attribute that says what it searches

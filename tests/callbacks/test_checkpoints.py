@@ -11,7 +11,7 @@ from eurosat_cls import AutoEncoder, Classifier, Trainer
 from eurosat_cls.callbacks import Checkpoints
 from eurosat_cls.decoders import LinearReconstruction
 from eurosat_cls.encoders import ResNet
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 TINY = partial(ResNet, widths=(8,), blocks=(1,))
 MODELS = {

@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 import eurosat_cls
 from eurosat_cls import AutoEncoder, Trainer, UserError
 from eurosat_cls.callbacks import Checkpoints, EncoderExport, WeightAverage, encoder_export
+from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.data import Demo
 from eurosat_cls.decoders import LinearReconstruction
 from eurosat_cls.encoders import ResNet
-from eurosat_cls.weights import Weights
 from tests.conftest import BARE
 
 TINY = partial(ResNet, widths=(8, 16), blocks=(1, 1))

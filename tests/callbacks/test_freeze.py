@@ -51,7 +51,7 @@ def test_frozen_modules_keep_weights_and_statistics() -> None:
 
 def test_an_epoch_that_is_gone_on_with_keeps_what_it_froze(run: Callable[..., tuple[int, str]]) -> None:
     freeze = {"class_path": "Freeze", "init_args": {"modules": {"encoder": None}}}
-    terminate = {"class_path": "tests.crash.Terminate", "init_args": {"epoch": 1}}
+    terminate = {"class_path": "tests.end_to_end.crash.Terminate", "init_args": {"epoch": 1}}
     assert run("fit", "--trainer.callbacks", json.dumps([freeze, terminate]))[0] == 143
     last = Path("lightning_logs/version_0/checkpoints/last.ckpt")
     before = torch.load(last, weights_only=True)["state_dict"]

@@ -10,7 +10,7 @@ import torch
 
 from eurosat_cls import UserError
 from eurosat_cls.callbacks import StopAtTarget
-from tests.find.test_rehearsal import assert_same
+from tests.callbacks.finders.test_rehearsal import assert_same
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
@@ -113,7 +113,7 @@ def test_patience_ends_the_training_and_is_told_and_recorded(run: Run) -> None:
 
 
 def test_patience_goes_on_after_a_resume(run: Run) -> None:
-    crash = ("tests.crash.Crash", {"epoch": 2})
+    crash = ("tests.end_to_end.crash.Crash", {"epoch": 2})
     with pytest.raises(RuntimeError, match="on purpose"):
         run("fit", *SIX, *callbacks(patience(3), crash))
     assert epochs() == 2

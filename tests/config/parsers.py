@@ -3,10 +3,10 @@
 import functools
 from typing import Any
 
-from eurosat_cls.application import SETTINGS, EuroSATCLI
+from eurosat_cls.cli.application import SETTINGS, EuroSATCLI
 from eurosat_cls.config.compose import Composition
 from eurosat_cls.config.parse import parse
-from eurosat_cls.trust import closed_parser, trusting
+from eurosat_cls.config.trust import closed_parser, trusting
 
 
 class _Made(Exception):

@@ -7,7 +7,7 @@ import pytest
 from eurosat_cls.config import files
 from eurosat_cls.config.files import read, read_text, read_value
 from eurosat_cls.config.tree import leaves, plain
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 @pytest.mark.parametrize(

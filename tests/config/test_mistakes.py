@@ -9,7 +9,7 @@ import yaml
 
 from eurosat_cls.config.settings import Base, bases, class_settings
 from eurosat_cls.encoders import ResNet
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.config.parsers import parsed
 from tests.conftest import CONFIGS, exit_code
 
@@ -79,7 +79,7 @@ def test_the_first_of_several_files_can_be_the_wrong_one(base: list[str]) -> Non
 
 
 def test_an_argument_of_a_class_that_was_imported_by_the_config_is_explained(base: list[str]) -> None:
-    crash = '[{"class_path": "tests.crash.Crash", "init_args": {"epok": 1}}]'
+    crash = '[{"class_path": "tests.end_to_end.crash.Crash", "init_args": {"epok": 1}}]'
     assert "Crash has no key 'epok'. Did you mean 'epoch'?\nkeys: epoch: int" in said(
         "fit", *base, "--trainer.callbacks", crash
     )

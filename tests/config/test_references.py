@@ -8,7 +8,7 @@ from eurosat_cls.config.compose import compose
 from eurosat_cls.config.files import read_text
 from eurosat_cls.config.references import resolve
 from eurosat_cls.config.tree import nearest, plain
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 def resolved(text: str, **environ: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from eurosat_cls.config.files import read
 from eurosat_cls.config.schema import schema
 from eurosat_cls.config.tree import plain
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.config.parsers import parsed, parsers
 from tests.conftest import CONFIGS
 

@@ -11,9 +11,9 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from eurosat_cls.data.decode import decode_rgb
-from eurosat_cls.data.source import Source
-from eurosat_cls.data.store import Recipe, recipe_for
+from eurosat_cls.data.files.decode import decode_rgb
+from eurosat_cls.data.files.source import Source
+from eurosat_cls.data.store.store import Recipe, recipe_for
 
 CLASS_NAMES = [
     "AnnualCrop",

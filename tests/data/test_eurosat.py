@@ -11,7 +11,7 @@ from eurosat_cls.data import EuroSAT
 from eurosat_cls.data.patch import Place
 from eurosat_cls.data.sentinel2 import BANDS
 from eurosat_cls.data.splits import OfficialSplit, RandomSplit, SplitLists
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 from ..conftest import REPOSITORY
 from .helpers import (

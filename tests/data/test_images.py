@@ -11,7 +11,7 @@ from PIL import Image
 from eurosat_cls.data import ImageFiles
 from eurosat_cls.data.images import arguments_for
 from eurosat_cls.data.sentinel2 import BANDS
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 from .helpers import RGB, description_tag, make_tiff_tree, tiff, tiff_pixels
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eurosat_cls.data.loader import EpochBatches
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 def shares(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eurosat_cls.data import Batch, Demo, EuroSAT, Shift
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.data.helpers import make_rgb_tree, make_rgb_zip
 
 

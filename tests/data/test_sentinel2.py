@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from eurosat_cls.data.sentinel2 import BANDS, PRODUCT_ORDER, RGB, TABLE, band_names, find_band, wavelengths
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.conftest import REAL_ZIP
 
 REAL_TIFFS = REAL_ZIP.with_name("EuroSATallBands-369.zip")

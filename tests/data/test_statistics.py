@@ -11,8 +11,8 @@ from eurosat_cls.data import statistics
 from eurosat_cls.data.counts import PERCENTILES
 from eurosat_cls.data.splits import Split, random_split
 from eurosat_cls.data.statistics import band_statistics, compute_statistics, full_statistics
-from eurosat_cls.data.store import Store, open_or_build
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Store, open_or_build
+from eurosat_cls.utils.errors import UserError
 
 from .helpers import generated_recipe
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from eurosat_cls.data import Table
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 from .generated import LAND, make_table, multilabel_rows, pixels, single_label_rows, write_image, write_rows
 

@@ -5,7 +5,7 @@ from eurosat_cls.decoders import ConvolutionalReconstruction, LinearReconstructi
 from eurosat_cls.decoders.identity import Identity
 from eurosat_cls.decoders.mlp import MLP
 from eurosat_cls.decoders.tokens import AttentionPooling
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 @pytest.mark.parametrize("scale", [1, 2, 8])

@@ -7,7 +7,7 @@ from torch import nn
 
 from eurosat_cls.embeddings import BandsEncoder, PatchBandsEncoding, PixelEncoding
 from eurosat_cls.embeddings.bands import MaskedBatchNorm
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 Factory = Callable[..., BandsEncoder]
 KINDS = pytest.mark.parametrize(

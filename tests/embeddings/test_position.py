@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eurosat_cls.embeddings import LearnedPositions, PositionalEncoding, PositionalEncoding2d, PositionEncoder
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 KINDS = pytest.mark.parametrize("kind", [PositionalEncoding, PositionalEncoding2d, LearnedPositions])
 

@@ -21,7 +21,7 @@ from eurosat_cls.data import Demo
 from eurosat_cls.encoders import TimmBackbone, TorchvisionBackbone
 from eurosat_cls.encoders.backbones.base import Backbone
 from eurosat_cls.encoders.backbones.timm import _quiet_hub
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.conftest import BARE
 
 BANDS = ["B08", "B02", "B03", "B04"]

@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from eurosat_cls.encoders import Exchanger, Transformer
 from eurosat_cls.encoders.exchanger import ExchangerBlock, Mixer
 from eurosat_cls.encoders.transformer import TransformerBlock
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 def operations(block: torch.nn.Module, tokens: int) -> int:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from eurosat_cls.data.sentinel2 import BANDS
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_filters, adapt_first_layers
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 RED, GREEN, BLUE = range(3)
 

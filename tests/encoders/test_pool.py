@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eurosat_cls.encoders import Encoder, Exchanger, ResNet, TimmBackbone, TorchvisionBackbone, Transformer
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 CASES: list[tuple[type[Encoder], dict[str, Any]]] = [
     (ResNet, {"widths": (8, 16), "blocks": (1, 1)}),

@@ -3,7 +3,7 @@ import torch
 
 from eurosat_cls.decoders import LinearHead
 from eurosat_cls.encoders import ResNet
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 
 def parameters(*modules: torch.nn.Module) -> int:

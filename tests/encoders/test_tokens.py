@@ -10,7 +10,7 @@ import torch
 from eurosat_cls.embeddings import LearnedPositions, PatchBandsEncoding, PixelEncoding, PositionalEncoding
 from eurosat_cls.encoders import Encoder, Exchanger, ResNet, Transformer
 from eurosat_cls.encoders.tokens import TokenEncoder
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 BOTH = pytest.mark.parametrize("family", [Transformer, Exchanger])
 BANDS = pytest.mark.parametrize("bands_encoder", [PixelEncoding, PatchBandsEncoding])

@@ -14,9 +14,9 @@ import torch
 
 import eurosat_cls
 from eurosat_cls import Classifier, Trainer, UserError
+from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.data import Demo
 from eurosat_cls.encoders import ResNet
-from eurosat_cls.weights import Weights
 from tests.conftest import BARE, exit_code, subprocess_env
 from tests.hostile.helpers import Touch, checkpoint, stranger, won
 
@@ -153,7 +153,7 @@ def test_a_terminal_is_not_steered(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_folder_with_a_repository_runs_no_programs(tmp_path: Path) -> None:
-    from eurosat_cls.revision import revision_of
+    from eurosat_cls.utils.git import revision_of
 
     def git(*arguments: str) -> None:
         named = ["-c", "user.name=a", "-c", "user.email=a@b.c"]

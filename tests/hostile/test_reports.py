@@ -13,8 +13,8 @@ import yaml
 from PIL import Image
 
 from eurosat_cls import UserError
-from eurosat_cls.report.compare import write_comparison
-from eurosat_cls.report.page import write_report
+from eurosat_cls.analysis.report.compare import write_comparison
+from eurosat_cls.analysis.report.page import write_report
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><a href='javascript:alert(1)'>x</a>"
 TAGS = {

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from eurosat_cls.files import write_json, write_text
 from eurosat_cls.search.channel import RESULT, Channel
+from eurosat_cls.utils.files import write_json, write_text
 
 EPOCHS = 3
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from eurosat_cls.epoch_table import read_metrics
+from eurosat_cls.analysis.report.epoch_table import read_metrics
 from eurosat_cls.search.command import _parser, _plan
 from eurosat_cls.search.configuration import check_space, read_base
 from tests.conftest import CONFIGS, exit_code, subprocess_env

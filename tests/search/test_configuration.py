@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.config.trust import trusting
 from eurosat_cls.search.configuration import check_space, merged, read_base, write_best
 from eurosat_cls.search.space_file import read_space
-from eurosat_cls.trust import trusting
+from eurosat_cls.utils.errors import UserError
 
 LR = "model.init_args.optimizer.init_args.lr"
 

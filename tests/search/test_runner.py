@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.search.configuration import Base
 from eurosat_cls.search.queue import Queue
 from eurosat_cls.search.space import Space
+from eurosat_cls.utils.errors import UserError
 from tests.search.conftest import X, acts
 
 Work = Callable[..., list[FrozenTrial]]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.search.space import Space
 from eurosat_cls.search.space_file import read_overlays, read_seeds, read_space
+from eurosat_cls.utils.errors import UserError
 from tests.conftest import CONFIGS
 
 OPTIMIZERS = """

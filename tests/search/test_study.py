@@ -9,8 +9,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.search.study import open_storage, open_study, pruner_of, sampler_of, storage_errors
+from eurosat_cls.utils.errors import UserError
 from tests.search.conftest import WHAT
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eurosat_cls.data.augment.pixels import copy_of
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 A = TypeVar("A", bound="Augmentation")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from eurosat_cls.data.augment.base import Augmentation
 from eurosat_cls.data.augment.pixels import as_bits
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 OUTSIDE = -(2**40)  # a position that stays negative whatever is added to it
 

@@ -8,9 +8,9 @@ from os.path import splitext
 
 import numpy as np
 
-from eurosat_cls.data.store import Store, class_counts
-from eurosat_cls.data.tree import stem_of
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.files.tree import stem_of
+from eurosat_cls.data.store.store import Store, class_counts
+from eurosat_cls.utils.errors import UserError
 
 PARTS = ("train", "val", "test")
 _MAX_LISTED = 5

@@ -7,7 +7,7 @@ import numpy as np
 
 from eurosat_cls.data.patch import Place
 from eurosat_cls.data.splits.base import some
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 # The WGS 84 ellipsoid: its large half axis in metres, and the square of its eccentricity.
 _AXIS, _ECCENTRICITY_2 = 6378137.0, 0.0066943799901413165

@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from eurosat_cls.data.files.tree import stem_of
 from eurosat_cls.data.splits.base import PARTS, Split, SplitMethod, make_split, some
-from eurosat_cls.data.store import Store
-from eurosat_cls.data.tree import stem_of
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Store
+from eurosat_cls.utils.errors import UserError
 
 _log = logging.getLogger(__name__)
 

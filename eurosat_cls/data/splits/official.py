@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from eurosat_cls.data.cache import cache_folder
+from eurosat_cls.data.files.http_download import digest_of, fetch
 from eurosat_cls.data.splits.base import PARTS, Split, SplitMethod
 from eurosat_cls.data.splits.lists import published_split
-from eurosat_cls.data.store import Store
-from eurosat_cls.data.transfer import digest_of, fetch
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Store
+from eurosat_cls.utils.cache import cache_folder
+from eurosat_cls.utils.errors import UserError
 
 # Names, addresses and checksums as in torchgeo's datasets/eurosat.py.
 ADDRESS = "https://huggingface.co/datasets/torchgeo/eurosat/resolve/1ce6f1bfb56db63fd91b6ecc466ea67f2509774c/"

@@ -13,7 +13,7 @@ from eurosat_cls.data.splits.base import (
     make_split,
     strata,
 )
-from eurosat_cls.data.store import Store
+from eurosat_cls.data.store.store import Store
 
 
 class RandomSplit(SplitMethod):

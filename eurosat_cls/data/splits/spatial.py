@@ -21,8 +21,8 @@ from eurosat_cls.data.splits.base import (
     some,
 )
 from eurosat_cls.data.splits.earth import Positions, locate, near
-from eurosat_cls.data.store import Store
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Store
+from eurosat_cls.utils.errors import UserError
 
 _KM_PER_DEGREE = 111.195  # of latitude, on a sphere of 6,371 km radius
 _BLOCK_KM, _SEED = 20.0, 42

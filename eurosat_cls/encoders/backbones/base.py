@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eurosat_cls.encoders.base import Encoder
 from eurosat_cls.encoders.first_layer import FirstLayer
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 # How the libraries and torch say that an image has the wrong size for a network.
 _WRONG_SIZE = re.compile(r"kernel size|output size|must match the size|divisible|invalid for input of size", re.I)

@@ -10,11 +10,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from eurosat_cls.checkpoints.tensors import read_tensors
 from eurosat_cls.encoders.backbones.base import Backbone, check_arguments, nearest, unknown_argument
 from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, without_prefix
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
-from eurosat_cls.errors import UserError
-from eurosat_cls.tensors import read_tensors
+from eurosat_cls.utils.errors import UserError
 
 TAKEN = {
     "num_classes": "follows from the data; the head of the network is not used",

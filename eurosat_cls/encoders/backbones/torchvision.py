@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eurosat_cls.checkpoints.tensors import read_tensors
 from eurosat_cls.encoders.backbones.base import Backbone, check_arguments, nearest
 from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, without_prefix
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
-from eurosat_cls.errors import UserError
-from eurosat_cls.tensors import read_tensors
+from eurosat_cls.utils.errors import UserError
 
 # Children of a network that come after the last feature map, and those that only help to train it.
 HEAD = ("avgpool", "dropout", "flatten", "classifier", "fc", "head", "heads")

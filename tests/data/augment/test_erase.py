@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from eurosat_cls.data.augment import BandDropout, Cutout
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.data.augment.helpers import DTYPES, batch, generator
 
 

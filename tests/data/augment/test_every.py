@@ -5,7 +5,7 @@ import torch
 
 from eurosat_cls.data.augment import Augmentation, Dihedral, augment_batch, check_schedule
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.data.augment.helpers import DTYPES, EVERY, RESHAPING, TINTING, batch, generator, same
 
 every = pytest.mark.parametrize("kind", EVERY)

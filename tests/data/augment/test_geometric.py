@@ -4,7 +4,7 @@ from torch.nn.functional import pad
 
 from eurosat_cls.data.augment import Augmentation, Crop, Dihedral, Flip, Shift, augment_batch, dihedral_view
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.data.augment.helpers import batch, generator, same
 
 

@@ -3,7 +3,7 @@ import torch
 
 from eurosat_cls.data.augment import CutMix, Mixing, Mixup, augment_batch
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.data.augment.helpers import DTYPES, batch, generator, same
 
 each_kind = pytest.mark.parametrize("kind", [Mixup, CutMix])

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import conv2d, pad
 
 from eurosat_cls.data.augment import Blur, Noise
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.data.augment.helpers import DTYPES, batch, generator
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from eurosat_cls.data.patch import Place
 from eurosat_cls.data.splits import Split
-from eurosat_cls.data.store import Store
+from eurosat_cls.data.store.store import Store
 
 from ..helpers import CLASS_NAMES
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eurosat_cls.data.splits import RandomSplit, Split, check_classes, split_by_part
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 from .helpers import eurosat_store, multilabel_store
 

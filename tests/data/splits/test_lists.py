@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from eurosat_cls.data.splits import SplitLists, check_classes, read_split_lists
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 from ..helpers import CLASS_NAMES
 from .helpers import eurosat_names, make_store

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eurosat_cls.data.splits import OfficialSplit, check_classes, official, random_split
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 from .helpers import eurosat_names, eurosat_store, make_store, members
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eurosat_cls.data.splits import RandomSplit, check_classes, random_split
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 from tests.conftest import REAL_ZIP
 
 from ..helpers import CLASS_NAMES

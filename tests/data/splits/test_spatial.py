@@ -10,12 +10,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from eurosat_cls.data.files.tiff import decode_tiff
 from eurosat_cls.data.patch import Place
 from eurosat_cls.data.splits import SpatialSplit, Split, check_classes, earth
 from eurosat_cls.data.splits.earth import locate, near
-from eurosat_cls.data.store import Store
-from eurosat_cls.data.tiff import decode_tiff
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Store
+from eurosat_cls.utils.errors import UserError
 from tests.conftest import REAL_ZIP
 
 from ..helpers import CLASS_NAMES

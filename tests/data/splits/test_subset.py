@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from eurosat_cls.data.splits import RandomSplit, Split, take_subset
-from eurosat_cls.data.store import Store
-from eurosat_cls.errors import UserError
+from eurosat_cls.data.store.store import Store
+from eurosat_cls.utils.errors import UserError
 
 from .helpers import eurosat_names, eurosat_store, make_store, members, multilabel_store, shuffled
 

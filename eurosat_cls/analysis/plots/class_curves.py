@@ -1,0 +1,93 @@
+"""What a threshold costs: precision against recall, and hits against false alarms."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from eurosat_cls.analysis.plots.class_list import draw_lines, lines_and_list
+from eurosat_cls.analysis.plots.style import LIGHT
+from eurosat_cls.analysis.ranking import Ranking
+
+_CORNERS = (0.9, 0.8)  # where axes may begin, when all that happens is beyond
+
+
+def draw_precision_recall(rankings: Sequence[Ranking], class_names: Sequence[str], note: str = "") -> Figure:
+    """Draw precision over recall of each class against all others, and list the average precision.
+
+    Args:
+        rankings: ``[K]``; a class without patches has no curve.
+        class_names: ``[K]`` names.
+        note: line below the headline.
+    """
+    curves = [_precision_by_recall(ranking) for ranking in rankings]
+    # Where both are equal, about: what lies beyond is what a person would choose from.
+    balanced = [float(np.minimum(x, y).max()) for (x, y), r in zip(curves, rankings, strict=True) if r.positives]
+    start = _corner(min(balanced, default=0.0))
+    values = np.array([ranking.average_precision for ranking in rankings])
+    figure = _draw("Precision and recall of each class", "average precision", curves, values, class_names, note, start)
+    axes = figure.axes[-1]
+    axes.set_xlabel("recall", fontsize=9)
+    axes.set_ylabel("precision", fontsize=9)
+    axes.set_xlim(start - 0.01 * (1 - start), 1 + 0.01 * (1 - start))
+    axes.set_ylim(start - 0.01 * (1 - start), 1 + 0.01 * (1 - start))
+    return figure
+
+
+def draw_roc(rankings: Sequence[Ranking], class_names: Sequence[str], note: str = "") -> Figure:
+    """Draw the true positive rate over the false positive rate of each class, and list the area below the curve.
+
+    Args:
+        rankings: ``[K]``; a class that no patch or every patch belongs to has no curve.
+        class_names: ``[K]`` names.
+        note: line below the headline.
+    """
+    curves = [(np.append(0.0, r.false_positive_rate), np.append(0.0, r.recall)) for r in rankings]
+    balanced = [
+        float(np.minimum(1 - x, y).max())
+        for (x, y), r in zip(curves, rankings, strict=True)
+        if r.positives and r.negatives
+    ]
+    start = _corner(min(balanced, default=0.0))
+    values = np.array([ranking.area for ranking in rankings])
+    label = "area under the curve"
+    figure = _draw("Receiver operating characteristic of each class", label, curves, values, class_names, note, start)
+    axes = figure.axes[-1]
+    if start == 0:
+        axes.plot([0, 1], [0, 1], color=LIGHT, linestyle="--", linewidth=1, zorder=0)
+    axes.set_xlabel("false positive rate", fontsize=9)
+    axes.set_ylabel("true positive rate", fontsize=9)
+    axes.set_xlim(-0.01 * (1 - start), (1 - start) * 1.01)
+    axes.set_ylim(start - 0.01 * (1 - start), 1 + 0.01 * (1 - start))
+    return figure
+
+
+def _precision_by_recall(ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
+    """Return recall and precision where the recall rises; false alarms between lower the precision at the next rise."""
+    rises = np.diff(ranking.found, prepend=0) > 0
+    precision = ranking.precision[rises]
+    return np.append(0.0, ranking.recall[rises]), np.append(precision[:1].max(initial=0.0), precision)
+
+
+def _draw(
+    title: str,
+    label: str,
+    curves: Sequence[tuple[np.ndarray, np.ndarray]],
+    values: np.ndarray,
+    class_names: Sequence[str],
+    note: str,
+    start: float,
+) -> Figure:
+    if start:
+        note += f"{'; ' if note else ''}axes show the corner from {start:g}"
+    figure, axes, colours = lines_and_list(values, class_names, title, note, label)
+    nothing = np.empty(0)
+    curves = [(nothing, nothing) if np.isnan(value) else curve for curve, value in zip(curves, values, strict=True)]
+    draw_lines(axes, curves, colours, steps="recall" in title)
+    axes.grid(color="#EEEEEE")
+    return figure
+
+
+def _corner(lowest: float) -> float:
+    """Where axes begin so that the most balanced point of every class is in its upper half."""
+    return next((start for start in _CORNERS if lowest > start + 0.5 * (1 - start)), 0.0)

@@ -1,0 +1,33 @@
+"""Pictures as pixels, and as files."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from eurosat_cls.utils.files import replacing
+
+if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
+    from matplotlib.figure import Figure
+
+
+def pixels_of(picture: "Figure | np.ndarray") -> np.ndarray:
+    """Return a picture as ``[H, W, 3]`` uint8."""
+    if isinstance(picture, np.ndarray):
+        return picture
+    stream = io.BytesIO()
+    picture.savefig(stream, format="png")
+    stream.seek(0)
+    return np.asarray(Image.open(stream).convert("RGB"))
+
+
+def write_png(path: Path, picture: "Figure | np.ndarray") -> None:
+    """Write a figure, or an image ``[H, W, 3]`` uint8.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    with replacing(path) as part:
+        Image.fromarray(pixels_of(picture)).save(part, "PNG")

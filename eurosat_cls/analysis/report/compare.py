@@ -1,0 +1,148 @@
+"""Several runs side by side."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eurosat_cls.analysis.report.html import heading, note, picture, table, write_page
+from eurosat_cls.analysis.report.page import CAPTIONS
+from eurosat_cls.analysis.report.run import Run, read_run
+
+NOT_SETTINGS = ("trainer.logger", "trainer.default_root_dir", "checkpoint.dirpath", "ckpt_path")
+SIDE_BY_SIDE = ("curves", "confusion_matrix_test", "calibration")
+
+
+def write_comparison(folders: Sequence[Path], output: Path) -> Path:
+    """Write a page that compares runs: figures, differences of configuration, and whether figures differ by chance.
+
+    Args:
+        folders: two run folders or more.
+        output: the page.
+
+    Raises:
+        UserError: when one is no run folder, a file is damaged, or the page cannot be written.
+    """
+    runs = [read_run(folder) for folder in folders]
+    labels = _labels(runs)
+    parts = [heading("Comparison of runs", 1), table(["run", "state"], [[n, r.state] for n, r in zip(labels, runs)])]
+    parts += [heading("Figures"), _figures(runs, labels)]
+    parts += [heading("Is the difference more than chance?"), *_paired(runs, labels)]
+    parts += [heading("Differences of configuration"), _differences(runs, labels)]
+    for name in SIDE_BY_SIDE:
+        found = [(label, run.folder / f"{name}.png") for label, run in zip(labels, runs, strict=True)]
+        shown = [picture(path, label) for label, path in found if path.is_file()]
+        parts += [heading(CAPTIONS[name]), *shown] if shown else []
+    write_page(output, "Comparison of runs", parts)
+    return output
+
+
+def _labels(runs: Sequence[Run]) -> list[str]:
+    """Names of the folders, with as much of the path before them as tells them apart."""
+    for depth in range(1, 8):
+        labels = ["/".join(run.folder.resolve().parts[-depth:]) for run in runs]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+def _figures(runs: Sequence[Run], labels: Sequence[str]) -> str:
+    names = list(dict.fromkeys(name for run in runs for name in run.figures))
+    rows = [[name, *(f"{run.figures[name]:.4f}" if name in run.figures else "" for run in runs)] for name in names]
+    return table(["figure", *labels], rows)
+
+
+def _paired(runs: Sequence[Run], labels: Sequence[str]) -> list[str]:
+    """McNemar's exact test for every two runs that were tested on the same patches."""
+    rows, told = [], []
+    for (a, first), (b, second) in itertools.combinations(zip(labels, runs, strict=True), 2):
+        shared = first.answers.keys() & second.answers.keys()
+        if not shared or len(shared) < max(len(first.answers), len(second.answers)):
+            told.append(
+                note(f"{a} and {b} were not tested on the same patches: their figures cannot be compared in pairs.")
+            )
+            continue
+        if any(first.answers[file][0] != second.answers[file][0] for file in shared):
+            told.append(note(f"{a} and {b} have other true classes for the same files."))
+            continue
+        right = [(_right(first.answers[file]), _right(second.answers[file])) for file in shared]
+        only_a, only_b = right.count((True, False)), right.count((False, True))
+        p = mcnemar(only_a, only_b)
+        rows.append(
+            [
+                f"{a} against {b}",
+                f"{len(shared):,}",
+                str(only_a),
+                str(only_b),
+                f"{p:.4f}",
+                _verdict(p, only_a - only_b, a, b),
+            ]
+        )
+    head = ["runs", "same patches", "only the first right", "only the second right", "p", ""]
+    found = [table(head, rows), note("McNemar's exact test: p is how often chance alone would make as uneven a pair of "
+                                     "counts. One run of each configuration says nothing of other seeds.")]  # fmt: skip
+    return [*(found if rows else []), *told]
+
+
+def _right(answer: tuple[str, str]) -> bool:
+    return answer[0] == answer[1]
+
+
+def _verdict(p: float, lead: int, a: str, b: str) -> str:
+    return f"{a if lead > 0 else b} is better" if p < 0.05 else "no difference shown"
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided p of McNemar's exact test.
+
+    Args:
+        only_first: patches that only the first of two classifiers got right.
+        only_second: patches that only the second got right.
+
+    Source: McNemar, Psychometrika 12, 1947, in its exact binomial form.
+
+    Example:
+        >>> round(mcnemar(1, 8), 4), mcnemar(0, 0)
+        (0.0391, 1.0)
+    """
+    count, fewer = only_first + only_second, min(only_first, only_second)
+    tail = sum(math.comb(count, k) for k in range(fewer + 1))
+    return min(1.0, float(2 * tail / 2**count)) if count <= 1000 else _normal(count, fewer)
+
+
+def _normal(count: int, fewer: int) -> float:
+    """The same by the normal distribution with continuity correction, where the exact numbers grow too long."""
+    z = (abs(count / 2 - fewer) - 0.5) / math.sqrt(count / 4)
+    return min(1.0, math.erfc(max(z, 0.0) / math.sqrt(2)))
+
+
+def _differences(runs: Sequence[Run], labels: Sequence[str]) -> str:
+    flat = [_flatten(run.config) for run in runs]
+    keys = list(dict.fromkeys(key for settings in flat for key in settings))
+    differing = [
+        key
+        for key in keys
+        if len({repr(settings.get(key)) for settings in flat}) > 1 and not key.startswith(NOT_SETTINGS)
+    ]
+    rows = [[key, *(_told(settings, key) for settings in flat)] for key in differing]
+    return table(["key", *labels], rows) if rows else note("None.")
+
+
+def _told(settings: dict[str, Any], key: str) -> str:
+    return str(settings[key]) if key in settings else "(not set)"
+
+
+def _flatten(value: Any, key: str = "") -> dict[str, Any]:
+    """Nested settings -> values by dotted key."""
+    if isinstance(value, dict) and value:
+        found: dict[str, Any] = {}
+        for name, item in value.items():
+            found |= _flatten(item, f"{key}.{name}" if key else str(name))
+        return found
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        found = {}
+        for number, item in enumerate(value):
+            found |= _flatten(item, f"{key}[{number}]")
+        return found
+    return {key: value}

@@ -1,0 +1,30 @@
+"""``metrics.csv``: the figures of every epoch."""
+
+import csv
+import io
+from pathlib import Path
+
+from eurosat_cls.utils.files import write_text
+
+
+def read_metrics(path: Path) -> dict[int, dict[str, float]]:
+    """Return the rows of ``metrics.csv`` by epoch, from 1; none where there is no such file or it is damaged."""
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return {
+                int(row["epoch"]): {name: float(value) for name, value in row.items() if name != "epoch" and value}
+                for row in csv.DictReader(stream)
+            }
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return {}
+
+
+def write_metrics(path: Path, rows: dict[int, dict[str, float]]) -> None:
+    """Write the rows, by epoch; an empty cell is a figure that an epoch does not have."""
+    names = sorted({name for row in rows.values() for name in row})
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["epoch", *names])
+    for epoch, row in sorted(rows.items()):
+        writer.writerow([epoch, *(row.get(name, "") for name in names)])
+    write_text(path, stream.getvalue())

@@ -1,0 +1,114 @@
+"""What a run folder holds."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eurosat_cls.analysis.report.epoch_table import read_metrics
+from eurosat_cls.config.class_checks import check_size
+from eurosat_cls.utils.errors import UserError
+
+FILES = ("config.yaml", "environment.json", "test.json", "metrics.csv", "test_predictions.csv")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, as far as it has got.
+
+    Attributes:
+        folder: where it is.
+        config: the whole configuration.
+        environment: what ``environment.json`` holds; empty when there is none.
+        test: what ``test.json`` holds; None before a test.
+        epochs: figures by epoch, from 1.
+        answers: by file what the test said of each patch: the true and the predicted class.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    test: dict[str, Any] | None
+    epochs: dict[int, dict[str, float]]
+    answers: dict[str, tuple[str, str]]
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.resolve().name
+
+    @property
+    def planned_epochs(self) -> int | None:
+        """Epochs that the configuration asks for."""
+        planned = self.config.get("trainer", {}).get("max_epochs")
+        return planned if isinstance(planned, int) and planned > 0 else None
+
+    @property
+    def state(self) -> str:
+        """Say in a few words how far the run has got."""
+        done, planned = max(self.epochs, default=0), self.planned_epochs
+        trained = f"{done} of {planned} epochs" if planned else f"{done} epochs"
+        unfinished = planned is not None and done < planned and not (self.folder / "stopped.json").is_file()
+        told = f"{trained}; interrupted or still running" if unfinished else trained
+        return told if self.test else f"{told}; not tested yet"
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Figures of the test, or of the last epoch before there is one."""
+        if self.test is not None:
+            return {k: v for k, v in self.test.items() if k.startswith("test/") and isinstance(v, (int, float))}
+        last = self.epochs[max(self.epochs)] if self.epochs else {}
+        return {name: value for name, value in last.items() if name.startswith("val/")}
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        UserError: when it is none, or one of its files is damaged.
+    """
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"{folder} is no run folder: it has no config.yaml.")
+    for name in FILES:
+        if (folder / name).is_symlink():
+            raise UserError(f"{folder / name}: refused, it is a link; a report would show what lies elsewhere.")
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"{folder / 'config.yaml'}: cannot be read ({str(error).splitlines()[0]}).") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / 'config.yaml'}: is no configuration.")
+    check_size(config, str(folder / "config.yaml"))
+    return Run(
+        folder=folder,
+        config=config,
+        environment=_json(folder / "environment.json") or {},
+        test=_json(folder / "test.json"),
+        epochs=read_metrics(folder / "metrics.csv"),
+        answers=_answers(folder / "test_predictions.csv"),
+    )
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds no figures.")
+    return content
+
+
+def _answers(path: Path) -> dict[str, tuple[str, str]]:
+    if not path.is_file():
+        return {}
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return {row["file"]: (row["true"], row["predicted"]) for row in csv.DictReader(stream)}
+    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read ({type(error).__name__} {error}).") from None

@@ -1,0 +1,102 @@
+"""What callbacks that draw have in common."""
+
+import warnings
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from eurosat_cls.analysis.plots.files import pixels_of, write_png
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.utils.errors import UserError
+
+if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
+    from matplotlib.figure import Figure
+
+Stage = Literal["val", "test"]
+
+
+class Picture(Callback):
+    """Draw something from what a classifier said of every patch of a validation or a test.
+
+    Nothing is drawn in the check before a training, nor by a process other than the first. A picture that cannot be
+    written or drawn is a warning: it is no reason to lose a training.
+
+    Args:
+        every_n_epochs: draw after every so many validations of a training, beginning with the first; and always after
+            the last one. None means after the last one only.
+    """
+
+    def __init__(self, every_n_epochs: int | None = None) -> None:
+        if every_n_epochs is not None and every_n_epochs < 1:
+            raise UserError(f"{type(self).__name__}: every_n_epochs must be at least 1, got {every_n_epochs}.")
+        self.every_n_epochs = every_n_epochs
+        self._drawn: int | None = None  # epoch of the training's last picture
+
+    @abstractmethod
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
+        """Draw what was said, with :func:`save_picture`; called in the first process only."""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the validation, in a training when it is due."""
+        if trainer.state.fn == "validate":
+            self._draw(trainer, pl_module, "val")
+        elif not trainer.sanity_checking and self.every_n_epochs and trainer.current_epoch % self.every_n_epochs == 0:
+            self._drawn = trainer.current_epoch
+            self._draw(trainer, pl_module, "val")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the last validation."""
+        if self._drawn is None or self._drawn < trainer.current_epoch - 1:
+            self._draw(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the test."""
+        self._draw(trainer, pl_module, "test")
+
+    def _draw(self, trainer: Trainer, module: LightningModule, stage: Stage) -> None:
+        if not isinstance(module, Classifier) or not module.outcomes[f"{stage}_"].update_called:
+            return  # no classifier, or a training that ended before its first validation
+        outcome = module.outcome(stage)  # brings together what all processes have, so all must call it
+        if not trainer.is_global_zero or not len(outcome.rows):
+            return
+        try:
+            self.draw(trainer, module, stage, outcome)
+        except UserError as error:
+            warnings.warn(f"{type(self).__name__}: {error}", stacklevel=3)
+
+
+def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") -> None:
+    """Write ``<name>.png`` into the run folder, and log it to TensorBoard as ``pictures/<name>``.
+
+    Args:
+        trainer: whose run folder it is.
+        name: without extension.
+        picture: a figure, or an image ``[H, W, 3]`` uint8.
+
+    Raises:
+        UserError: when the file cannot be written.
+    """
+    pixels = pixels_of(picture)
+    path = run_folder(trainer) / f"{name}.png"
+    try:
+        write_png(path, pixels)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}).") from error
+    for logger in tensorboards(trainer):
+        logger.experiment.add_image(f"pictures/{name}", pixels, trainer.global_step, dataformats="HWC")
+
+
+def run_folder(trainer: Trainer) -> Path:
+    """Return the folder of the run: what the command line chose, else where the logger writes."""
+    chosen: Path | None = getattr(trainer, "run_folder", None)
+    return chosen or Path(trainer.log_dir or trainer.default_root_dir)
+
+
+def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
+    """Return the loggers of a trainer that write for TensorBoard."""
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]

@@ -1,0 +1,74 @@
+"""How far the probabilities can be taken at their word."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from eurosat_cls.analysis.calibration import BINS, HIGHEST, LOWEST, before_and_after, reliability
+from eurosat_cls.callbacks.pictures.base import Picture, Stage, run_folder, save_picture
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import replacing, write_json
+
+
+class Calibration(Picture):
+    """Draw how often predictions of each probability come true, without and with the temperature of the validation.
+
+    After the last validation of a training ``calibration_val.png``, after a test ``calibration_test.png`` and the same
+    as ``calibration.png``; the figures go to ``calibration.json``: expected calibration error over 15 bins of equal
+    width, Brier score and negative log likelihood, of the last validation and of the test.
+
+    The temperature is fitted on every validation, whether this callback is there or not; see
+    :func:`eurosat_cls.analysis.calibration.fit_temperature`. On the very patches that it was fitted on it looks a little better
+    than it is; the test shows what it is worth. ``model.init_args.calibrate`` applies it.
+
+    Args:
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.Picture`.
+    """
+
+    def __init__(self, every_n_epochs: int | None = None) -> None:
+        super().__init__(every_n_epochs)
+
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
+        """Draw the outcome and write its figures."""
+        from eurosat_cls.analysis.plots.calibration import draw_calibration
+
+        logits, target, temperature = outcome.logits, outcome.target, float(module.temperature)
+        found = before_and_after(logits, target, module.task, temperature)
+        if not found["patches"]:
+            raise UserError("no patch has finite logits, so there is nothing to calibrate.")
+        note = f"{stage}, {found['patches']:,} patches"
+        note += ", which the temperature was fitted on" if stage == "val" else ""
+        if not 1.001 * LOWEST < temperature < 0.999 * HIGHEST:
+            note += "; the temperature is at its bound"
+        before, after = (reliability(logits, target, module.task, t) for t in (1.0, temperature))
+        words = {
+            "multiclass": ("the predicted class", "where it is right"),
+            "binary": (name := module.class_names[-1], f"that is {name}"),
+            "multilabel": ("a label", "of patches that have it"),
+        }[module.task]
+        folder = run_folder(trainer)
+        save_picture(trainer, f"calibration_{stage}", draw_calibration(before, after, temperature, words, note))
+        _write(folder, stage, {"applied": module.calibrate, "bins": BINS, **found})
+
+
+def _write(folder: Path, stage: Stage, found: dict[str, Any]) -> None:
+    """Add a stage to ``calibration.json``; give the picture of a test the name that it is known by."""
+    path = folder / "calibration.json"
+    try:
+        former = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        former = {}
+    stages = {key: value for key, value in former.items() if key in ("val", "test")} if isinstance(former, dict) else {}
+    try:
+        write_json(path, {**stages, stage: found})
+        if stage == "test":
+            path = folder / "calibration.png"
+            with replacing(path) as part:
+                shutil.copyfile(folder / "calibration_test.png", part)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}).") from error

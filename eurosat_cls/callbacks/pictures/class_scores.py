@@ -1,0 +1,109 @@
+"""How each class fares, over a training and in the end."""
+
+import warnings
+
+import numpy as np
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from eurosat_cls.analysis.class_scores import (
+    SCORES,
+    ClassScore,
+    append_scores,
+    counts_by_class,
+    read_scores,
+    score_classes,
+    write_scores,
+)
+from eurosat_cls.analysis.ranking import rank_classes
+from eurosat_cls.callbacks.pictures.base import Picture, Stage, run_folder, save_picture, tensorboards
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.utils.errors import UserError
+
+FILE = "class_scores.csv"
+
+
+class ClassScores(Picture):
+    """Keep precision, recall, F1 and average precision of each class, and draw what is behind them.
+
+    Every validation of a training adds a row for each class to ``class_scores.csv`` and a point to TensorBoard, under
+    ``class_f1/<class>`` and so on. Drawn are ``class_scores.png`` (F1 over the epochs), and after the last validation
+    and after a test ``precision_recall_<stage>.png``, ``roc_<stage>.png`` and ``labels_<stage>.png`` (how often each
+    class is there, and how often it is predicted). A training that is continued keeps the rows of the epochs before.
+
+    Args:
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.Picture`.
+    """
+
+    def __init__(self, every_n_epochs: int | None = None) -> None:
+        super().__init__(every_n_epochs)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the rows of the epochs before the one that the training goes on with."""
+        path = run_folder(trainer) / FILE
+        if not trainer.is_global_zero or not path.is_file():
+            return
+        rows = {epoch: row for epoch, row in read_scores(path).items() if epoch <= trainer.current_epoch}
+        try:
+            write_scores(path, rows)
+        except OSError as error:
+            warnings.warn(f"ClassScores: {path} cannot be written ({error.strerror})", stacklevel=2)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the rows of the epoch; draw when it is due."""
+        fast = getattr(trainer, "fast_dev_run", False)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and not fast and isinstance(pl_module, Classifier):
+            outcome = pl_module.outcome("val")
+            if trainer.is_global_zero and len(outcome.rows):
+                self._add(trainer, pl_module, outcome)
+        super().on_validation_end(trainer, pl_module)
+
+    def _add(self, trainer: Trainer, module: Classifier, outcome: Outcome) -> None:
+        rankings = rank_classes(module.rules, outcome.logits, outcome.target)
+        scores = dict(zip(module.class_names, score_classes(module.count_confusion(outcome), rankings), strict=True))
+        path = run_folder(trainer) / FILE
+        try:
+            append_scores(path, trainer.current_epoch + 1, scores)
+        except OSError as error:
+            warnings.warn(f"ClassScores: {path} cannot be written ({error.strerror})", stacklevel=2)
+        for logger in tensorboards(trainer):
+            _log(logger, scores, trainer.global_step)
+
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
+        """Draw the scores over the epochs, and the curves and labels of the outcome."""
+        from eurosat_cls.analysis.plots.class_curves import draw_precision_recall, draw_roc
+        from eurosat_cls.analysis.plots.label_counts import draw_label_counts
+
+        names, binary = module.class_names, module.task == "binary"
+        if stage == "val":
+            self._draw_epochs(trainer, module)
+        _, true, predicted = counts_by_class(module.count_confusion(outcome))
+        note = f"{stage}, {len(outcome.rows):,} patches"
+        save_picture(trainer, f"labels_{stage}", draw_label_counts(true, predicted, names, note))
+        rankings = rank_classes(module.rules, outcome.logits, outcome.target)
+        ranked = len(outcome.rows) - int((~outcome.logits.isfinite().all(dim=1)).sum())
+        if not ranked:
+            raise UserError("no patch has finite logits, so there are no curves.")
+        note += f", {len(outcome.rows) - ranked} without a finite logit left out" if ranked < len(outcome.rows) else ""
+        shown = slice(1, None) if binary else slice(None)  # the curves of both classes mirror each other
+        save_picture(trainer, f"precision_recall_{stage}", draw_precision_recall(rankings[shown], names[shown], note))
+        save_picture(trainer, f"roc_{stage}", draw_roc(rankings[shown], names[shown], note))
+
+    def _draw_epochs(self, trainer: Trainer, module: Classifier) -> None:
+        from eurosat_cls.analysis.plots.class_scores import draw_class_scores
+
+        missing = ClassScore(0, *[float("nan")] * len(SCORES))
+        rows = read_scores(run_folder(trainer) / FILE)
+        if not rows:
+            return
+        epochs = sorted(rows)
+        f1 = np.array([[rows[epoch].get(name, missing).f1 for name in module.class_names] for epoch in epochs])
+        save_picture(trainer, "class_scores", draw_class_scores(epochs, f1, module.class_names))
+
+
+def _log(logger: TensorBoardLogger, scores: dict[str, ClassScore], step: int) -> None:
+    for name, score in scores.items():
+        for kind, value in zip(SCORES, score[1:], strict=True):
+            if not np.isnan(value):
+                logger.experiment.add_scalar(f"class_{kind}/{name}", value, step)

@@ -1,0 +1,106 @@
+"""Where in the hardest patches a network found what it said of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer
+
+from eurosat_cls.analysis.explanations import NoMap, attention_of, attention_rollout, grad_cam, inspecting
+from eurosat_cls.analysis.hard_examples import Case, Side
+from eurosat_cls.callbacks.pictures.base import Picture, Stage, save_picture
+from eurosat_cls.callbacks.pictures.patches import (
+    HardPatches,
+    check_count,
+    decide,
+    describe_errors,
+    hard_patches,
+    normalised,
+    patches_of,
+)
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.predictions import Outcome
+
+
+class GradCAM(Picture):
+    """Draw ``gradcam.png``, after a training's last validation and after a test, of the patches of `Misclassified`.
+
+    Each patch is shown with the evidence for what was said of it, and for what is true or was next likely, found by
+    Grad-CAM on the encoder's map. For a transformer encoder attention rollout takes its place, which does not depend on
+    the class. For other encoders whose features do not come from a map nothing is drawn, and a warning says so.
+
+    The network sees the plain patch in float32, also where the training has another precision or the test averages
+    views.
+
+    Args:
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.Picture`.
+        patches: how many errors to show, and how many hits; at most 60 of each.
+
+    Raises:
+        UserError: for a number of patches outside 1 to 60.
+
+    Source: :func:`eurosat_cls.analysis.explanations.grad_cam`, :func:`eurosat_cls.analysis.explanations.attention_rollout`.
+    """
+
+    def __init__(self, every_n_epochs: int | None = None, patches: int = 12) -> None:
+        super().__init__(every_n_epochs)
+        self.patches = check_count(type(self).__name__, patches)
+        self._without_maps = False  # found out, and said
+
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
+        """Explain the hardest patches and draw them."""
+        if self._without_maps:
+            return
+        shown = hard_patches(patches_of(trainer), decide(module, outcome), self.patches)
+        draw = _draw_evidence if attention_of(module.encoder) is None else _draw_rollouts
+        try:
+            picture = draw(module, shown, describe_errors(shown.decisions, stage))
+        except NoMap:
+            self._without_maps = True
+            raise
+        save_picture(trainer, "gradcam", picture)
+
+
+def find_evidence(module: Classifier, images: np.ndarray, cases: Sequence[Case]) -> np.ndarray:
+    """Return Grad-CAM's maps for what was said and for the other side.
+
+    Args:
+        module: the classifier.
+        images: ``[n, C, H, W]`` raw values.
+        cases: ``[n]``.
+
+    Returns:
+        ``[n, 2, h, w]`` float32.
+
+    Raises:
+        UserError: as :func:`eurosat_cls.analysis.explanations.grad_cam`.
+    """
+    outputs = module.rules.outputs
+    said, other = ([getattr(case, name).side for case in cases] for name in ("said", "other"))
+    with inspecting(module):
+        directions = torch.stack([_directions(said, outputs), _directions(other, outputs)]).to(module.device)
+        maps = grad_cam(module.encoder, module.decoder, normalised(module, images), directions)
+        return maps.transpose(0, 1).cpu().numpy()
+
+
+def _directions(sides: Sequence[Side], outputs: int) -> torch.Tensor:
+    """``[n, outputs]``: the logit that decides for each side, with its sign."""
+    directions = torch.zeros(len(sides), outputs)
+    for row, side in enumerate(sides):
+        directions[row, side.output] = side.sign
+    return directions
+
+
+def _draw_evidence(module: Classifier, shown: HardPatches, note: str) -> np.ndarray:
+    from eurosat_cls.analysis.plots.gradcam import draw_evidence
+
+    maps = find_evidence(module, shown.images, shown.hardest.cases)
+    return draw_evidence(shown.images, shown.hardest, maps, shown.files, shown.bands, note)
+
+
+def _draw_rollouts(module: Classifier, shown: HardPatches, note: str) -> np.ndarray:
+    from eurosat_cls.analysis.plots.gradcam import draw_rollouts
+
+    with inspecting(module):
+        maps = attention_rollout(module.encoder, normalised(module, shown.images)).cpu().numpy()
+    return draw_rollouts(shown.images, shown.hardest, maps, shown.files, shown.bands, note)

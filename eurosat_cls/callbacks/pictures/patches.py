@@ -1,0 +1,89 @@
+"""The patches that a callback shows, and the same as its network sees them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from eurosat_cls.analysis.hard_examples import Decisions, Hardest, decisions_of, find_hardest
+from eurosat_cls.data.module import PatchDataModule, require_patches
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.utils.errors import UserError
+
+MOST_PATCHES = 60
+
+
+def patches_of(trainer: Trainer) -> PatchDataModule:
+    """Return the data of a run.
+
+    Raises:
+        UserError: where there are none, or others than patches.
+    """
+    return require_patches(getattr(trainer, "datamodule", None), "it")
+
+
+def normalised(module: LightningModule, patches: np.ndarray) -> Tensor:
+    """Return raw patches ``[n, C, H, W]`` as the module hands them to its encoder, on its device."""
+    image = torch.from_numpy(patches).to(module.device)
+    normalised: Tensor = module.normalize(image)  # type: ignore[operator]
+    return normalised
+
+
+class HardPatches(NamedTuple):
+    """The patches that a classifier found hardest.
+
+    Attributes:
+        decisions: those of all patches.
+        hardest: the cases.
+        images: ``[n, C, H, W]`` raw values of the cases' patches.
+        files: ``[n]`` their names.
+        bands: ``[C]`` names.
+    """
+
+    decisions: Decisions
+    hardest: Hardest
+    images: np.ndarray
+    files: list[str]
+    bands: list[str]
+
+
+def decide(module: Classifier, outcome: Outcome) -> Decisions:
+    """Return the decisions of a validation or a test, with calibrated probabilities where the model has such."""
+    logits, threshold = module.judged(outcome.logits)
+    return decisions_of(module.rules, threshold, outcome._replace(logits=logits))
+
+
+def hard_patches(data: PatchDataModule, decisions: Decisions, count: int) -> HardPatches:
+    """Find and read the most confident errors and the least certain hits, ``count`` of each at most.
+
+    Raises:
+        UserError: where none has a probability.
+    """
+    hardest = find_hardest(decisions, count)
+    rows = [case.row for case in hardest.cases]
+    return HardPatches(decisions, hardest, data.read(rows), data.files(rows), data.bands)
+
+
+def check_count(name: str, patches: int) -> int:
+    """Return a number of patches that a picture has room for.
+
+    Raises:
+        UserError: for one outside 1 to 60.
+    """
+    if not 1 <= patches <= MOST_PATCHES:
+        raise UserError(f"{name}: patches must be from 1 to {MOST_PATCHES}, got {patches}.")
+    return patches
+
+
+def describe_errors(decisions: Decisions, stage: str) -> str:
+    """Say how many there are, e.g. ``"test: 123 of 5,400 patches are wrong (2.28 %)"``."""
+    bad, patches = len(np.unique(decisions.place[decisions.wrong])), len(decisions.rows)
+    text = f"{stage}: {bad:,} of {patches:,} patches are wrong ({100 * bad / patches:.2f} %)"
+    if decisions.multilabel:
+        text += f", by {decisions.wrong.sum():,} of {len(decisions.wrong):,} decisions"
+    if missing := int(np.isnan(decisions.confidence).sum()):
+        text += f"; {missing:,} are NaN and not shown"
+    return text

@@ -1,0 +1,1 @@
+"""Files that hold weights: written whole, read without executing anything, compared; and the folders of runs."""

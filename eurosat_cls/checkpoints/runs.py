@@ -1,0 +1,133 @@
+"""Run folders: making new ones, and finding the one that a configuration means by "best" or "last"."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from eurosat_cls.utils.errors import UserError
+
+LOGS = "lightning_logs"
+
+# How and where a run executes does not make it another configuration ...
+_EXECUTION = {
+    "model": {"memory_format", "compile", "test_time_augmentation", "calibrate", "threshold"},
+    "data": {"root", "batch_size", "predict_split", "on_error"},
+}
+# ... and how it was optimised makes it a near one, used when no exact one exists.
+_OPTIMISATION = {
+    "model": {
+        "optimizer",
+        "lr_scheduler",
+        "lr_scheduler_interval",
+        "lr_scheduler_monitor",
+        "lr_multipliers",
+        "total_steps",
+        "metrics",
+        "weights",
+    },
+    "data": {"augment"},
+}
+
+
+def new_run_folder(root: Path) -> Path:
+    """Make and return the next ``version_N`` folder under ``root``; two processes never get the same one.
+
+    Raises:
+        UserError: when it cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        taken = [int(p.name[8:]) for p in root.glob("version_*") if p.name[8:].isdigit()]
+        number = max(taken, default=-1) + 1
+        while True:
+            folder = root / f"version_{number}"
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise UserError(f"trainer.default_root_dir: cannot make a folder in {root} ({error.strerror}).") from error
+
+
+def run_folder_of(checkpoint: Path) -> Path | None:
+    """The run folder that a checkpoint lies in, or None for a checkpoint that was moved elsewhere."""
+    folder = checkpoint.resolve().parent.parent
+    return folder if checkpoint.resolve().parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
+
+
+def is_run_config(path: Path) -> bool:
+    """Whether a configuration file is the one that a run left in its folder."""
+    return path.name == "config.yaml" and (path.parent / "checkpoints").is_dir()
+
+
+def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str, Any]) -> tuple[Path, list[str]]:
+    """Find the best or last checkpoint of the newest run of ``config`` under ``root``.
+
+    Args:
+        which: the checkpoint's name.
+        root: the folder that holds the run folders.
+        config: the present configuration as plain data, with ``model`` and ``data``.
+
+    Returns:
+        The checkpoint, and the settings of optimisation in which its run differs (empty for an exact match).
+
+    Raises:
+        UserError: when there is none, naming the newest run and what differs there.
+    """
+    near: list[tuple[Path, list[str]]] = []
+    newest: tuple[Path, list[str]] | None = None
+    for folder, saved in _runs(root):
+        path = folder / "checkpoints" / f"{which}.ckpt"
+        if not path.is_file():
+            continue
+        differences = _compare(config, saved)
+        exact = [d for d in differences if not _is_optimisation(d)]
+        if not differences:
+            return path, []
+        if not exact:
+            near.append((path, differences))
+        newest = newest or (path, exact)
+    if near:
+        return near[0]
+    hint = (
+        f" The newest run, {newest[0]}, differs in {', '.join(newest[1][:3])}; give its path to use it."
+        if newest
+        else ""
+    )
+    raise UserError(
+        f"No {which!r} checkpoint of this configuration under {root}: run `fit` with it first, or give a path.{hint}"
+    )
+
+
+def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Run folders with their saved configurations, newest first."""
+    saved = sorted(root.glob("**/config.yaml"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in saved:
+        try:
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError, RecursionError):
+            continue
+        if isinstance(config, dict):
+            yield path.parent, config
+
+
+def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """Dotted names of the settings that differ, without those of execution."""
+    differences = []
+    for part, ignored in _EXECUTION.items():
+        a, b = ours.get(part) or {}, theirs.get(part) or {}
+        if a.get("class_path") != b.get("class_path"):
+            differences.append(part)
+            continue
+        left, right = a.get("init_args") or {}, b.get("init_args") or {}
+        keys = sorted((set(left) | set(right)) - ignored)
+        differences += [f"{part}.{key}" for key in keys if left.get(key) != right.get(key)]
+    return differences
+
+
+def _is_optimisation(difference: str) -> bool:
+    part, _, key = difference.partition(".")
+    return key in _OPTIMISATION[part]

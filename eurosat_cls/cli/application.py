@@ -1,0 +1,275 @@
+"""What the command line runs: LightningCLI with this project's links, run folders, and checkpoints by name."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Optional
+
+import jsonargparse
+import yaml
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Trainer as LightningTrainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from eurosat_cls.analysis.dataset import patches_by_class
+from eurosat_cls.analysis.describe import RUN, saved_configuration
+from eurosat_cls.callbacks import (
+    BatchPicture,
+    Checkpoints,
+    EncoderExport,
+    EpochBar,
+    EpochSummary,
+    Freeze,
+    PredictionWriter,
+    Reconstructions,
+    Report,
+    RunRecord,
+    RunReport,
+    StopOnNonFiniteLoss,
+    StopRecord,
+    TensorBoardText,
+)
+from eurosat_cls.checkpoints.files import check_fits, read_checkpoint
+from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, is_run_config, new_run_folder, run_folder_of
+from eurosat_cls.cli.short_names import SHORT_NAMES
+from eurosat_cls.config.class_checks import check_config, check_settings
+from eurosat_cls.config.failures import explaining
+from eurosat_cls.config.parse import parse
+from eurosat_cls.config.parser import Parser
+from eurosat_cls.data.images import ImageFiles, arguments_for
+from eurosat_cls.data.splits.check import check_split, split_of
+from eurosat_cls.models.autoencoder import AutoEncoder
+from eurosat_cls.models.restoring import print_differences
+from eurosat_cls.training import machine
+from eurosat_cls.training.execution import settle
+from eurosat_cls.training.trainer import Trainer
+from eurosat_cls.utils.distributed import is_first_process, say
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.git import revisions
+
+__all__ = ["SETTINGS", "SHORT_NAMES", "EuroSATCLI"]
+
+LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
+FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
+# Drawn when nothing else is said.
+PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
+
+
+class EuroSATCLI(LightningCLI):
+    """LightningCLI with links from data to model, run folders, and checkpoints found by name."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Subcommands, and the arguments of their trainer methods that are no options."""
+        hidden = {"model", "datamodule", "weights_only"}
+        return {
+            "fit": hidden | {"train_dataloaders", "val_dataloaders"},
+            "validate": hidden | {"dataloaders", "verbose"},
+            "test": hidden | {"dataloaders", "verbose"},
+            "predict": hidden | {"dataloaders", "return_predictions"},
+            **dict.fromkeys((*LOOKS, *FINDS), hidden),
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the checkpoint settings, and link what follows from the data to the model."""
+        parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        parser.add_argument(
+            "--pictures", type=list[Callback], help="Callbacks that draw what the network learned; [] for none.",
+            default=[{"class_path": f"eurosat_cls.callbacks.{name}"} for name in PICTURES],
+        )  # fmt: skip
+        for name in ("class_names", "bands", "class_counts", "train_patches", "mean", "std", "task"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "predict":
+            parser.add_argument(
+                "--images", type=Optional[str], default=None, help="Folder of images to predict on instead of the data."
+            )
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Make one configuration of files and options, and check it."""
+        self.config, self.composition = parse(parser, self._subcommand_parsers, args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: Lightning would let a checkpoint's hyper-parameters, class paths included, replace the config."""
+
+    # --- before anything is built ------------------------------------------------------------------------------
+
+    def before_instantiate_classes(self) -> None:
+        """Find the checkpoint and the run folder; refuse to evaluate without a checkpoint."""
+        config = self.config[self.subcommand]
+        check_config(config, self.composition.place)
+        self.root = Path(config.trainer.default_root_dir or ".") / LOGS
+        self.checkpoint: dict[str, Any] | None = None
+        if self.subcommand in (*LOOKS, *FINDS):
+            return
+        if not config.ckpt_path:
+            if self.subcommand != "fit":
+                raise UserError(
+                    f"{self.subcommand} needs a checkpoint: --ckpt_path best, --ckpt_path last, or the path of one."
+                )
+            return
+        config.ckpt_path = str(self._find(config.ckpt_path))
+        self.checkpoint = read_checkpoint(config.ckpt_path)
+        check_settings([self.checkpoint.get(key) for key in ("hyper_parameters", RUN)], config.ckpt_path)
+        if kept := saved_configuration(self.checkpoint):
+            parts = ("model", "data", *(("trainer", "seed_everything") if self.subcommand == "fit" else ()))
+            print_differences(kept, self._plain_config(), parts)
+        if self.subcommand == "predict" and config.images:
+            self._predict_on_images(config)
+
+    def _find(self, name: str) -> Path:
+        if name not in ("best", "last"):
+            return Path(name)
+        saved = [Path(file).parent for file in self.composition.asked.files if is_run_config(Path(file))]
+        root = saved[-1] if saved else self.root  # a run's own configuration means that run
+        path, differences = find_checkpoint(name, root, self._plain_config())  # type: ignore[arg-type]
+        note = f" (trained with other {', '.join(differences)})" if differences else ""
+        say(f"{name} checkpoint: {path}{note}")
+        return path
+
+    def _plain_config(self) -> dict[str, Any]:
+        return dict(yaml.safe_load(self._dump()))
+
+    def _dump(self, folder: Path | None = None) -> str:
+        """The whole configuration as YAML; without a checkpoint of ``folder``, so that it starts a run anew."""
+        config = self.config[self.subcommand].clone()
+        if folder is not None and config.ckpt_path and run_folder_of(Path(config.ckpt_path)) == folder.resolve():
+            config.ckpt_path = None
+        return str(self._parser(self.subcommand).dump(config, skip_unset=False, format="yaml"))
+
+    def _predict_on_images(self, config: Any) -> None:
+        assert self.checkpoint is not None
+        given = config.data.init_args
+        init = arguments_for(config.images, self.checkpoint, config.ckpt_path)
+        init |= {"batch_size": given.get("batch_size", 128), "on_error": given.get("on_error", "raise")}
+        class_path = f"{ImageFiles.__module__}.{ImageFiles.__qualname__}"
+        # jsonargparse leaves its Namespace untyped
+        data = jsonargparse.Namespace(class_path=class_path, init_args=jsonargparse.Namespace(init))  # type: ignore[no-untyped-call]
+        config.data = data
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        verbose = {"verbose": False}
+        quiet: dict[str, Any] = {"validate": verbose, "test": verbose, "predict": {"return_predictions": False}}
+        return {**super()._prepare_subcommand_kwargs(subcommand), **quiet.get(subcommand, {})}
+
+    # --- building ----------------------------------------------------------------------------------------------
+
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer."""
+        with explaining(self.composition):
+            super().instantiate_classes()
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        with explaining(self.composition):
+            super()._run_subcommand(subcommand)
+
+    def instantiate_trainer(self, **kwargs: Any) -> LightningTrainer:
+        """Settle what is ``auto``, choose the run folder, and build the trainer."""
+        config = self.config[self.subcommand]
+        if self.subcommand in LOOKS:
+            plain = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true", "callbacks": []}
+            return super().instantiate_trainer(**plain, logger=False, enable_progress_bar=False)
+        if self.checkpoint is not None:
+            check_fits(self.checkpoint, self.model, config.ckpt_path)
+            if not isinstance(self.datamodule, ImageFiles):
+                check_split(
+                    split_of(self.checkpoint), self.datamodule.split, config.ckpt_path, self.subcommand == "fit"
+                )
+        execution = settle(self.model, self.datamodule, config, self.checkpoint, self.subcommand in ("fit", *FINDS))
+        if self.subcommand in FINDS:
+            return self._finding_trainer(execution)
+        folder = self._run_folder(config)
+        given = config.trainer
+        kwargs["precision"] = execution.precision
+        if given.logger is None or given.logger is True:
+            quiet = self.subcommand in ("validate", "predict") or given.fast_dev_run
+            kwargs["logger"] = False if quiet else TensorBoardLogger(str(folder.parent), name="", version=folder.name)
+        # A bar is for a terminal; elsewhere the line per epoch says it all.
+        bar = sys.stderr.isatty() if given.enable_progress_bar is None else given.enable_progress_bar
+        kwargs["enable_progress_bar"] = bar
+        if given.enable_model_summary is None and self.subcommand == "fit":
+            parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+            say(f"{type(self.model).__name__}: {parameters:,} trainable parameters")
+        kwargs["enable_model_summary"] = bool(given.enable_model_summary)
+        callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
+        callbacks += [EpochBar()] if bar and not given.barebones else []
+        callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in ("fit", "test") else []
+        kwargs["callbacks"] = callbacks + self._callbacks(folder, config, execution)
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except Exception:
+            with suppress(OSError):  # which is that of a folder with something in it
+                folder.rmdir()
+                folder.parent.rmdir()
+            raise
+        trainer.run_folder = folder  # type: ignore[attr-defined]
+        return trainer
+
+    def _finding_trainer(self, execution: machine.Execution) -> LightningTrainer:
+        """Build a trainer as that of ``fit``, without whatever writes, draws or finds."""
+        given = self._get(self.config_init, "trainer").callbacks or []
+        kept = [callback for callback in given if isinstance(callback, Freeze)]
+        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+        return super().instantiate_trainer(precision=execution.precision, callbacks=kept, **quiet)
+
+    def _run_folder(self, config: Any) -> Path:
+        """The folder of the run that is continued or evaluated; a new one otherwise.
+
+        Only the first process of a training makes one, as only it writes there.
+        """
+        if not is_first_process():
+            return self.root
+        folder = run_folder_of(Path(config.ckpt_path)) if config.ckpt_path else None
+        if folder is None:
+            folder = self.new_folder() if not config.trainer.fast_dev_run else self.root
+        say(f"run folder: {folder}")
+        return folder
+
+    def new_folder(self) -> Path:
+        """Make the folder of a new run."""
+        return new_run_folder(self.root)
+
+    def _callbacks(self, folder: Path, config: Any, execution: machine.Execution) -> list[Any]:
+        if self.subcommand == "predict":
+            return [PredictionWriter(folder / "predictions.csv")]
+        split = self.datamodule.state_dict() if hasattr(self.datamodule, "state_dict") else {}
+        settings = {
+            "precision": execution.precision,
+            "memory_format": execution.memory_format,
+            "compile": execution.compile,
+        }
+        if self.subcommand != "fit":
+            details = {"split": split, "execution": settings, "versions": machine.versions()}
+            report = [RunReport(folder)] if self.subcommand == "test" else []
+            return [Report(folder, config.ckpt_path, details), *report]
+        checkpoints = self.config_init[self.subcommand].checkpoint
+        checkpoints.dirpath = checkpoints.dirpath or str(folder / "checkpoints")
+        record = {
+            **machine.environment(),
+            "git": revisions(),
+            "execution": {**settings, "measured_images_per_second": execution.rates},
+            "data": {**split, "patches": patches_by_class(self.datamodule)},
+        }
+        text = self._dump(folder)
+        kept = [RunRecord(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
+        own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
+        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
+
+
+SETTINGS: dict[str, Any] = {  # of LightningCLI
+    "model_class": LightningModule,
+    "datamodule_class": LightningDataModule,
+    "subclass_mode_model": True,
+    "subclass_mode_data": True,
+    "trainer_class": Trainer,
+    "parser_class": Parser,
+    "save_config_callback": None,
+    "seed_everything_default": 0,
+    "auto_configure_optimizers": False,
+    "load_from_checkpoint_support": False,
+}

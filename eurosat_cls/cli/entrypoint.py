@@ -1,0 +1,30 @@
+"""The front door of the command line: help and slips are answered at once, everything else is imported when it runs."""
+
+import sys
+
+from eurosat_cls.cli.help import answer
+from eurosat_cls.utils.errors import UserError
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command; return when it has done what was asked.
+
+    Args:
+        args: the arguments after the program's name; those of the process when None.
+
+    Raises:
+        SystemExit: with code 2 for a mistake in command, config or files, which is told in a line or two on stderr;
+            with 143 when stopped by SIGTERM, 130 when by SIGINT (Ctrl-C); with 0 after ``--help`` and its like.
+    """
+    arguments = list(sys.argv[1:] if args is None else args)
+    try:
+        text = answer(arguments)
+    except UserError as error:
+        print(f"eurosat_cls: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    if text is not None:
+        print(text, end="")
+        raise SystemExit(0)
+    from eurosat_cls.cli.run import run  # torch and Lightning take seconds to import
+
+    run(arguments)

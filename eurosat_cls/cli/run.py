@@ -1,0 +1,61 @@
+"""Run a command line, and end it as a person expects: with one line about a mistake, and the usual exit codes."""
+
+import sys
+
+from eurosat_cls.cli.application import SETTINGS, EuroSATCLI
+from eurosat_cls.cli.commands import COMMANDS
+from eurosat_cls.cli.help import split_trust
+from eurosat_cls.cli.log_filter import quieten
+from eurosat_cls.config.trust import closed_parser, config_folders, trusting
+from eurosat_cls.training import machine
+from eurosat_cls.utils.distributed import end_with_parent, is_lost_process
+from eurosat_cls.utils.errors import mistake_behind
+from eurosat_cls.utils.files import NO_SPACE
+from eurosat_cls.utils.signals import Stopped, stopping
+
+LOST = "another process of this training has ended; see what it said. Continue with --ckpt_path last."
+
+
+def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
+    """Run a command; return when it has done what was asked.
+
+    Args:
+        arguments: those after the program's name.
+        cli: what builds and runs it.
+
+    Raises:
+        SystemExit: as :func:`eurosat_cls.cli.main`.
+    """
+    quieten()
+    machine.keep_freed_memory()
+    end_with_parent()
+    try:
+        given, packages = split_trust(arguments)
+        with stopping(), trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
+            _dispatch(given, cli)
+    except Stopped as stopped:
+        print(f"eurosat_cls: stopped by {stopped}", file=sys.stderr)
+        raise SystemExit(stopped.exit_code) from None
+    except Exception as error:
+        if is_lost_process(error):
+            print(f"eurosat_cls: error: {LOST}", file=sys.stderr)
+            raise SystemExit(1) from error
+        if (mistake := mistake_behind(error) or _of_disk(error)) is None:
+            raise
+        print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def _dispatch(arguments: list[str], cli: type[EuroSATCLI]) -> None:
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
+    cli(**SETTINGS, args=arguments)
+
+
+def _of_disk(error: BaseException | None) -> str | None:
+    """What to say where an error comes of a full disk: any file that a run writes may meet it."""
+    while error is not None and not (isinstance(error, OSError) and error.errno in NO_SPACE):
+        error = error.__cause__ or error.__context__
+    if error is None:
+        return None
+    return f"{error.filename or 'a file'}: {error.strerror}. Free some space; a training goes on with --ckpt_path last."

@@ -1,0 +1,1 @@
+"""From archives, folders and images on disk or on a server to arrays."""

@@ -1,0 +1,1 @@
+"""The LightningModules, and what they are made of besides encoders and decoders."""

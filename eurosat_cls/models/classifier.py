@@ -1,0 +1,231 @@
+"""The one LightningModule that classifies: encoder, decoder, loss, optimizer and metrics are handed in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from eurosat_cls.checkpoints.weights import Weights
+from eurosat_cls.config.factories import accepts, build
+from eurosat_cls.data.augment import dihedral_view
+from eurosat_cls.data.batch import Batch, Task
+from eurosat_cls.decoders import Decoder, LinearHead
+from eurosat_cls.encoders import Encoder
+from eurosat_cls.metrics import MeanLoss
+from eurosat_cls.models.base import OptimizerFactory, SchedulerFactory, connect
+from eurosat_cls.models.indices import SpectralIndices, WithIndices
+from eurosat_cls.models.normalize import Normalize, Raw
+from eurosat_cls.models.postprocessing import DecidingModule
+from eurosat_cls.models.prediction_arrays import Predictions, predict_arrays
+from eurosat_cls.models.tasks import LossFactory, MetricFactory
+from eurosat_cls.utils.errors import UserError
+
+Stage = Literal["train", "val", "test"]
+
+
+class Classifier(DecidingModule):
+    """Classify raw patches with an injected encoder, decoder and loss.
+
+    In YAML every part is a ``class_path`` with ``init_args``; in Python a class or a ``functools.partial``. What
+    follows from the data (``class_names``, ``bands``, ``class_counts``, ``mean``, ``std``) is filled in from the data
+    module by the command line, and so is ``task``.
+
+    Args:
+        encoder: builds the encoder from the number of channels: bands, then indices. Their names are handed over as
+            ``bands`` where it takes them.
+        class_names: the ``K`` classes in label order.
+        bands: the ``C`` bands in channel order.
+        decoder: builds the head from the number of features and of logits: ``K``, or 1 in a binary task.
+        loss: builds the loss; receives ``weight`` or ``pos_weight`` when ``class_weights`` are given. None means cross
+            entropy, in its binary form where labels are decided independently.
+        optimizer: builds the optimizer from the parameters; SGD with momentum when None.
+        lr_scheduler: builds a scheduler from the optimizer; a ``total_steps`` that it accepts is filled in.
+        lr_scheduler_interval: whether the scheduler steps after every step or every epoch.
+        lr_scheduler_monitor: logged name that a plateau scheduler watches.
+        total_steps: optimizer steps of the whole training; by default what the trainer's settings amount to.
+        metrics: by name, builders of torchmetrics from ``K``; when None accuracy, macro F1 and what else is usual for
+            the task.
+        task: ``multiclass``, ``binary`` (the second class is the positive one) or ``multilabel``.
+        threshold: probability above which a label is there, in binary and multilabel tasks; ``tune`` chooses the one
+            with the best F1 for each label on every validation of a training, and keeps it with the weights.
+        indices: spectral indices that the encoder gets as further channels, by name or as a formula over bands; see
+            :class:`~eurosat_cls.models.indices.SpectralIndices`.
+        class_weights: weight by class name (1 where left out), ``balanced``, or None.
+        class_counts: training patches per class, for ``balanced``.
+        train_patches: training patches, for ``balanced`` with several labels per patch.
+        mean: mean of each band in raw sensor values; without it the encoder sees raw values.
+        std: standard deviation of each band in raw sensor values.
+        memory_format: layout of images and encoder; ``auto`` is measured by the command line, contiguous otherwise.
+        compile: whether to compile the encoder; ``auto`` is decided by the command line, no otherwise.
+        test_time_augmentation: average the probabilities of all eight flips and rotations in test and predict.
+        calibrate: divide the logits in test and predict by the temperature that fitted the validation best, so that
+            probabilities are nearer to the shares that come true; decisions stay as they are.
+        weights: where a training starts from: a file whose encoder is loaded, or
+            :class:`~eurosat_cls.checkpoints.weights.Weights` with more choice.
+        lr_multipliers: by module name or pattern, what the learning rate is multiplied by for its parameters.
+
+    Raises:
+        UserError: for class weights that do not fit the classes, or that the loss does not take.
+
+    Example:
+        >>> from functools import partial
+        >>> from eurosat_cls.encoders import ResNet
+        >>> model = Classifier(partial(ResNet, widths=(16, 32), blocks=(1, 1)), ["Forest", "River"], ["B04"])
+        >>> model(torch.zeros(3, 1, 64, 64, dtype=torch.uint8)).shape
+        torch.Size([3, 2])
+    """
+
+    normalize: Raw | Normalize | WithIndices
+
+    def __init__(
+        self,
+        encoder: Callable[[int], Encoder],
+        class_names: Sequence[str],
+        bands: Sequence[str],
+        decoder: Callable[[int, int], Decoder] = LinearHead,
+        loss: LossFactory | None = None,
+        optimizer: OptimizerFactory | None = None,
+        lr_scheduler: SchedulerFactory | None = None,
+        lr_scheduler_interval: Literal["step", "epoch"] = "step",
+        lr_scheduler_monitor: str | None = None,
+        total_steps: int | None = None,
+        metrics: Mapping[str, MetricFactory] | None = None,
+        task: Task = "multiclass",
+        threshold: float | Literal["tune"] = 0.5,
+        indices: Sequence[str] | None = None,
+        class_weights: dict[str, float] | Literal["balanced"] | None = None,
+        class_counts: Sequence[int] | None = None,
+        train_patches: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        memory_format: Literal["auto", "contiguous", "channels_last"] = "auto",
+        compile: bool | Literal["auto"] = False,
+        test_time_augmentation: bool = False,
+        calibrate: bool = False,
+        weights: Weights | str | None = None,
+        lr_multipliers: dict[str, float] | None = None,
+    ) -> None:
+        super().__init__(
+            optimizer,
+            lr_scheduler,
+            lr_scheduler_interval,
+            lr_scheduler_monitor,
+            total_steps,
+            memory_format,
+            compile,
+            weights,
+            lr_multipliers,
+        )
+        self.keep_arguments(locals())
+        self.test_time_augmentation = test_time_augmentation
+        self.bands = list(bands)
+        self._set_decisions(class_names, task, threshold, calibrate)
+        self.normalize = _input_layer(self.bands, indices, mean, std)
+        channels = len(self.bands) + len(indices or ())
+        named = {"bands": [*self.bands, *(indices or ())]} if accepts(encoder, "bands") else {}
+        self.encoder: Encoder = build("encoder", encoder, channels, **named)
+        self.decoder: Decoder = build("decoder", decoder, self.encoder.out_features, self.rules.outputs)
+        self.loss = self.rules.loss(loss, class_weights, class_counts, train_patches)
+        metric_set = self.rules.metrics(dict(metrics or {}))
+        stages = ("train", "val", "test")
+        self.metrics = nn.ModuleDict({f"{stage}_": metric_set.clone(prefix=f"{stage}/") for stage in stages})
+        self.losses = nn.ModuleDict({f"{stage}_": MeanLoss() for stage in stages})
+
+    # --- the network -------------------------------------------------------------------------------------------
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Raw ``[B, C, H, W]`` -> logits ``[B, K]``."""
+        if self.memory_format == "channels_last":
+            image = image.contiguous(memory_format=torch.channels_last)
+        return connect(self.encoder, self.decoder, self.normalize(image))
+
+    def predict_logits(self, image: Tensor) -> Tensor:
+        """Raw ``[B, C, H, W]`` -> logits in float32, over eight views where so configured."""
+        if not self.test_time_augmentation:
+            logits: Tensor = self(image)
+            return logits.float()
+        return self.rules.merge([self(dihedral_view(image, view)).float() for view in range(8)])
+
+    def predict(self, images: Tensor | np.ndarray, batch_size: int = 256) -> Predictions:
+        """Classify raw patches.
+
+        Args:
+            images: ``[N, C, H, W]`` with the model's bands in its order, in raw sensor values; ``[C, H, W]`` for one.
+            batch_size: patches in one go.
+
+        Raises:
+            UserError: for another number of bands, or values in another unit than the training data's.
+        """
+        return predict_arrays(self, images, batch_size)
+
+    # --- the steps ---------------------------------------------------------------------------------------------
+
+    def _step(self, batch: Batch, stage: Stage, first: bool) -> Tensor:
+        self._check_batch(batch, first)
+        logits = self(batch.image).float() if stage != "test" else self.predict_logits(batch.image)
+        judged, threshold = self.judged(logits) if stage == "test" else (logits, self.threshold)
+        loss = self._loss(judged, batch.target)
+        # Metrics get detached float32 logits: the argmax of a half-precision tie would depend on the precision.
+        self.losses[f"{stage}_"].update(loss.detach(), len(batch.target))  # type: ignore[operator]
+        scored = self.rules.scored(judged.detach(), batch.target, threshold)
+        self.metrics[f"{stage}_"].update(*scored)  # type: ignore[operator]
+        if stage != "train":
+            self.outcomes[f"{stage}_"].update(logits.detach(), batch.target, batch.index)  # type: ignore[operator]
+        if first:  # Lightning keeps the objects and computes them when the epoch ends; every further call costs time
+            self.log(f"{stage}/loss", self.losses[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
+            self.log_dict(self.metrics[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
+        return loss
+
+    def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        try:
+            loss: Tensor = self.loss(*self.rules.for_loss(logits, target))
+        except RuntimeError as error:
+            if self.task != "multiclass" or not target.is_floating_point():
+                raise
+            name = type(self.loss).__name__
+            raise UserError(
+                f"model.loss: {name} takes no mixed labels; leave out Mixup and CutMix, or use CrossEntropyLoss or "
+                "FocalLoss."
+            ) from error
+        return loss
+
+    def _check_batch(self, batch: Batch, first: bool) -> None:
+        if first:
+            self.normalize.check_unit(batch.image)
+        if batch.target.is_floating_point():
+            return  # several labels or mixed ones: made of labels that the store has checked
+        # On a GPU the look at the labels would wait for the device in every step: once per epoch is enough there.
+        if first or batch.target.device.type == "cpu":
+            low, high = batch.target.min().item(), batch.target.max().item()
+            if low < 0 or high >= len(self.class_names):
+                wrong = low if low < 0 else high
+                raise UserError(f"A label is {wrong}, but the {len(self.class_names)} classes have labels from 0 to "
+                                f"{len(self.class_names) - 1}.")  # fmt: skip
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of one batch."""
+        return self._step(batch, "train", self.is_first(batch_idx))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score one validation batch."""
+        self._step(batch, "val", batch_idx == 0)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score one test batch."""
+        self._step(batch, "test", batch_idx == 0)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return class probabilities ``[B, K]`` in float32."""
+        if batch_idx == 0:
+            self.normalize.check_unit(batch.image)
+        return self.probabilities(self.predict_logits(batch.image))
+
+
+def _input_layer(
+    bands: Sequence[str], indices: Sequence[str] | None, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> Raw | Normalize | WithIndices:
+    """What raw patches pass before the encoder."""
+    normalize = Raw() if mean is None or std is None else Normalize(mean, std)
+    return WithIndices(normalize, SpectralIndices(bands, indices)) if indices else normalize

@@ -1,0 +1,80 @@
+"""What a training needs to go on as if it had never stopped, and Lightning's checkpoints lack.
+
+Lightning keeps weights, optimizer, schedule and the position in the epoch. Missing are the random numbers to come, and
+the metrics of the training batches that the epoch has seen so far.
+"""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torchmetrics import Metric, MetricCollection
+
+from eurosat_cls.utils.seeds import random_state, set_random_state
+
+STATE = "progress"  # the key in a checkpoint
+
+
+def within_epoch(trainer: Trainer) -> bool:
+    """Return whether the training is between two batches of an epoch; at the epoch's end it is not."""
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    return bool(epochs.processed < epochs.started)
+
+
+def progress_of(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
+    """Return the state as plain data; to be called in all processes.
+
+    Metrics are those of all processes together, so that any number of them can go on; with several, sums of floats may
+    come out rounded otherwise than without the interruption.
+    """
+    states: list[Any] = [random_state()]
+    if trainer.world_size > 1:
+        states = [None] * trainer.world_size
+        torch.distributed.all_gather_object(states, random_state())
+    metrics = _training_metrics(module) if within_epoch(trainer) else {}
+    return {"random": states, "metrics": {name: _state_of(metric) for name, metric in metrics.items()}}
+
+
+def take_up(trainer: Trainer, module: LightningModule, saved: dict[str, Any]) -> None:
+    """Go on from a state of :func:`progress_of`, when the training is about to take its first step.
+
+    The first process takes up the metrics of all. With more processes than the checkpoint was written by, the further
+    ones draw random numbers as a new training would.
+    """
+    if trainer.global_rank < len(saved["random"]):
+        set_random_state(saved["random"][trainer.global_rank])
+    if trainer.is_global_zero:
+        metrics = _training_metrics(module)
+        for name, (updates, state) in saved["metrics"].items():
+            if name in metrics:
+                _set_state(metrics[name], updates, state)
+
+
+def _training_metrics(module: LightningModule) -> dict[str, Metric]:
+    """The metrics of training batches, by name: those below ``train_``."""
+    found: dict[str, Metric] = {}
+    for name, part in module.named_modules():
+        if not name.endswith(".train_"):
+            continue
+        if isinstance(part, MetricCollection):
+            found |= {f"{name}.{key}": metric for key, metric in part.items(keep_base=True)}
+        elif isinstance(part, Metric):
+            found[name] = part
+    return found
+
+
+def _state_of(metric: Metric) -> tuple[int, dict[str, Any]]:
+    """Updates so far, and the state: tensors and lists of them."""
+    with metric.sync_context():
+        return metric.update_count, metric._copy_state_dict()
+
+
+def _set_state(metric: Metric, updates: int, state: dict[str, Any]) -> None:
+    for name, default in metric._defaults.items():
+        value = state[name]
+        if isinstance(default, list):
+            parts = value if isinstance(value, list) else [value]  # one tensor after processes were brought together
+            setattr(metric, name, [part.to(metric.device) for part in parts])
+        else:
+            setattr(metric, name, value.to(metric.device))
+    metric._update_count, metric._computed = updates, None

@@ -1,0 +1,80 @@
+"""The folder for everything that can be made again, its locks, and its errors in plain words."""
+
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from eurosat_cls.utils.errors import UserError
+
+_WAY_OUT = "make room or set EUROSAT_CACHE to another folder"
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file size limit is reached",
+    errno.EROFS: "it is read-only",
+    errno.EACCES: "it is not writable",
+    errno.EPERM: "it is not writable",
+    errno.ENOTDIR: "a part of its path is a file",
+    errno.EEXIST: "a part of its path is a file",
+    errno.ENAMETOOLONG: "its path is too long",
+}
+
+
+def cache_folder() -> Path:
+    """Return the cache folder: ``EUROSAT_CACHE``, else ``eurosat_cls`` in the user's cache folder."""
+    if chosen := os.environ.get("EUROSAT_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "eurosat_cls"
+
+
+@contextmanager
+def plain_errors(folder: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write below ``folder`` into a ``UserError`` that names the way out."""
+    try:
+        yield
+    except OSError as error:
+        if (reason := _REASONS.get(error.errno or 0)) is None:
+            raise
+        raise UserError(f"cannot write to {folder}: {reason} ({error.strerror}); {_WAY_OUT}") from error
+
+
+def require_space(folder: Path, num_bytes: int) -> None:
+    """Raise ``UserError`` when the disk of ``folder`` (which exists) has less than ``num_bytes`` free."""
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        need = f"{num_bytes / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free"
+        raise UserError(f"cannot write to {folder}: {need}; {_WAY_OUT}")
+
+
+@contextmanager
+def exclusive(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file ``path`` (its folder is created), so that one process at a time does ``what``.
+
+    The operating system drops the lock of a killed process. A process that has to wait says so once on stderr.
+    """
+    with plain_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            print(f"waiting for another process to finish {what}", file=sys.stderr, flush=True)
+            lock.acquire()
+        except NotImplementedError as error:
+            raise UserError(f"{path.parent} cannot lock files; set EUROSAT_CACHE to a local folder") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,73 @@
+"""Write files so that a reader never sees half of one; read local ones only."""
+
+import errno
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from eurosat_cls.utils.errors import UserError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk, and of a full share of one
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; when the block ends well, flush it to disk and rename it onto ``path``.
+
+    The rename is flushed too, so that it lasts through a power cut. When the block raises, the temporary file is
+    removed and ``path`` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path, pattern: str) -> None:
+    """Remove what processes that were killed inside :func:`replacing` left of files of these names.
+
+    No other process may be writing such files into the folder.
+    """
+    for part in folder.glob(f".{pattern}.*.part"):
+        part.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in ``folder`` last through a power cut, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text through :func:`replacing`."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON through :func:`replacing`."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=True) + "\n")
+
+
+def check_local(path: str | Path, kind: str) -> None:
+    """Refuse an address of something elsewhere, before anything tries to fetch it.
+
+    Raises:
+        UserError: with the way out.
+    """
+    if re.match(r"\w\w+:/", str(path)):  # a Path has made one slash of two
+        raise UserError(f"{path}: a {kind} is read from local files only; download it first.")

@@ -1,0 +1,35 @@
+"""Choose parts of a network by the names of its modules."""
+
+import difflib
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from eurosat_cls.utils.errors import UserError
+
+
+def matching(network: nn.Module, pattern: str, setting: str) -> dict[str, nn.Module]:
+    """Return the outermost modules whose dotted name matches, such as ``encoder.stem`` or ``encoder.stages.[01]``.
+
+    Args:
+        network: whose modules are named.
+        pattern: a module's name, or one with the wildcards ``*``, ``?`` and ``[...]``.
+        setting: where the pattern was given, for the error.
+
+    Raises:
+        UserError: when nothing matches, with the nearest names.
+
+    Example:
+        >>> list(matching(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), "[01]", "freeze"))
+        ['0', '1']
+    """
+    names = {name: module for name, module in network.named_modules() if name}
+    found: dict[str, nn.Module] = {}
+    for name, module in names.items():
+        inside = any(name.startswith(outer + ".") for outer in found)
+        if not inside and fnmatchcase(name, pattern):
+            found[name] = module
+    if not found:
+        near = difflib.get_close_matches(pattern, names, 5, 0.4) or sorted(n for n in names if "." not in n)[:5]
+        raise UserError(f"{setting}: {pattern!r} matches no part of the network; there are {', '.join(near)}, ...")
+    return found

@@ -1,0 +1,154 @@
+"""Reports are made of what a run folder holds, whatever that is."""
+
+import base64
+import csv
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from eurosat_cls.analysis.report.compare import mcnemar, write_comparison
+from eurosat_cls.analysis.report.html import table
+from eurosat_cls.analysis.report.page import write_report
+from eurosat_cls.analysis.report.run import read_run
+from eurosat_cls.utils.errors import UserError
+from tests.conftest import subprocess_env
+
+Run = Callable[..., tuple[int, str]]
+RUN = Path("lightning_logs/version_0")
+PICTURES = ("--pictures", "[{class_path: ConfusionMatrix}, {class_path: LearningCurves}]")
+
+
+def images(page: str) -> list[Image.Image]:
+    """Pictures of a page, decoded."""
+    found = re.findall(r'src="data:image/\w+;base64,([^"]+)"', page)
+    return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
+
+
+def test_a_test_writes_a_page_with_everything_in_it(run: Run) -> None:
+    assert run("fit", *PICTURES)[0] == 0
+    assert run("test", "--ckpt_path", "best", *PICTURES)[0] == 0
+    page = (RUN / "report.html").read_text()
+    assert len(page) < 3_000_000
+    assert "http" not in re.sub(r"data:image[^\"]+", "", page), "nothing is fetched"
+    assert "<script" not in page
+    for text in ("test/accuracy", "DemoRiver", "split sha256", "2 of 2 epochs", "class_path: eurosat_cls"):
+        assert text in page, text
+    assert len(images(page)) == len(list(RUN.glob("*.png"))) >= 3
+    with open(RUN / "test_predictions.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 40
+    hits = sum(row["true"] == row["predicted"] for row in rows)
+    accuracy = read_run(RUN).figures["test/accuracy"]
+    assert hits / 40 == pytest.approx(accuracy)
+
+
+def test_answers_are_calibrated_where_those_of_predict_are(run: Run) -> None:
+    assert run("fit")[0] == 0
+    for calibrate in ("false", "true"):
+        for command in ("test", "predict"):
+            options = ("--ckpt_path", "best", "--pictures", "[]", "--model.init_args.calibrate", calibrate)
+            assert run(command, *options)[0] == 0
+        found = []
+        for name in ("test_predictions.csv", "predictions.csv"):
+            with open(RUN / name, encoding="utf-8", newline="") as stream:
+                found.append({row["file"]: row["confidence"] for row in csv.DictReader(stream)})
+        assert found[0] == found[1]
+        if calibrate == "false":
+            plain = found[0]
+    assert found[0] != plain
+
+
+def test_two_tests_of_one_run_at_once_leave_whole_files(run: Run, quick: list[str]) -> None:
+    assert run("fit", "--pictures", "[]")[0] == 0
+    command = [sys.executable, "-m", "eurosat_cls", "test", *quick, "--ckpt_path", "best", *PICTURES]
+    both = [subprocess.Popen(command, env=subprocess_env(), stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    pictures = list(RUN.glob("*.png"))
+    assert pictures
+    for picture in pictures:
+        Image.open(picture).load()
+    page = (RUN / "report.html").read_text()
+    assert page.rstrip().endswith("</html>")
+    assert len(images(page)) == len(pictures)
+    with open(RUN / "test_predictions.csv", encoding="utf-8", newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 40
+    assert not list(RUN.glob(".*.part"))
+
+
+def test_an_interrupted_run_says_so(run: Run) -> None:
+    assert run("fit", *PICTURES)[0] == 0
+    text = (RUN / "metrics.csv").read_text().splitlines()
+    (RUN / "metrics.csv").write_text("\n".join(text[:2]) + "\n")
+    page = write_report(RUN).read_text()
+    assert "1 of 2 epochs; interrupted or still running; not tested yet" in page
+    assert "val/accuracy" in page
+    (RUN / "metrics.csv").unlink()
+    (RUN / "environment.json").unlink()
+    assert "0 of 2 epochs" in write_report(RUN).read_text()
+
+
+def test_two_runs_are_compared_patch_by_patch(run: Run, tmp_path: Path) -> None:
+    for width in (8, 16):
+        options = ["--model.init_args.encoder.init_args.widths", f"[{width}, 16]"]
+        assert run("fit", *options)[0] == 0
+        assert run("test", *options, "--ckpt_path", "best")[0] == 0
+    folders = [Path("lightning_logs") / f"version_{n}" for n in range(2)]
+    page = write_comparison(folders, tmp_path / "comparison.html").read_text()
+    assert "version_0 against version_1" in page
+    assert "model.init_args.encoder.init_args.widths" in page
+    assert "[8, 16]" in page
+    assert "batch_size" not in page, "what is the same is not listed"
+    answers = folders[1] / "test_predictions.csv"
+    answers.write_text("\n".join(answers.read_text().splitlines()[:-5]) + "\n")
+    assert "not tested on the same patches" in write_comparison(folders, tmp_path / "other.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.yaml", "a: [", "config.yaml: cannot be read"),
+        ("config.yaml", "text", "is no configuration"),
+        ("test.json", "{", "test.json: cannot be read"),
+        ("test.json", "[1]", "holds no figures"),
+        ("test_predictions.csv", "file,predicted\na,b\n", "test_predictions.csv: cannot be read"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path: Path, name: str, content: str, said: str) -> None:
+    (tmp_path / "config.yaml").write_text("model: {}\n")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=said):
+        write_report(tmp_path)
+
+
+def test_a_damaged_picture_is_named_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("model: {}\n")
+    (tmp_path / "curves.png").write_bytes(b"no picture" * 100_000)
+    assert "curves.png: cannot be read" in write_report(tmp_path).read_text()
+
+
+def test_what_is_no_run_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has no config\.yaml"):
+        write_report(tmp_path)
+
+
+def test_text_is_never_taken_for_html() -> None:
+    assert "<b>" not in table(["<b>"], [["<b>"]])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p"), [(0, 0, 1.0), (5, 5, 1.0), (1, 8, 0.0390625), (10, 0, 0.001953125), (0, 1, 1.0)]
+)
+def test_mcnemar_is_the_binomial_test(first: int, second: int, p: float) -> None:
+    assert mcnemar(first, second) == pytest.approx(p)
+    assert mcnemar(second, first) == pytest.approx(p)
+
+
+def test_long_counts_agree_with_short_ones() -> None:
+    assert mcnemar(530, 470) == pytest.approx(mcnemar(531, 470), rel=0.2)
+    assert mcnemar(800, 700) < 0.05 < mcnemar(760, 740)

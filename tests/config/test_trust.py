@@ -1,0 +1,207 @@
+"""Classes of others are taken when they are trusted, and then as thoroughly checked as our own."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import eurosat_cls
+from eurosat_cls import UserError
+from eurosat_cls.cli.help import split_trust
+from eurosat_cls.config.class_checks import check_config
+from eurosat_cls.config.trust import resolve, trusting
+from tests.conftest import REPOSITORY
+
+Run = Callable[..., tuple[int, str]]
+RUN = Path("lightning_logs/version_0")
+PARTS = re.findall(r"```python\n# my_parts\.py\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.S)[0]
+CONFIG = {
+    "model": {"init_args": {
+        "encoder": {"class_path": "NAME.TwoLayers", "init_args": {"width": 8}},
+        "loss": {"class_path": "NAME.Margin", "init_args": {"margin": 0.5}},
+        "optimizer": {"class_path": "NAME.SignSGD", "init_args": {"lr": 0.002}},
+        "lr_scheduler": {"class_path": "NAME.Warmup", "init_args": {"steps": 4}},
+        "metrics": {"accuracy": {"class_path": "NAME.WorstClass"}},
+    }},
+    "data": {"class_path": "NAME.MyDemo", "init_args": {"patches_per_class": 20, "batch_size": 40}},
+    "trainer": {"callbacks": [{"class_path": "NAME.Farewell", "init_args": {"text": "see you"}}]},
+}  # fmt: skip
+
+
+@pytest.fixture
+def name(tmp_path: Path) -> str:
+    """A name that no test before has imported."""
+    return f"parts_{abs(hash(tmp_path))}"
+
+
+def written(folder: Path, name: str, as_package: bool = False) -> list[str]:
+    """Write a package and a config that uses all of it; return the arguments that name the config."""
+    folder.mkdir(parents=True, exist_ok=True)
+    code = PARTS + "\n\nfrom eurosat_cls.data import Demo\n\n\nclass MyDemo(Demo):\n    pass\n"
+    place = folder / name / "__init__.py" if as_package else folder / f"{name}.py"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(code)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(CONFIG).replace("NAME", name))
+    return ["--config", str(folder / "mine.yaml")]
+
+
+def test_every_kind_of_part_comes_from_a_file_beside_the_config(run: Run, tmp_path: Path, name: str) -> None:
+    config = written(tmp_path / "elsewhere", name)
+    code, printed = run("fit", *config)
+    assert code == 2
+    assert f"is of a package that is not trusted: --trust {name} if you know it" in printed
+    assert name not in sys.modules
+    code, printed = run("fit", *config, "--trust", name)
+    assert code == 0, printed
+    assert "see you" in printed
+    kept = torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)
+    assert kept["hyper_parameters"]["optimizer"]["class_path"] == f"{name}.SignSGD"
+    assert kept["optimizer_states"][0]["param_groups"][0]["lr"] == 0.002
+    checkpoint = str(RUN / "checkpoints/last.ckpt")
+    for command in ("validate", "test", "predict"):
+        code, printed = run(command, f"--trust={name}", *config, "--ckpt_path", checkpoint)
+        assert code == 0, printed
+    with pytest.raises(UserError, match=rf"trust=\['{name}'\]"):
+        eurosat_cls.load(checkpoint)
+    assert eurosat_cls.load(checkpoint, trust=[name]).encoder.out_features == 8
+
+
+def test_an_installed_package_is_trusted_by_the_environment(
+    run: Run, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = written(tmp_path / "installed", name, as_package=True)
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
+    monkeypatch.setenv("EUROSAT_TRUST", f"other, {name}")
+    assert run("fit", *config)[0] == 0
+    assert type(eurosat_cls.load(RUN).encoder).__name__ == "TwoLayers"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("model.init_args.encoder.init_args.widht", "8", "widht"),
+        ("model.init_args.loss.init_args.margin", "x", "margin"),
+    ],
+)
+def test_arguments_of_a_trusted_class_are_checked(
+    run: Run, tmp_path: Path, name: str, option: str, value: str, said: str
+) -> None:
+    code, printed = run("fit", *written(tmp_path, name), "--trust", name, f"--model.init_args.{option}", value)
+    assert code == 2
+    assert said in printed
+
+
+def test_trust_stands_anywhere(run: Run, tmp_path: Path, name: str) -> None:
+    config, trust = written(tmp_path, name), ["--trust", name]
+    for arguments in ([*config, *trust], [*trust, *config], [config[0], config[1], f"--trust={name}"]):
+        code, printed = run("summary", *arguments)
+        assert code == 0, printed
+    assert run("statistics", *config, *trust)[0] == 0
+
+
+def test_a_report_and_a_description_take_it_too(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.conftest import exit_code
+
+    run("fit")
+    for command in ("report", "describe"):
+        assert exit_code(["--trust", "mine", command, str(RUN)]) == 0
+        assert exit_code([command, str(RUN), "--trust=mine"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--trust"], "name a package"),
+        (["--trust", "--config"], "name a package"),
+        (["--trust", "os"], "--trust os: refused"),
+        (["--trust", "subprocess.Popen"], "refused"),
+        (["--trust", "jsonargparse"], "refused"),
+        (["--trust", "a-b"], "is no import path"),
+        (["--trust", "torch.hub"], "has no effect"),
+    ],
+)
+def test_what_cannot_be_trusted_is_told(given: list[str], said: str, run: Run) -> None:
+    code, printed = run("fit", *given)
+    assert code == 2
+    assert said in printed
+
+
+def test_the_environment_cannot_trust_more(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EUROSAT_TRUST", "os")
+    code, printed = run("fit")
+    assert code == 2
+    assert "EUROSAT_TRUST os: refused" in printed
+
+
+def test_trust_ends_with_the_command(tmp_path: Path, name: str) -> None:
+    written(tmp_path, name)
+    with trusting([name], [tmp_path]):
+        resolve(f"{name}.TwoLayers", "here")
+    with pytest.raises(UserError, match="not trusted"):
+        resolve(f"{name}.TwoLayers", "here")
+
+
+def test_only_trusted_names_are_found_beside_a_config_and_nothing_is_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("class A: pass\n")
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('replaced')\n")
+    (tmp_path / f"other_{name}.py").write_text("")
+    with trusting([name, "torchmetrics.text"], [tmp_path]):
+        assert resolve(f"{name}.A", "here").__name__ == "A"
+        with pytest.raises(ModuleNotFoundError):
+            __import__(f"other_{name}")
+    assert not any(type(finder).__module__ == "eurosat_cls.config.trust" for finder in sys.meta_path)
+
+
+def test_what_a_trusted_package_has_imported_is_not_trusted(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("import os\nfrom os import system\nfrom subprocess import Popen\n")
+    with trusting([name], [tmp_path]):
+        for path in (f"{name}.system", f"{name}.Popen", f"{name}.os"):
+            with pytest.raises(UserError, match="is refused"):
+                resolve(path, "here")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["torch.nn.Linear", "torch.nn.functional.gelu", "torch.nn.functional.relu", "torch.optim.AdamW",
+     "torch.optim.lr_scheduler.ReduceLROnPlateau", "torchmetrics.Accuracy", "lightning.pytorch.callbacks.EarlyStopping",
+     "lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.TensorBoardLogger", "torchvision.ops.MLP",
+     "eurosat_cls.encoders.ResNet", "eurosat_cls.data.splits.RandomSplit", "eurosat_cls.checkpoints.weights.Weights",
+     "eurosat_cls.metrics.Accuracy", "lightning.pytorch.strategies.DDPStrategy",
+     "lightning.pytorch.profilers.SimpleProfiler"],
+)  # fmt: skip
+def test_what_a_training_is_built_of_may_be_named(path: str) -> None:
+    resolve(path, "here")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["os.system", "builtins.eval", "torch.load", "torch.hub.load", "torch.jit.ScriptModule", "torch.fx.GraphModule",
+     "torch.package.PackageImporter", "torch.utils.cpp_extension.load", "torch.serialization.load", "torch.save",
+     "torch.nn.functional.torch", "torch.nn.functional.importlib", "torch.utils.data.DataLoader",
+     "torch.distributed.elastic.timer.TimerServer",
+     "lightning.pytorch.cli.LightningCLI", "lightning.pytorch.cli.SaveConfigCallback", "eurosat_cls.cli.main",
+     "eurosat_cls.utils.files.write_text", "eurosat_cls.callbacks.RunRecord", "torchvision.datasets.utils.download_url",
+     "torchmetrics.functional.accuracy", "torchmetrics.text.BLEUScore", "timm.create_model", "functools.partial",
+     "torch.optim.lr_scheduler.warnings", "lightning.pytorch.plugins.io.TorchCheckpointIO", "jsonargparse.CLI",
+     "torch.nn.modules.module.functools", "..x", "x", "torch.<lambda>", "torchvision.models.resnet18"],
+)  # fmt: skip
+def test_anything_else_may_not(path: str) -> None:
+    with pytest.raises(UserError, match=r"refused|no import path|network"):
+        resolve(path, "here")
+
+
+def test_callables_in_a_configuration_are_judged() -> None:
+    check_config({"a": [{"b": torch.nn.functional.relu}], "c": torch.nn.ReLU, "d": "os.system"})
+    for wrong in (print, torch.load, torch.hub.load, lambda: None, torch.nn.ReLU()):
+        with pytest.raises(UserError, match=r"^a\.0\.b: "):
+            check_config({"a": [{"b": wrong}]})
+
+
+def test_arguments_are_split() -> None:
+    given: list[Any] = ["fit", "--trust", "a", "--x", "1", "--trust=b.c", "--y"]
+    assert split_trust(given) == (["fit", "--x", "1", "--y"], ["a", "b.c"])

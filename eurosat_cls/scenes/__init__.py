@@ -1,6 +1,6 @@
 """Whole Sentinel-2 scenes: read by windows, in a known unit, on one grid of pixels."""
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 try:
     import rasterio  # noqa: F401

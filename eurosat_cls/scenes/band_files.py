@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.grid import factor_of, grid_of
 from eurosat_cls.scenes.raster import Handles
 from eurosat_cls.scenes.raster_file import common_dtype, source_of, stored_offset
 from eurosat_cls.scenes.scene import BandSource, Scene, scene_name
+from eurosat_cls.utils.errors import UserError
 
 
 def scene_of_bands(path: Path, files: Mapping[str, str], any_resolution: bool, nodata: float | None = None) -> Scene:

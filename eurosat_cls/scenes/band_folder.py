@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from eurosat_cls.data.sentinel2 import PRODUCT_ORDER, TABLE
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.band_files import scene_of_bands
 from eurosat_cls.scenes.bands import band_in_text
 from eurosat_cls.scenes.scene import Scene
+from eurosat_cls.utils.errors import UserError
 
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".png", ".img")
 _RESOLUTION = re.compile(r"(?<!\d)(10|20|60)m(?![A-Za-z0-9])")

@@ -9,7 +9,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.warp import transform as reproject
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 # Training patches have pixels of 10 m; a quarter more or less is what projections and cropping tools make of them.
 _SMALLEST, _LARGEST = 8.0, 12.5

@@ -8,9 +8,9 @@ from rasterio.io import DatasetReader
 from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.grid import Grid, factor_of
 from eurosat_cls.scenes.raster import Handles
+from eurosat_cls.utils.errors import UserError
 
 # Scene classification of Level-2A: cloud shadows, clouds of medium and high probability, thin cirrus.
 SCL_CLOUDS = (3, 8, 9, 10)
@@ -51,14 +51,10 @@ class Mask:
         return fine[starts[0] :, starts[1] :][: rows.stop - rows.start, : cols.stop - cols.start]
 
     def _marked(self, values: np.ndarray) -> np.ndarray:
-        if self.values is not None:
-            marked = np.isin(values, self.values)
-        else:
-            marked = (values != 0) & ~np.isnan(values)
-            if self.nodata is not None:
-                marked &= values != self.nodata
-        result: np.ndarray = marked.any(axis=0)
-        return result
+        marked: np.ndarray = np.isin(values, self.values) if self.values else (values != 0) & ~np.isnan(values)
+        if self.nodata is not None:
+            marked &= values != self.nodata
+        return np.logical_or.reduce(marked)
 
 
 def scl_mask(handles: Handles, grid: Grid, path: str, index: int = 1) -> Mask:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import is_zipfile
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.band_folder import scene_of_folder
 from eurosat_cls.scenes.masks import Mask, classification_mask, file_mask, scl_mask
 from eurosat_cls.scenes.product import find_metadata, product_file, scene_of_product
@@ -12,6 +11,7 @@ from eurosat_cls.scenes.product_files import FolderFiles, ProductFiles, ZipFiles
 from eurosat_cls.scenes.product_metadata import METADATA
 from eurosat_cls.scenes.raster_file import scene_of_file
 from eurosat_cls.scenes.scene import Scene
+from eurosat_cls.utils.errors import UserError
 
 
 def open_scene(

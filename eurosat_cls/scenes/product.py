@@ -3,11 +3,11 @@
 from pathlib import Path, PurePosixPath
 
 from eurosat_cls.data.sentinel2 import PRODUCT_ORDER, TABLE
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.band_files import scene_of_bands
 from eurosat_cls.scenes.product_files import ProductFiles
 from eurosat_cls.scenes.product_metadata import MAX_BYTES, METADATA, Image, ProductMetadata, parse_metadata
 from eurosat_cls.scenes.scene import Scene, scene_name
+from eurosat_cls.utils.errors import UserError
 
 _NODATA = 0  # "Special_Values"; the images themselves do not say so
 _NATIVE = {band.name: band.resolution for band in TABLE}

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 _MAX_FILES = 20_000
 

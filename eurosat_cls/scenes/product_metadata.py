@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from eurosat_cls.data.sentinel2 import PRODUCT_ORDER
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 # The products' main file: as named since December 2016, and before.
 METADATA = re.compile(r"MTD_MSI(L1C|L2A)\.xml|.+_MTD_SAF(L1C|L2A)_.+\.xml")

@@ -13,10 +13,10 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.formats import driver_for
 from eurosat_cls.scenes.grid import Grid
 from eurosat_cls.scenes.vrt import check_vrt
+from eurosat_cls.utils.errors import UserError
 
 _READABLE = "GeoTIFF, JPEG 2000, VRT, PNG and Erdas Imagine files can be read"
 _SETTINGS = {

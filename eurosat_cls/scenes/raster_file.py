@@ -8,11 +8,11 @@ import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.bands import name_bands
 from eurosat_cls.scenes.grid import grid_of
 from eurosat_cls.scenes.raster import open_raster, safely
 from eurosat_cls.scenes.scene import BandSource, Scene, scene_name
+from eurosat_cls.utils.errors import UserError
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
 _OWN_MASK = {MaskFlags.per_dataset, MaskFlags.alpha}

@@ -83,4 +83,5 @@ def _weights(count: int, factor: int) -> np.ndarray:
     place = (np.arange(count * factor) + 0.5) / factor - 0.5 + _MARGIN
     distance = np.abs(place[:, None] - np.arange(count + 2 * _MARGIN))
     inner, outer = (4 - 6 * distance**2 + 3 * distance**3) / 6, np.maximum(2 - distance, 0) ** 3 / 6
-    return np.rint(np.where(distance < 1, inner, outer) * 6 * (2 * factor) ** 3)
+    weights: np.ndarray = np.rint(np.where(distance < 1, inner, outer) * 6 * (2 * factor) ** 3)
+    return weights

@@ -4,29 +4,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.formats import driver_for
+from eurosat_cls.utils.errors import UserError
 
 _MAX_BYTES = 64 * 2**20
 _MAX_FILES = 1000
 # What gdalbuildvrt and gdal_translate write; warped, pansharpened, raw and computed bands are left out.
-_ELEMENTS = frozenset(
-    """
-    VRTDataset SRS GeoTransform GCPList GCP Metadata MDI VRTRasterBand Description UnitType Offset Scale NoDataValue
-    HideNoDataValue ColorInterp ColorTable Entry CategoryNames Category Histograms HistItem HistMin HistMax
-    BucketCount IncludeOutOfRange Approximate HistCounts SimpleSource ComplexSource AveragedSource SourceFilename
-    SourceBand SourceProperties SrcRect DstRect NODATA UseMaskBand ScaleOffset ScaleRatio LUT MaskBand OverviewList
-    BlockXSize BlockYSize
-    """.split()
-)
+# fmt: off
+_ELEMENTS = frozenset((
+    "VRTDataset", "SRS", "GeoTransform", "GCPList", "GCP", "Metadata", "MDI", "VRTRasterBand", "Description",
+    "UnitType", "Offset", "Scale", "NoDataValue", "HideNoDataValue", "ColorInterp", "ColorTable", "Entry",
+    "CategoryNames", "Category", "Histograms", "HistItem", "HistMin", "HistMax", "BucketCount", "IncludeOutOfRange",
+    "Approximate", "HistCounts", "SimpleSource", "ComplexSource", "AveragedSource", "SourceFilename", "SourceBand",
+    "SourceProperties", "SrcRect", "DstRect", "NODATA", "UseMaskBand", "ScaleOffset", "ScaleRatio", "LUT", "MaskBand",
+    "OverviewList", "BlockXSize", "BlockYSize",
+))
+# fmt: on
 # GDAL reads an attribute where it expects an element, in any case; so attributes are named here, too.
-_ATTRIBUTES = frozenset(
-    """
-    rasterXSize rasterYSize dataType band subClass blockXSize blockYSize relativeToVRT shared
-    dataAxisToSRSAxisMapping coordinateEpoch domain format key c1 c2 c3 c4 RasterXSize RasterYSize DataType
-    BlockXSize BlockYSize xOff yOff xSize ySize resampling Projection Id Pixel Line X Y Z Info
-    """.split()
-)
+# fmt: off
+_ATTRIBUTES = frozenset((
+    "rasterXSize", "rasterYSize", "dataType", "band", "subClass", "blockXSize", "blockYSize", "relativeToVRT",
+    "shared", "dataAxisToSRSAxisMapping", "coordinateEpoch", "domain", "format", "key", "c1", "c2", "c3", "c4",
+    "RasterXSize", "RasterYSize", "DataType", "BlockXSize", "BlockYSize", "xOff", "yOff", "xSize", "ySize",
+    "resampling", "Projection", "Id", "Pixel", "Line", "X", "Y", "Z", "Info",
+))
+# fmt: on
 
 
 def check_vrt(path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from eurosat_cls.data.sentinel2 import find_band
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 _BAND = re.compile(r"(?<![A-Za-z0-9])B(?:0?[1-9]|1[0-2]|8A)(?![A-Za-z0-9])", re.IGNORECASE)
 
@@ -51,7 +51,7 @@ def name_bands(
     """
     if given is not None:
         if len(given) != len(descriptions):
-            raise UserError(f"--bands names {len(given)} bands ({','.join(given)}), but {file} has {len(descriptions)}.")
+            raise UserError(f"--bands names {len(given)} bands, {','.join(given)}, but {file} has {len(descriptions)}.")
         names: list[str | None] = [canonical(name) for name in given]
     else:
         names = [band_in_text(text) or text.strip() or None if text else None for text in descriptions]

@@ -9,10 +9,12 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.warp import transform as reproject
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 # Training patches have pixels of 10 m; a quarter more or less is what projections and cropping tools make of them.
 _SMALLEST, _LARGEST = 8.0, 12.5
+_SLACK = 0.01  # of a fine pixel, by which grids may differ
+_MAX_FACTOR = 100
 _EARTH_RADIUS = 6_371_000.0  # m
 _LONGITUDE_LATITUDE = CRS.from_epsg(4326)
 
@@ -80,3 +82,27 @@ def grid_of(dataset: DatasetReader, any_resolution: bool = False) -> tuple[Grid,
             "to 10 m, or pass --any_resolution."
         )
     return grid, []
+
+
+def factor_of(grid: Grid, dataset: DatasetReader) -> int:
+    """Return how many pixels of the grid a pixel of the raster is wide and high.
+
+    Raises:
+        UserError: when the two do not fit into each other.
+    """
+    if dataset.transform == Affine.identity():
+        factor, shift = round(grid.height / dataset.height), 0.0
+    else:
+        factor = round(dataset.transform.a / grid.transform.a)
+        col, row = ~grid.transform @ (dataset.transform.c, dataset.transform.f)
+        far, low = ~grid.transform @ (dataset.transform @ (dataset.width, dataset.height))
+        shift = max(abs(col), abs(row), abs(far - factor * dataset.width), abs(low - factor * dataset.height))
+        if grid.crs != (dataset.crs or None):
+            raise UserError(f"{dataset.name}: another coordinate reference system than that of the finest band.")
+    shape = (-(-grid.height // factor), -(-grid.width // factor)) if 1 <= factor <= _MAX_FACTOR else None
+    if shift > _SLACK or shape != dataset.shape:
+        raise UserError(
+            f"{dataset.name}: its {dataset.height} x {dataset.width} pixels do not fit into the {grid.height} x "
+            f"{grid.width} of the finest band; bring all bands to one extent."
+        )
+    return int(factor)

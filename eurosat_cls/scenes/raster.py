@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.formats import driver_for
+from eurosat_cls.scenes.grid import Grid
 from eurosat_cls.scenes.vrt import check_vrt
+from eurosat_cls.utils.errors import UserError
 
 _READABLE = "GeoTIFF, JPEG 2000, VRT, PNG and Erdas Imagine files can be read"
 _SETTINGS = {
@@ -68,6 +71,13 @@ def reason_of(error: BaseException, name: str) -> str:
     return text[:_LONGEST_REASON] or type(error).__name__
 
 
+def _brought_to(grid: Grid, dataset: DatasetReader) -> DatasetReader:
+    # It is warped in blocks that are the same for every window.
+    shape = {"transform": grid.transform, "height": grid.height, "width": grid.width}
+    with safely():
+        return WarpedVRT(dataset, crs=grid.crs, resampling=Resampling.nearest, **shape)
+
+
 class Handles:
     """Keep the rasters of a scene open, each once in each thread: GDAL's handles must not be shared."""
 
@@ -76,22 +86,26 @@ class Handles:
         self._all: list[DatasetReader] = []
         self._lock = threading.Lock()
 
-    def get(self, path: str) -> DatasetReader:
-        """Return this thread's handle of a raster, see :func:`open_raster`."""
-        opened: dict[str, DatasetReader] = self._local.__dict__.setdefault("opened", {})
-        if path not in opened:
-            opened[path] = open_raster(path)
+    def get(self, path: str, grid: Grid | None = None) -> DatasetReader:
+        """Return this thread's handle of a raster, brought to a grid if one is given; see :func:`open_raster`."""
+        opened: dict[tuple[str, Grid | None], DatasetReader] = self._local.__dict__.setdefault("opened", {})
+        if (path, grid) not in opened:
+            dataset = open_raster(path) if grid is None else _brought_to(grid, self.get(path))
+            opened[path, grid] = dataset
             with self._lock:
-                self._all.append(opened[path])
-        return opened[path]
+                self._all.append(dataset)
+        return opened[path, grid]
 
-    def read(self, path: str, indexes: Sequence[int], window: tuple[slice, slice]) -> np.ndarray:
+    def read(
+        self, path: str, indexes: Sequence[int], window: tuple[slice, slice], grid: Grid | None = None
+    ) -> np.ndarray:
         """Read a window of some bands.
 
         Args:
             path: the raster.
             indexes: ``C`` numbers of bands, from 1.
-            window: rows and columns, inside the raster.
+            window: rows and columns, inside the raster or the grid.
+            grid: bring the raster to this grid by its nearest pixels, 0 where it has none.
 
         Returns:
             ``[C, h, w]`` in the file's dtype.
@@ -99,7 +113,7 @@ class Handles:
         Raises:
             UserError: naming file and place of what cannot be read.
         """
-        dataset, (rows, cols) = self.get(path), window
+        dataset, (rows, cols) = self.get(path, grid), window
         try:
             with safely():
                 values: np.ndarray = dataset.read(list(indexes), window=Window.from_slices(rows, cols))
@@ -115,12 +129,13 @@ class Handles:
         """Read a window of what a raster's own mask or alpha band leaves visible, bool ``[h, w]``."""
         with safely():
             mask: np.ndarray = self.get(path).read_masks(1, window=Window.from_slices(*window))
-        return mask != 0
+        visible: np.ndarray = mask != 0
+        return visible
 
     def close(self) -> None:
         """Close all handles, those of other threads too."""
         with self._lock:
-            for dataset in self._all:
+            for dataset in reversed(self._all):
                 dataset.close()
             self._all.clear()
         self._local = threading.local()

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.bands import name_bands
 from eurosat_cls.scenes.grid import grid_of
 from eurosat_cls.scenes.raster import open_raster, safely
 from eurosat_cls.scenes.scene import BandSource, Scene, scene_name
+from eurosat_cls.utils.errors import UserError
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
 _OWN_MASK = {MaskFlags.per_dataset, MaskFlags.alpha}
@@ -38,7 +39,7 @@ def scene_of_file(path: Path, given: Sequence[str] | None, any_resolution: bool)
     )  # fmt: skip
 
 
-def common_dtype(dataset: DatasetReader) -> np.dtype:
+def common_dtype(dataset: DatasetReader) -> np.dtype[Any]:
     """Return the dtype of a raster's bands.
 
     Raises:
@@ -50,7 +51,8 @@ def common_dtype(dataset: DatasetReader) -> np.dtype:
             f"{dataset.name}: its bands are {', '.join(sorted(kinds))}; all must be one of {', '.join(DTYPES)}: "
             "gdal_translate -ot UInt16 converts."
         )
-    return np.dtype(kinds.pop())
+    dtype: np.dtype[Any] = np.dtype(kinds.pop())
+    return dtype
 
 
 def source_of(dataset: DatasetReader, index: int, factor: int = 1) -> BandSource:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -97,21 +98,14 @@ class Scene:
             UserError: naming file and place of what cannot be read.
         """
         height, width = rows.stop - rows.start, cols.stop - cols.start
-        assert 0 <= rows.start < rows.stop <= self.grid.height and 0 <= cols.start < cols.stop <= self.grid.width
+        assert 0 <= rows.start < rows.stop <= self.grid.height
+        assert 0 <= cols.start < cols.stop <= self.grid.width
         values = np.empty((len(bands), height, width), self.dtype)
         valid = np.ones((height, width), bool)
         for channels in self._channels_by_file(bands):
-            sources = [self.sources[bands[channel]] for channel in channels]
-            if (factor := sources[0].factor) > 1:
-                for channel, source in zip(channels, sources):
-                    values[channel], there = read_coarse(
-                        lambda window, source=source, band=bands[channel]: self._stored([source], [band], window),
-                        (-(-self.grid.height // factor), -(-self.grid.width // factor)), factor, rows, cols,
-                    )  # fmt: skip
-                    valid &= there
-            else:
-                values[channels], there = self._stored(sources, [bands[c] for c in channels], (rows, cols))
-                valid &= there
+            names = [bands[channel] for channel in channels]
+            values[channels], there = self._brought_to_grid(names, rows, cols)
+            valid &= there
         if self.dtype == np.uint16 and all(self.sources[band].nodata is None for band in bands):
             valid &= values.any(axis=0)  # no Sentinel-2 pixel is 0 in every band
         values[:, ~valid] = 0
@@ -140,10 +134,18 @@ class Scene:
             groups.setdefault(self.sources[band].path, []).append(channel)
         return list(groups.values())
 
-    def _stored(
-        self, sources: Sequence[BandSource], bands: Sequence[str], window: tuple[slice, slice]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _brought_to_grid(self, bands: Sequence[str], rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Read bands of one file in the scene's pixels: values ``[n, h, w]`` and where all are valid."""
+        factor = self.sources[bands[0]].factor
+        if factor == 1:
+            return self._stored(bands, (rows, cols))
+        shape = (-(-self.grid.height // factor), -(-self.grid.width // factor))
+        read = [read_coarse(partial(self._stored, [band]), shape, factor, rows, cols) for band in bands]
+        return np.stack([values for values, _ in read]), np.logical_and.reduce([valid for _, valid in read])
+
+    def _stored(self, bands: Sequence[str], window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
         """Read bands of one file in its own pixels, without offset: values ``[n, h, w]`` and where all are valid."""
+        sources = [self.sources[band] for band in bands]
         values = self.handles.read(sources[0].path, [source.index for source in sources], window)
         valid = np.ones(values.shape[1:], bool)
         for plane, source, band in zip(values, sources, bands):

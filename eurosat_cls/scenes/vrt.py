@@ -4,20 +4,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.formats import driver_for
+from eurosat_cls.utils.errors import UserError
 
 _MAX_BYTES = 64 * 2**20
 _MAX_FILES = 1000
 # What gdalbuildvrt and gdal_translate write; warped, pansharpened, raw and computed bands are left out.
-_ELEMENTS = frozenset(
-    "VRTDataset SRS GeoTransform GCPList GCP Metadata MDI VRTRasterBand Description UnitType Offset Scale NoDataValue "
-    "HideNoDataValue ColorInterp ColorTable Entry CategoryNames Category Histograms HistItem HistMin HistMax "
-    "BucketCount IncludeOutOfRange Approximate HistCounts SimpleSource ComplexSource AveragedSource SourceFilename "
-    "SourceBand SourceProperties SrcRect DstRect NODATA UseMaskBand ScaleOffset ScaleRatio LUT MaskBand OverviewList "
-    "BlockXSize BlockYSize".split()
-)
-_CLASSES = (None, "VRTSourcedRasterBand")
+# fmt: off
+_ELEMENTS = frozenset((
+    "VRTDataset", "SRS", "GeoTransform", "GCPList", "GCP", "Metadata", "MDI", "VRTRasterBand", "Description",
+    "UnitType", "Offset", "Scale", "NoDataValue", "HideNoDataValue", "ColorInterp", "ColorTable", "Entry",
+    "CategoryNames", "Category", "Histograms", "HistItem", "HistMin", "HistMax", "BucketCount", "IncludeOutOfRange",
+    "Approximate", "HistCounts", "SimpleSource", "ComplexSource", "AveragedSource", "SourceFilename", "SourceBand",
+    "SourceProperties", "SrcRect", "DstRect", "NODATA", "UseMaskBand", "ScaleOffset", "ScaleRatio", "LUT", "MaskBand",
+    "OverviewList", "BlockXSize", "BlockYSize",
+))
+# fmt: on
+# GDAL reads an attribute where it expects an element, in any case; so attributes are named here, too.
+# fmt: off
+_ATTRIBUTES = frozenset((
+    "rasterXSize", "rasterYSize", "dataType", "band", "subClass", "blockXSize", "blockYSize", "relativeToVRT",
+    "shared", "dataAxisToSRSAxisMapping", "coordinateEpoch", "domain", "format", "key", "c1", "c2", "c3", "c4",
+    "RasterXSize", "RasterYSize", "DataType", "BlockXSize", "BlockYSize", "xOff", "yOff", "xSize", "ySize",
+    "resampling", "Projection", "Id", "Pixel", "Line", "X", "Y", "Z", "Info",
+))
+# fmt: on
 
 
 def check_vrt(path: Path) -> None:
@@ -50,12 +61,18 @@ def check_vrt(path: Path) -> None:
 
 def _sources(vrt: Path) -> Iterator[Path]:
     for element in _parse(vrt).iter():
-        if element.tag not in _ELEMENTS or element.get("subClass") not in _CLASSES:
-            kind = element.get("subClass") or element.tag
-            raise UserError(f"{vrt}: refused, it holds {kind!r}; make a GeoTIFF of it: gdal_translate {vrt.name} x.tif")
+        strange = {element.tag} - _ELEMENTS or element.attrib.keys() - _ATTRIBUTES
+        if element.get("subClass", "VRTSourcedRasterBand") != "VRTSourcedRasterBand":
+            strange = {element.attrib["subClass"]}
+        if strange:
+            raise UserError(
+                f"{vrt}: refused, it holds {strange.pop()!r}; make a GeoTIFF of it: gdal_translate {vrt.name} scene.tif"
+            )
         if element.tag == "SourceFilename":
-            name = element.text or ""
-            yield vrt.parent / name if element.get("relativeToVRT") == "1" else Path(name)
+            name, relative = (element.text or "").strip(), element.get("relativeToVRT", "0")
+            if ":" in name or "<" in name or relative not in ("0", "1"):
+                raise UserError(f"{vrt}: refused, its source {name!r} is not the name of a file.")
+            yield vrt.parent / name if relative == "1" else Path(name)
 
 
 def _parse(vrt: Path) -> ElementTree.Element:

@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eurosat_cls.classifier import Classifier
-from eurosat_cls.errors import UserError
-from eurosat_cls.files import write_text
+from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.scenes.cells import Cells, cells_of, unpack
 from eurosat_cls.scenes.hectares import HEAD, AreaSums, PixelAreas, area_rows, csv_text
 from eurosat_cls.scenes.layout import Layout
@@ -20,6 +18,8 @@ from eurosat_cls.scenes.network import decide
 from eurosat_cls.scenes.rasters import Rows, grid_at, write_classes, write_raster
 from eurosat_cls.scenes.scene import Grid
 from eurosat_cls.scenes.work import Work
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import write_text
 
 
 class Decided(NamedTuple):
@@ -103,9 +103,7 @@ class Finish:
         """Write ``classes.tif`` and what belongs to it, and sum up the areas."""
         areas = PixelAreas(self.grid)
         self.sums[:] = [AreaSums() for _ in self.legends]
-        rows, columns = (
-            (axis.edges[1:] + axis.edges[:-1]) / 2 for axis in (self.layout.rows, self.layout.columns)
-        )
+        rows, columns = ((axis.edges[1:] + axis.edges[:-1]) / 2 for axis in (self.layout.rows, self.layout.columns))
 
         def blocks() -> Iterator[Rows]:
             for part in self.decided():

@@ -8,8 +8,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from eurosat_cls.errors import UserError
-from eurosat_cls.files import NO_SPACE
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import NO_SPACE
 
 MANIFEST = "map.json"
 WORK = ".work"
@@ -82,5 +82,5 @@ def plain_disk_errors(folder: Path) -> Iterator[None]:
         full = error.errno in NO_SPACE
         reason = "the disk is full" if full else f"{error.strerror or error}"
         raise UserError(
-            f"{error.filename or folder}: {reason}. What is done stays; mend it, and the same command goes on from there."
+            f"{error.filename or folder}: {reason}. What is done stays; the same command goes on from there."
         ) from error

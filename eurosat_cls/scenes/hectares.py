@@ -73,6 +73,7 @@ def _between(edges: np.ndarray, places: np.ndarray, values: np.ndarray) -> np.nd
 
 def _true_areas(grid: Grid, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Hectares of a pixel in each block of the lattice, on the ellipsoid."""
+    assert grid.crs is not None
     x, y = np.meshgrid(columns, rows)
     east = grid.transform.c + grid.transform.a * x + grid.transform.b * y
     north = grid.transform.f + grid.transform.d * x + grid.transform.e * y

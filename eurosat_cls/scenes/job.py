@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eurosat_cls.files import remove_parts, write_json
-from eurosat_cls.progress import progress
 from eurosat_cls.scenes.classify import Pass, by_windows, classify_scene
 from eurosat_cls.scenes.finish import Finish
 from eurosat_cls.scenes.folder import MANIFEST, WORK
@@ -22,6 +20,8 @@ from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.scenes.source import Source, shown_channels
 from eurosat_cls.scenes.strips import groups_per_strip
 from eurosat_cls.scenes.work import Work
+from eurosat_cls.utils.files import remove_parts, write_json
+from eurosat_cls.utils.progress import progress
 
 
 @dataclass
@@ -75,8 +75,13 @@ class Job:
 
     @cached_property
     def _layout_settings(self) -> dict[str, Any]:
-        return {"shape": [self.layout.height, self.layout.width], "batch": self.layout.batch, "group": self.layout.group,
-                "device": self.network.device.type}  # fmt: skip
+        layout = self.layout
+        return {
+            "shape": [layout.height, layout.width],
+            "batch": layout.batch,
+            "group": layout.group,
+            "device": self.network.device.type,
+        }
 
     def _classified(self, number: int) -> Work:
         source, layout = self.sources[number], self.layout

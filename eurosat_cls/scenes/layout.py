@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from eurosat_cls.errors import UserError
+from eurosat_cls.utils.errors import UserError
 
 PICTURE_SIDE = 1600  # pixels of the true-colour picture, at most about
 
@@ -14,8 +14,8 @@ PICTURE_SIDE = 1600  # pixels of the true-colour picture, at most about
 class Axis:
     """Windows and cells along one axis of a scene.
 
-    Window ``i`` starts at pixel ``starts[i]``: multiples of the step, and where the last of these leaves a rest one more
-    at the end. Cell ``i`` is the pixels from ``i * step``; the last one may be narrower. Over a cell are the windows
+    Window ``i`` starts at pixel ``starts[i]``: at multiples of the step, and where these leave a rest once more at the
+    end. Cell ``i`` is the pixels from ``i * step``; the last one may be narrower. Over a cell are the windows
     that cover all of it, ``first[i]`` to ``last[i]``.
 
     Args:

@@ -59,7 +59,9 @@ def _colour(value: int, name: str) -> tuple[int, int, int]:
         return _KNOWN[plain]
     if value < len(_FALLBACK):
         return _FALLBACK[value]
-    red, green, blue = colorsys.hsv_to_rgb(value * _GOLDEN % 1, 0.45 + 0.2 * (value % 3), 0.95 - 0.25 * (value // 3 % 2))
+    red, green, blue = colorsys.hsv_to_rgb(
+        value * _GOLDEN % 1, 0.45 + 0.2 * (value % 3), 0.95 - 0.25 * (value // 3 % 2)
+    )
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
@@ -113,8 +115,8 @@ def _attribute_table(band: ET.Element, entries: Sequence[Entry], counts: dict[in
             ET.SubElement(field, tag).text = value
     for index, entry in enumerate(entries):
         row = ET.SubElement(table, "Row", index=str(index))
-        for value in (entry.value, counts.get(entry.value, 0), _clean(entry.name), *entry.colour):
-            ET.SubElement(row, "F").text = str(value)
+        for cell in (entry.value, counts.get(entry.value, 0), _clean(entry.name), *entry.colour):
+            ET.SubElement(row, "F").text = str(cell)
 
 
 def write_style(bands: Sequence[Sequence[Entry]]) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eurosat_cls.classifier import Classifier
+from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.scenes.finish import fineness
 from eurosat_cls.scenes.folder import fingerprint, is_complete, locked, plain_disk_errors
 from eurosat_cls.scenes.job import Job
@@ -14,7 +14,7 @@ from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.network import Network
 from eurosat_cls.scenes.plan import check_space, make_plan, out_of_range
 from eurosat_cls.scenes.settings import EUROSAT_PATCH, MapOptions, settings_of, short_digest
-from eurosat_cls.scenes.source import Source, check_same_grid, open_source
+from eurosat_cls.scenes.source import Source, check_same_grid, open_source, statistics_of
 
 Print = Callable[[str], None]
 
@@ -99,10 +99,8 @@ class Mapper:
 
     def _notes(self, sources: Sequence[Source], layout: Layout) -> list[str]:
         notes = [note for source in sources for note in getattr(source.scene, "notes", ())]
-        normalize = getattr(self.model.normalize, "normalize", self.model.normalize)
-        if hasattr(normalize, "mean"):
-            mean, std = normalize.mean.tolist(), normalize.std.tolist()
-            notes += [line for source in sources for line in out_of_range(source, layout, mean, std)]
+        if (statistics := statistics_of(self.model)) is not None:
+            notes += [line for source in sources for line in out_of_range(source, layout, *statistics)]
         if self.options.mask is None:
             notes.append("clouds get a class like everything else; --mask clouds leaves out what the product marks")
         return [f"{'warning: ' if 'outside' in note else ''}{note}" for note in dict.fromkeys(notes)]

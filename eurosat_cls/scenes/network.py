@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from eurosat_cls.classifier import Classifier
-from eurosat_cls.errors import UserError
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.utils.errors import UserError
 
 Precision = Literal["32-true", "bf16-mixed"]
 MOST_CLASSES = 250  # 254 and 255 are taken, and what lies between is left free

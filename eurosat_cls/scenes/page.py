@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from eurosat_cls.files import write_text
 from eurosat_cls.scenes.images import Images
 from eurosat_cls.scenes.legend import Entry
 from eurosat_cls.scenes.scene import Grid
+from eurosat_cls.utils.files import write_text
 
 _QUALITY = 82  # of the true colour as JPEG
 

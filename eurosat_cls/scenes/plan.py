@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.network import Network
 from eurosat_cls.scenes.source import Source
 from eurosat_cls.scenes.strips import groups_per_strip
 from eurosat_cls.scenes.work import Work
+from eurosat_cls.utils.errors import UserError
 
 SAMPLES = 3  # windows along a side that are looked at before a scene is mapped
 BEYOND = 2.0  # standard deviations of the training within which the mean of a scene is expected
@@ -136,5 +136,3 @@ def out_of_range(source: Source, layout: Layout, mean: Sequence[float], std: Seq
         if abs(value - m) > BEYOND * s
     ]
     return [f"outside the training's range: {'; '.join(found)}"] if found else []
-
-

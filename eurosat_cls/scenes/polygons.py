@@ -9,11 +9,11 @@ import numpy as np
 import rasterio
 from rasterio.features import shapes
 
-from eurosat_cls.errors import UserError
-from eurosat_cls.files import replacing
 from eurosat_cls.scenes.hectares import PixelAreas
 from eurosat_cls.scenes.legend import NODATA, Entry
 from eurosat_cls.scenes.scene import Grid
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import replacing
 
 
 def check_polygons() -> None:
@@ -42,6 +42,7 @@ def write_polygons(path: Path, classes: Path, bands: Sequence[Sequence[Entry]], 
     """
     import pyogrio
     import shapely
+    import shapely.geometry
 
     geometries: list[object] = []
     values: list[int] = []

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from eurosat_cls.files import replacing
 from eurosat_cls.scenes.images import Images
+from eurosat_cls.utils.files import replacing
 
 
 def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], rows: Sequence[tuple[str, str, str]],

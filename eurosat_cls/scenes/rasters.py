@@ -12,9 +12,9 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from eurosat_cls.files import replacing
 from eurosat_cls.scenes.legend import Entry, colour_table, tags_of, write_names, write_style
 from eurosat_cls.scenes.scene import Grid
+from eurosat_cls.utils.files import replacing
 
 Rows = tuple[int, np.ndarray]  # first row, and values [bands, h, w]
 _BLOCK = 256

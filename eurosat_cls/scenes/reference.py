@@ -12,9 +12,9 @@ import yaml
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
-from eurosat_cls.errors import UserError
 from eurosat_cls.scenes.hectares import csv_text
 from eurosat_cls.scenes.raster import open_raster
+from eurosat_cls.utils.errors import UserError
 
 Z = 1.959963984540054  # of a 95 % confidence interval
 _OTHER = -1
@@ -164,9 +164,24 @@ def _count(counts: np.ndarray, mapped: np.ndarray, truth: np.ndarray) -> None:
 
 def accuracy_text(found: Accuracy, class_names: Sequence[str]) -> str:
     """Write a comparison as CSV: the matrix, map in rows and reference in columns, and beside it what follows."""
-    head = ["map \\ reference", *class_names, "users_accuracy", "+-", "producers_accuracy", "+-", "adjusted_hectares", "+-"]
+    head = [
+        "map \\ reference",
+        *class_names,
+        "users_accuracy",
+        "+-",
+        "producers_accuracy",
+        "+-",
+        "adjusted_hectares",
+        "+-",
+    ]
     rows = [
-        [name, *map(str, found.counts[k]), *_pair(found.user, k, 4), *_pair(found.producer, k, 4), *_pair(found.areas, k, 2)]
+        [
+            name,
+            *map(str, found.counts[k]),
+            *_pair(found.user, k, 4),
+            *_pair(found.producer, k, 4),
+            *_pair(found.areas, k, 2),
+        ]
         for k, name in enumerate(class_names)
     ]
     overall = ["overall accuracy", *[""] * len(class_names), f"{found.overall[0]:.4f}", f"{found.overall[1]:.4f}"]

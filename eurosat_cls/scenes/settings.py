@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import torch
 
-from eurosat_cls.classifier import Classifier
-from eurosat_cls.errors import UserError
+from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.scenes.network import Precision
+from eurosat_cls.utils.errors import UserError
 
 FORMAT = 1  # of the folder of a map: another number makes maps anew
 EUROSAT_PATCH = 64
@@ -116,10 +116,16 @@ def settings_of(options: MapOptions, model: Classifier, window: int, step: int) 
     for name in ("area", "mask", "reference", "legend"):
         if chosen[name] is not None and Path(chosen[name]).is_file():
             chosen[name] = {"file": Path(chosen[name]).name, "sha256": file_digest(Path(chosen[name]))}
-    return json.loads(json.dumps({
-        **chosen, "format": FORMAT, "window": window, "step": step, "views": 8 if model.test_time_augmentation else 1,
-        "calibrate": model.calibrate, "model": model_digest(model),
-    }))  # type: ignore[no-any-return]  # fmt: skip
+    resolved = {
+        "format": FORMAT,
+        "window": window,
+        "step": step,
+        "views": 8 if model.test_time_augmentation else 1,
+        "calibrate": model.calibrate,
+        "model": model_digest(model),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps({**chosen, **resolved}))
+    return plain
 
 
 def short_digest(settings: Mapping[str, Any]) -> str:

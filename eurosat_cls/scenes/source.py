@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from eurosat_cls.classifier import Classifier
 from eurosat_cls.data.sentinel2 import RGB
-from eurosat_cls.errors import UserError
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.indices import WithIndices
+from eurosat_cls.models.normalize import Normalize
 from eurosat_cls.scenes.areas import Areas, read_areas
 from eurosat_cls.scenes.opening import open_scene
 from eurosat_cls.scenes.scene import Scene
 from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.scenes.units import Conversion, model_input
+from eurosat_cls.utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,10 @@ class Source:
         self.scene.close()
 
 
-def fill_of(model: Classifier) -> list[float]:
-    """Return what missing pixels get: the mean of each band in the training, 0 where the model has none."""
-    normalize = getattr(model.normalize, "normalize", model.normalize)
-    return [float(m) for m in normalize.mean] if hasattr(normalize, "mean") else [0.0] * len(model.bands)
+def statistics_of(model: Classifier) -> tuple[list[float], list[float]] | None:
+    """Return mean and standard deviation of each band in the training; None for a model without."""
+    normalize = model.normalize.normalize if isinstance(model.normalize, WithIndices) else model.normalize
+    return (normalize.mean.tolist(), normalize.std.tolist()) if isinstance(normalize, Normalize) else None
 
 
 def shown_channels(bands: Sequence[str]) -> tuple[int, int, int]:
@@ -93,7 +95,9 @@ def open_source(path: Path, model: Classifier, options: MapOptions) -> Source:
         areas = None if options.area is None else read_areas(options.area, scene.grid)
         bands = getattr(conversion, "bands", model.bands)
         stack.pop_all()
-        return Source(scene, list(bands), conversion, fill_of(model), areas)
+        statistics = statistics_of(model)
+        fill = statistics[0] if statistics is not None else [0.0] * len(model.bands)
+        return Source(scene, list(bands), conversion, fill, areas)
 
 
 def check_same_grid(first: Source, other: Source) -> None:

@@ -1,6 +1,5 @@
 """Placeholder."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np

@@ -42,9 +42,7 @@ def window_corners(strip: Strip, layout: Layout) -> tuple[np.ndarray, np.ndarray
     return layout.rows.starts[layout.group_rows(*strip.groups)] - strip.start, layout.columns.starts
 
 
-def classify_strip(
-    strip: Strip, layout: Layout, classify: Classify, classes: int, trusted: np.ndarray
-) -> np.ndarray:
+def classify_strip(strip: Strip, layout: Layout, classify: Classify, classes: int, trusted: np.ndarray) -> np.ndarray:
     """Return what the trusted windows of a strip are, float32 ``[rows, columns, K]``; 0 for the others.
 
     Args:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from eurosat_cls.files import write_json
 from eurosat_cls.scenes.layout import Layout
+from eurosat_cls.utils.files import write_json
 
 JOURNAL = "journal.json"
 

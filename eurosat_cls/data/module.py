@@ -24,6 +24,7 @@ from eurosat_cls.data.splits import (
 )
 from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store.store import Store, class_counts
+from eurosat_cls.data.unit import Unit
 from eurosat_cls.utils.distributed import say
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.seeds import generator_for, run_seed
@@ -144,6 +145,11 @@ class PatchDataModule(LightningDataModule, ABC):
     def std(self) -> list[float]:
         """Standard deviation of each band over the training patches, in raw sensor values."""
         return self._statistics[1]
+
+    @property
+    def unit(self) -> dict[str, Any]:
+        """What the values of the patches mean, as plain data, see :class:`~eurosat_cls.data.unit.Unit`."""
+        return Unit(str(self.store.images.dtype)).plain()
 
     @property
     def patch_shape(self) -> tuple[int, int, int]:

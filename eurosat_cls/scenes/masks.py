@@ -54,7 +54,8 @@ class Mask:
         marked: np.ndarray = np.isin(values, self.values) if self.values else (values != 0) & ~np.isnan(values)
         if self.nodata is not None:
             marked &= values != self.nodata
-        return np.logical_or.reduce(marked)
+        result: np.ndarray = np.logical_or.reduce(marked)
+        return result
 
 
 def scl_mask(handles: Handles, grid: Grid, path: str, index: int = 1) -> Mask:

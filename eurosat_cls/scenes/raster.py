@@ -26,6 +26,7 @@ _SETTINGS = {
     "CPL_VSIL_CURL_ALLOWED_FILENAME": "nothing",
 }
 _LONGEST_REASON = 160
+_SAMPLED, _WINDOWS = 256, 4  # pixels along a side that a sample has, and windows that make them up
 
 
 @contextmanager
@@ -131,6 +132,22 @@ class Handles:
             mask: np.ndarray = self.get(path).read_masks(1, window=Window.from_slices(*window))
         visible: np.ndarray = mask != 0
         return visible
+
+    def sample(self, path: str, index: int) -> np.ndarray:
+        """Return values of a band from all over a raster, ``[n]``: those of an overview, else of a few windows."""
+        dataset = self.get(path)
+        height, width = dataset.shape
+        if dataset.overviews(index):
+            shape = (min(height, _SAMPLED), min(width, _SAMPLED))
+            with safely():
+                values: np.ndarray = dataset.read(index, out_shape=shape)
+            return values.ravel()
+        side, parts = _SAMPLED // _WINDOWS, []
+        for row in {round(part * max(height - side, 0) / (_WINDOWS - 1)) for part in range(_WINDOWS)}:
+            for col in {round(part * max(width - side, 0) / (_WINDOWS - 1)) for part in range(_WINDOWS)}:
+                window = (slice(row, min(row + side, height)), slice(col, min(col + side, width)))
+                parts.append(self.read(path, [index], window).ravel())
+        return np.concatenate(parts)
 
     def close(self) -> None:
         """Close all handles, those of other threads too."""

@@ -145,19 +145,37 @@ class Scene:
 
     def _stored(self, bands: Sequence[str], window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
         """Read bands of one file in its own pixels, without offset: values ``[n, h, w]`` and where all are valid."""
-        sources = [self.sources[band] for band in bands]
-        values = self.handles.read(sources[0].path, [source.index for source in sources], window)
-        valid = np.ones(values.shape[1:], bool)
-        for plane, source, band in zip(values, sources, bands):
-            if plane.dtype.kind == "f":
-                valid &= np.isfinite(plane)
-            if source.nodata is not None:
-                valid &= plane != source.nodata
-            if offset := self.offsets.get(band, 0):
-                plane[...] = np.maximum(plane, 1 - offset) - plane.dtype.type(-offset)
-        if sources[0].masked:
-            valid &= self.handles.read_mask(sources[0].path, window)
+        path, indexes = self.sources[bands[0]].path, [self.sources[band].index for band in bands]
+        values = self.handles.read(path, indexes, window)
+        valid = np.logical_and.reduce([self._clean(plane, band) for plane, band in zip(values, bands)])
+        if self.sources[bands[0]].masked:
+            valid &= self.handles.read_mask(path, window)
         return values, valid
+
+    def _clean(self, values: np.ndarray, band: str) -> np.ndarray:
+        """Take the offset out of a band's values, in place, and return which are valid."""
+        nodata, offset = self.sources[band].nodata, self.offsets.get(band, 0)
+        valid: np.ndarray = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+        if nodata is not None:
+            valid &= values != nodata
+        if offset:
+            np.maximum(values, 1 - offset, out=values)
+            values -= values.dtype.type(-offset)
+        return valid
+
+    def sample(self, band: str) -> np.ndarray:
+        """Return some thousand valid values of a band from all over the scene, as :meth:`read` gives them; quick.
+
+        Raises:
+            UserError: naming file and place of what cannot be read.
+        """
+        source = self.sources[band]
+        values = self.handles.sample(source.path, source.index)
+        valid = self._clean(values, band)
+        if source.nodata is None and self.dtype == np.uint16:
+            valid &= values != 0
+        sampled: np.ndarray = values[valid]
+        return sampled
 
 
 def scene_name(path: Path) -> str:

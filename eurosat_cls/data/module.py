@@ -193,6 +193,7 @@ class PatchDataModule(LightningDataModule, ABC):
             "fingerprint": self.store.fingerprint,
             "seed": run_seed(),
             "global_batch": self.batch_size * self._processes,
+            "patch_size": self.patch_shape[1],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -22,11 +22,13 @@ class Pass(NamedTuple):
         min_valid: share of valid pixels from which a window is trusted.
         shown: channels of the model's input for the red, green and blue of the picture.
         together: groups of windows that are read at once.
+        margin: further rows of pixels that classifying a strip takes.
     """
 
     min_valid: float
     shown: tuple[int, int, int]
     together: int
+    margin: int = 0
 
 
 def by_windows(network: Network, layout: Layout) -> StripClassifier:
@@ -53,7 +55,7 @@ def classify_scene(
         advance: called with the number of windows that are done.
     """
     advance(layout.group_rows(0, work.done).stop * layout.shape[1] if work.done else 0)
-    for strip in read_strips(source, layout, how.together, work.done):
+    for strip in read_strips(source, layout, how.together, work.done, how.margin):
         rows = layout.group_rows(*strip.groups)
         trusted = trusted_windows(strip, layout, how.min_valid)
         work.probabilities[rows] = classify(strip, trusted)

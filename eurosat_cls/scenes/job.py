@@ -1,7 +1,7 @@
 """From an open scene to the files of its map, one after the other."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from eurosat_cls.scenes.classify import Pass, by_windows, classify_scene
+from eurosat_cls.scenes.dense import Dense, Geometry, agreement
 from eurosat_cls.scenes.finish import Finish
 from eurosat_cls.scenes.folder import MANIFEST, WORK
 from eurosat_cls.scenes.images import read_images
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.network import Network
 from eurosat_cls.scenes.page import write_page
+from eurosat_cls.scenes.polygons import write_polygons
 from eurosat_cls.scenes.preview import draw_preview, write_preview
+from eurosat_cls.scenes.reference import accuracy_text, adjusted_accuracy, compare, read_legend
 from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.scenes.source import Source, shown_channels
 from eurosat_cls.scenes.strips import groups_per_strip
 from eurosat_cls.scenes.work import Work
-from eurosat_cls.utils.files import remove_parts, write_json
+from eurosat_cls.utils.files import remove_parts, write_json, write_text
 from eurosat_cls.utils.progress import progress
 
 
@@ -36,6 +39,8 @@ class Job:
         folder: of the map.
         options: see :class:`MapOptions`.
         about: what the manifest says besides, plain data.
+        geometry: of the encoder, where whole strips are classified at once.
+        message: prints a line.
     """
 
     network: Network
@@ -44,7 +49,9 @@ class Job:
     layout: Layout
     folder: Path
     options: MapOptions
-    about: Mapping[str, Any]
+    about: dict[str, Any]
+    geometry: Geometry | None = None
+    message: Callable[[str], None] = print
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -56,10 +63,17 @@ class Job:
             self.network.model, works, self.layout, self.sources[0].scene.grid, self.options.min_confidence,
             self.options.resolution,
         )  # fmt: skip
+        if self.geometry is not None:
+            self.about["agreement"] = agreement(
+                self.network, self.layout, self.sources[0], works[0].probabilities, works[0].trusted
+            )
+            self.message(self.about["agreement"])
         with self._timed("rasters"):
             finish.write_classes(self.folder / "classes.tif")
             finish.write_areas(self.folder / "areas.csv")
             finish.write_probabilities(self.folder / "probabilities.tif")
+        with self._timed("comparisons"):
+            self._extras(finish)
         with self._timed("pictures"):
             self._draw(finish)
         self._write_manifest(finish)
@@ -92,11 +106,25 @@ class Job:
             return work
         itemsize = source.convert(source.scene.read(source.bands, slice(0, 1), slice(0, 1))[0]).itemsize
         together = groups_per_strip(layout, len(source.bands), itemsize, self.options.strip_rows)
-        how = Pass(self.options.min_valid, shown_channels(self.network.model.bands), together)
+        margin = self.geometry.margin if self.geometry is not None else 0
+        how = Pass(self.options.min_valid, shown_channels(self.network.model.bands), together, margin)
+        classify = (
+            by_windows(self.network, layout) if self.geometry is None else Dense(self.network, layout, self.geometry)
+        )
         windows = layout.shape[0] * layout.shape[1]
         with self._timed(f"classify {source.scene.name}"), progress(windows, source.scene.name) as advance:
-            classify_scene(source, layout, by_windows(self.network, layout), work, how, advance)
+            classify_scene(source, layout, classify, work, how, advance)
         return work
+
+    def _extras(self, finish: Finish) -> None:
+        """Write polygons and the comparison with a reference, where they are asked for."""
+        classes, options, names = self.folder / "classes.tif", self.options, self.network.model.class_names
+        if options.polygons is not None:
+            write_polygons(self.folder / "classes.gpkg", classes, list(finish.legends.values()), options.polygons)
+        if options.reference is not None and options.legend is not None:
+            counts = compare(classes, Path(options.reference), read_legend(Path(options.legend), names), names)
+            mapped = finish.sums[0].hectares[: len(names)]
+            write_text(self.folder / "reference.csv", accuracy_text(adjusted_accuracy(counts, mapped), names))
 
     def _draw(self, finish: Finish) -> None:
         """Write ``preview.png`` and ``map.html``."""

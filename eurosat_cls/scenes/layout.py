@@ -76,6 +76,7 @@ class Layout:
         window: side of a window in pixels.
         step: pixels from window to window; at most ``window``.
         largest_batch: windows of a batch, at most.
+        rows_together: rows of windows that are classified at once where that is not for batches to say.
 
     Raises:
         UserError: for a step below 1 or above the window, and for a scene smaller than a window.
@@ -91,6 +92,7 @@ class Layout:
     window: int
     step: int
     largest_batch: int = 128
+    rows_together: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.step <= self.window:
@@ -126,6 +128,8 @@ class Layout:
     @property
     def group(self) -> int:
         """Rows of windows that batches are cut from."""
+        if self.rows_together is not None:
+            return self.rows_together
         return -(-self.largest_batch // self.shape[1])
 
     @property

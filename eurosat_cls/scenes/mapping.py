@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.scenes.dense import Geometry, check_multiples, geometry_of, rows_together
 from eurosat_cls.scenes.finish import fineness
 from eurosat_cls.scenes.folder import fingerprint, is_complete, locked, plain_disk_errors
 from eurosat_cls.scenes.job import Job
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.network import Network
-from eurosat_cls.scenes.plan import check_space, make_plan, out_of_range
+from eurosat_cls.scenes.plan import check_space, make_plan
+from eurosat_cls.scenes.polygons import check_polygons
+from eurosat_cls.scenes.reference import read_legend
+from eurosat_cls.scenes.scene import Scene
 from eurosat_cls.scenes.settings import EUROSAT_PATCH, MapOptions, settings_of, short_digest
-from eurosat_cls.scenes.source import Source, check_same_grid, open_source, statistics_of
+from eurosat_cls.scenes.source import Source, check_same_grid, open_source
+from eurosat_cls.utils.errors import UserError
 
 Print = Callable[[str], None]
 
@@ -44,11 +49,19 @@ class Mapper:
             self.model.calibrate = self.options.calibrate
         if self.options.views is not None:
             self.model.test_time_augmentation = self.options.views == 8
+        if self.options.method == "dense" and self.model.test_time_augmentation:
+            raise UserError("--method dense looks at a scene once: add --views 1.")
+        if self.options.polygons is not None:
+            check_polygons()
+        if self.options.legend is not None:
+            read_legend(Path(self.options.legend), self.model.class_names)
+            if self.model.task == "multilabel":
+                raise UserError("--reference: a map of several labels cannot be compared with a raster of one class.")
 
     def sizes(self) -> tuple[int, int]:
         """Pixels of a window, and from one to the next."""
         window = self.options.window or self.window or EUROSAT_PATCH
-        return window, self.options.step or max(1, window // 2)
+        return window, max(1, window // 2) if self.options.step is None else self.options.step
 
     def map(self, paths: Sequence[Path], dry_run: bool = False) -> Path | None:
         """Map a scene, or the mean of several dates of one.
@@ -74,7 +87,8 @@ class Mapper:
             scene = sources[0].scene
             for other in sources[1:]:
                 check_same_grid(sources[0], other)
-            layout = Layout(scene.grid.height, scene.grid.width, window, step, options.batch_size)
+            geometry = geometry_of(self.model, window) if options.method == "dense" else None
+            layout = _layout(scene, window, step, options.batch_size, geometry)
             factor = fineness(scene.grid, step, options.resolution)
             more = f"_and_{len(paths) - 1}_more" if len(paths) > 1 else ""
             folder = self.out / f"{scene.name}{more}-{short_digest(settings)}"
@@ -85,7 +99,7 @@ class Mapper:
             network = Network(self.model, layout.batch, options.device, options.precision)
             plan = make_plan(sources, layout, network, factor, options.strip_rows, options.method == "dense")
             self.message(plan.text)
-            notes = self._notes(sources, layout)
+            notes = self._notes(sources)
             for note in notes:
                 self.message(note)
             if dry_run:
@@ -94,13 +108,26 @@ class Mapper:
             stack.enter_context(locked(folder))
             about = {"model": dict(self.about or {}), "settings": settings, "notes": notes}
             with plain_disk_errors(folder):
-                Job(network, sources, prints, layout, folder, options, about).run()
+                Job(network, sources, prints, layout, folder, options, about, geometry, self.message).run()
             return folder
 
-    def _notes(self, sources: Sequence[Source], layout: Layout) -> list[str]:
-        notes = [note for source in sources for note in getattr(source.scene, "notes", ())]
-        if (statistics := statistics_of(self.model)) is not None:
-            notes += [line for source in sources for line in out_of_range(source, layout, *statistics)]
+    def _notes(self, sources: Sequence[Source]) -> list[str]:
+        notes = [note for source in sources for note in (*source.scene.notes, *source.convert.notes)]
         if self.options.mask is None:
-            notes.append("clouds get a class like everything else; --mask clouds leaves out what the product marks")
-        return [f"{'warning: ' if 'outside' in note else ''}{note}" for note in dict.fromkeys(notes)]
+            notes.append("clouds get a class like everything else; --mask clouds leaves out what a product marks.")
+        return list(dict.fromkeys(notes))
+
+
+def _layout(scene: Scene, window: int, step: int, batch: int, geometry: Geometry | None) -> Layout:
+    """Lay windows over a scene.
+
+    Raises:
+        UserError: naming the scene, where that cannot be.
+    """
+    try:
+        if geometry is not None:
+            check_multiples(window, step, geometry)
+        together = rows_together(step) if geometry is not None else None
+        return Layout(scene.grid.height, scene.grid.width, window, step, batch, together)
+    except UserError as error:
+        raise UserError(f"{scene.path}: {error}") from None

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 
 import numpy as np
 
@@ -14,8 +15,6 @@ from eurosat_cls.scenes.strips import groups_per_strip
 from eurosat_cls.scenes.work import Work
 from eurosat_cls.utils.errors import UserError
 
-SAMPLES = 3  # windows along a side that are looked at before a scene is mapped
-BEYOND = 2.0  # standard deviations of the training within which the mean of a scene is expected
 _BASE_BYTES = 450e6  # of Python, torch and GDAL with its cache
 _PIXELS_OF_JP2 = 7.5e6  # decoded in a second by one core
 
@@ -93,8 +92,6 @@ def check_space(folder: Path, needed: int) -> None:
     Raises:
         UserError: naming the folder.
     """
-    from shutil import disk_usage
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         free = disk_usage(folder).free
@@ -108,31 +105,3 @@ def check_space(folder: Path, needed: int) -> None:
             f"--out {folder}: {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; make room, or name "
             "a folder on another disk."
         )
-
-
-def out_of_range(source: Source, layout: Layout, mean: Sequence[float], std: Sequence[float]) -> list[str]:
-    """Look at some windows spread over a scene; return a line for what the training did not see.
-
-    Args:
-        source: the scene.
-        layout: its windows.
-        mean: of each band in the training.
-        std: likewise.
-
-    Returns:
-        One line with the bands whose mean is more than two standard deviations off; none where all are as expected.
-    """
-    total, count = np.zeros(len(source.bands)), 0
-    for row in np.linspace(0, layout.height - layout.window, SAMPLES).astype(int):
-        for column in np.linspace(0, layout.width - layout.window, SAMPLES).astype(int):
-            values, valid, _ = source.read(slice(row, row + layout.window), slice(column, column + layout.window))
-            total += values[:, valid].sum(axis=1, dtype=np.float64)
-            count += int(valid.sum())
-    if not count:
-        return []
-    found = [
-        f"{band} averages {value:.4g} here, {m:.4g} +- {s:.4g} in the training"
-        for band, value, m, s in zip(source.bands, total / count, mean, std, strict=True)
-        if abs(value - m) > BEYOND * s
-    ]
-    return [f"outside the training's range: {'; '.join(found)}"] if found else []

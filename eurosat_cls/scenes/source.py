@@ -93,11 +93,10 @@ def open_source(path: Path, model: Classifier, options: MapOptions) -> Source:
         stack.callback(scene.close)
         conversion = model_input(model, scene, options.stretch)
         areas = None if options.area is None else read_areas(options.area, scene.grid)
-        bands = getattr(conversion, "bands", model.bands)
         stack.pop_all()
         statistics = statistics_of(model)
         fill = statistics[0] if statistics is not None else [0.0] * len(model.bands)
-        return Source(scene, list(bands), conversion, fill, areas)
+        return Source(scene, conversion.bands, conversion, fill, areas)
 
 
 def check_same_grid(first: Source, other: Source) -> None:

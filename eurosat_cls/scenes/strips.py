@@ -43,7 +43,7 @@ def groups_per_strip(layout: Layout, channels: int, itemsize: int, rows: int | N
     return max(1, (rows - layout.window) // layout.step // layout.group)
 
 
-def read_strips(source: Source, layout: Layout, together: int, first: int = 0) -> Iterator[Strip]:
+def read_strips(source: Source, layout: Layout, together: int, first: int = 0, margin: int = 0) -> Iterator[Strip]:
     """Yield the strips from a group on, each of so many groups; rows that two of them share are read once.
 
     Args:
@@ -51,26 +51,43 @@ def read_strips(source: Source, layout: Layout, together: int, first: int = 0) -
         layout: of the scene.
         together: groups of a strip.
         first: group to begin with.
+        margin: further rows above and below, as far as the scene has them.
     """
     columns = slice(0, layout.width)
     spans = [(group, min(group + together, layout.groups)) for group in range(first, layout.groups, together)]
 
-    def new_rows(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def pixels_of(number: int) -> slice:
         pixels = layout.pixels_of(*spans[number])
-        start = pixels.start if number == 0 else layout.pixels_of(*spans[number - 1]).stop
-        return source.read(slice(start, pixels.stop), columns)
+        return slice(max(0, pixels.start - margin), min(layout.height, pixels.stop + margin))
+
+    def new_rows(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        pixels = pixels_of(number)
+        start = pixels.start if number == 0 else pixels_of(number - 1).stop
+        # the margin of the strip before may have reached the end already
+        return source.read(slice(start, pixels.stop), columns) if start < pixels.stop else None
 
     with ThreadPoolExecutor(1, "reader") as pool:
         coming = pool.submit(new_rows, 0) if spans else None
         kept: Strip | None = None
         for number, span in enumerate(spans):
             assert coming is not None
-            values, valid, wanted = coming.result()
+            new = coming.result()
             coming = pool.submit(new_rows, number + 1) if number + 1 < len(spans) else None
-            start = layout.pixels_of(*span).start
-            if kept is not None and (shared := kept.start + len(kept.valid) - start):
-                values = np.concatenate([kept.values[:, -shared:], values], axis=1)
-                valid = np.concatenate([kept.valid[-shared:], valid])
-                wanted = np.concatenate([kept.wanted[-shared:], wanted])
-            kept = Strip(span, start, values, valid, wanted)
+            kept = _joined(kept, new, span, pixels_of(number).start)
             yield kept
+
+
+def _joined(
+    before: Strip | None, new: tuple[np.ndarray, np.ndarray, np.ndarray] | None, groups: tuple[int, int], start: int
+) -> Strip:
+    """Put the rows that a strip shares with the one before and its new ones together."""
+    shared = 0 if before is None else before.start + len(before.valid) - start
+    if before is None or not shared:
+        assert new is not None
+        return Strip(groups, start, *new)
+    kept = before.values[:, -shared:], before.valid[-shared:], before.wanted[-shared:]
+    if new is None:
+        return Strip(groups, start, *kept)
+    valid = np.concatenate([kept[1], new[1]])
+    wanted = valid if before.wanted is before.valid and new[2] is new[1] else np.concatenate([kept[2], new[2]])
+    return Strip(groups, start, np.concatenate([kept[0], new[0]], axis=1), valid, wanted)

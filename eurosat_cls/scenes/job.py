@@ -120,7 +120,9 @@ class Job:
         """Write polygons and the comparison with a reference, where they are asked for."""
         classes, options, names = self.folder / "classes.tif", self.options, self.network.model.class_names
         if options.polygons is not None:
-            write_polygons(self.folder / "classes.gpkg", classes, list(finish.legends.values()), options.polygons)
+            extent = self.layout.height / finish.factor, self.layout.width / finish.factor
+            legends = list(finish.legends.values())
+            write_polygons(self.folder / "classes.gpkg", classes, legends, options.polygons, extent)
         if options.reference is not None and options.legend is not None:
             counts = compare(classes, Path(options.reference), read_legend(Path(options.legend), names), names)
             mapped = finish.sums[0].hectares[: len(names)]

@@ -1,6 +1,7 @@
 """Outlines of the classes as a GeoPackage."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +27,9 @@ def check_polygons() -> None:
         raise UserError("--polygons needs pyogrio and shapely: pip install 'eurosat-cls[scenes]'")
 
 
-def write_polygons(path: Path, classes: Path, bands: Sequence[Sequence[Entry]], smallest: float) -> int:
+def write_polygons(
+    path: Path, classes: Path, bands: Sequence[Sequence[Entry]], smallest: float, extent: tuple[float, float]
+) -> int:
     """Write a polygon for each connected area of one class.
 
     Cells are connected over their sides. Polygons follow the cells' edges, so that their areas add up to the map's.
@@ -35,7 +38,8 @@ def write_polygons(path: Path, classes: Path, bands: Sequence[Sequence[Entry]], 
         path: of the GeoPackage, with the layer ``classes``: ``value``, ``class``, ``hectares``.
         classes: the ``classes.tif``.
         bands: the legend of each of its bands.
-        smallest: hectares below which a polygon is left out; without a CRS, pixels.
+        smallest: hectares below which a polygon is left out; without a CRS, cells.
+        extent: rows and columns of cells that the scene has, of which the last ones may be parts.
 
     Returns:
         How many there are.
@@ -56,14 +60,16 @@ def write_polygons(path: Path, classes: Path, bands: Sequence[Sequence[Entry]], 
             plane = dataset.read(number)
             wanted = np.isin(plane, list(known)) & (plane != NODATA)
             for shape, value in shapes(plane, mask=wanted, connectivity=4):  # in rows and columns
-                outline = shapely.geometry.shape(shape)
-                area = _hectares(outline, areas)
-                if area >= smallest:
-                    geometries.append(_on_ground(outline, grid))
-                    values.append(int(value))
-                    names.append(known[int(value)])
-                    hectares.append(area)
-    with replacing(path) as part:
+                inside = shapely.clip_by_rect(shapely.geometry.shape(shape), 0, 0, extent[1], extent[0])
+                for outline in shapely.get_parts(inside):
+                    area = _hectares(outline, areas)
+                    if area >= smallest:
+                        geometries.append(_on_ground(outline, grid))
+                        values.append(int(value))
+                        names.append(known[int(value)])
+                        hectares.append(area)
+    with replacing(path) as part, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the temporary name does not end in .gpkg
         pyogrio.raw.write(
             part, shapely.to_wkb(np.array(geometries, object)), [np.array(values, np.int32), np.array(names, object),
             np.array(hectares)], ["value", "class", "hectares"], driver="GPKG", layer="classes",

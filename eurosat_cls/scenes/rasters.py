@@ -22,7 +22,8 @@ _BLOCK = 256
 
 def grid_at(grid: Grid, step: int) -> Grid:
     """Return the grid whose cells are ``step x step`` pixels of another, from the same corner."""
-    transform = grid.transform * Affine.scale(step)
+    a, b, c, d, e, f = list(grid.transform)[:6]
+    transform = Affine(a * step, b * step, c, d * step, e * step, f)
     return Grid(-(-grid.height // step), -(-grid.width // step), transform, grid.crs)
 
 

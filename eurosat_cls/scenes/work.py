@@ -21,7 +21,7 @@ class Work:
     and what is done twice is done with the same result.
 
     Args:
-        folder: made when it is missing. What other settings left there is thrown away.
+        folder: made when it is missing. What other settings left there is thrown away. None keeps all in memory.
         layout: of the scene.
         classes: number of probabilities of a window.
         settings: plain data that decide what the values are.
@@ -33,7 +33,7 @@ class Work:
         picture: float32 ``[h, w, 4]``, means of three bands in the scene's unit and the share of valid pixels.
     """
 
-    def __init__(self, folder: Path, layout: Layout, classes: int, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path | None, layout: Layout, classes: int, settings: Mapping[str, Any]) -> None:
         self.folder, self.layout = folder, layout
         self.settings = json.loads(json.dumps(settings))
         side = layout.shrink
@@ -43,19 +43,29 @@ class Work:
             "valid": ((layout.height, -(-layout.width // 8)), "u1"),
             "picture": ((-(-layout.height // side), -(-layout.width // side), 4), "<f4"),
         }
+        self.done = 0
+        self._arrays = (
+            self._opened(folder)
+            if folder is not None
+            else {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._shapes.items()}
+        )
+        self.probabilities: np.ndarray = self._arrays["probabilities"]
+        self.trusted: np.ndarray = self._arrays["trusted"]
+        self.valid: np.ndarray = self._arrays["valid"]
+        self.picture: np.ndarray = self._arrays["picture"]
+
+    def _opened(self, folder: Path) -> dict[str, np.ndarray]:
+        """Open what an earlier run has left, or make files anew."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.done = self._take_up()
+        self.done = self._take_up(folder)
         if not self.done:
             (folder / JOURNAL).unlink(missing_ok=True)
             for name, (shape, dtype) in self._shapes.items():
                 _allocate(folder / f"{name}.bin", int(np.prod(shape)) * np.dtype(dtype).itemsize)
-        arrays = {name: np.memmap(folder / f"{name}.bin", dtype, "r+", shape=shape)  # type: ignore[call-overload]
-                  for name, (shape, dtype) in self._shapes.items()}  # fmt: skip
-        self.probabilities: np.ndarray = arrays["probabilities"]
-        self.trusted: np.ndarray = arrays["trusted"]
-        self.valid: np.ndarray = arrays["valid"]
-        self.picture: np.ndarray = arrays["picture"]
-        self._arrays = arrays
+        return {
+            name: np.memmap(folder / f"{name}.bin", dtype, "r+", shape=shape)  # type: ignore[call-overload]
+            for name, (shape, dtype) in self._shapes.items()
+        }
 
     @staticmethod
     def bytes_of(layout: Layout, classes: int) -> int:
@@ -64,12 +74,12 @@ class Work:
         pixels = layout.height * layout.width
         return windows * (4 * classes + 1) + pixels // 8 + 16 * pixels // side**2
 
-    def _take_up(self) -> int:
+    def _take_up(self, folder: Path) -> int:
         """How many groups of windows an earlier run has finished with the same settings."""
         try:
-            journal = json.loads((self.folder / JOURNAL).read_text(encoding="utf-8"))
+            journal = json.loads((folder / JOURNAL).read_text(encoding="utf-8"))
             whole = all(
-                (self.folder / f"{name}.bin").stat().st_size == np.prod(shape) * np.dtype(dtype).itemsize
+                (folder / f"{name}.bin").stat().st_size == np.prod(shape) * np.dtype(dtype).itemsize
                 for name, (shape, dtype) in self._shapes.items()
             )
             return int(journal["groups"]) if whole and journal["settings"] == self.settings else 0
@@ -87,9 +97,11 @@ class Work:
         Raises:
             OSError: when the disk is full.
         """
-        for array in self._arrays.values():
-            array.flush()
-        write_json(self.folder / JOURNAL, {"settings": self.settings, "groups": groups})
+        if self.folder is not None:
+            for array in self._arrays.values():
+                if isinstance(array, np.memmap):
+                    array.flush()
+            write_json(self.folder / JOURNAL, {"settings": self.settings, "groups": groups})
         self.done = groups
 
     def close(self) -> None:
@@ -101,6 +113,7 @@ class Work:
     def remove(self) -> None:
         """Remove what is no longer needed."""
         self.close()
+        assert self.folder is not None
         for path in self.folder.iterdir():
             path.unlink()
         self.folder.rmdir()

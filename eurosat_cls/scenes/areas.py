@@ -158,7 +158,8 @@ def _polygon(geometry: Any, crs: CRS, who: str) -> Polygon | MultiPolygon:
     if kind not in ("Polygon", "MultiPolygon"):
         raise UserError(f"{who}: it is {kind or 'nothing'}, and only Polygon and MultiPolygon have an area.")
     try:
-        polygon = shape(geometry)
+        with np.errstate(invalid="ignore"):
+            polygon = shape(geometry)
     except (ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise UserError(f"{who}: its coordinates are damaged ({error}).") from error
     if polygon.is_empty or not np.isfinite(polygon.bounds).all():

@@ -18,7 +18,8 @@ from common import BATCH, raw_step, seconds
 from eurosat_cls.data import augment
 from eurosat_cls.data.augment import Augmentation, augment_batch
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.training.machine import keep_freed_memory, supports_bf16
+from eurosat_cls.training.precision import supports_bf16
+from eurosat_cls.utils.machine import keep_freed_memory
 
 EVERY = [
     augment.Dihedral,

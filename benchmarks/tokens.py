@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from eurosat_cls.encoders import Encoder, Exchanger, Transformer
 from eurosat_cls.encoders.exchanger import ExchangerBlock
 from eurosat_cls.encoders.transformer import TransformerBlock
-from eurosat_cls.training.machine import keep_freed_memory, supports_bf16
+from eurosat_cls.training.precision import supports_bf16
+from eurosat_cls.utils.machine import keep_freed_memory
 
 TOKENS = (64, 256, 1024, 4096)
 WIDTH, HEADS, LAYERS, HIDDEN = 128, 4, 4, 512

@@ -1,5 +1,7 @@
 """The metrics that are computed when none are configured."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -71,3 +73,16 @@ class BinaryMacroF1(BinaryStatScores):
         wrong = torch.as_tensor(self.fp) + torch.as_tensor(self.fn)
         scores = 2 * hits / (2 * hits + wrong).clamp_min(1)
         return scores.float().mean()
+
+
+_LESS_IS_BETTER = ("loss", "error", "brier")
+
+
+def mode_of(figure: str) -> Literal["max", "min"]:
+    """Whether more (``max``) or less (``min``) of a figure is better, by its name.
+
+    Example:
+        >>> mode_of("val/calibration_error"), mode_of("val/macro_f1")
+        ('min', 'max')
+    """
+    return "min" if any(word in figure.lower() for word in _LESS_IS_BETTER) else "max"

@@ -1,1 +1,1 @@
-"""What can be said of a trained model and of data: scores, calibration, hard examples, explanations, pictures, reports."""
+"""What can be said of a trained model and of data: scores, calibration, explanations, pictures, reports."""

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.analysis.summary import evaluating
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder, Tokens
-from eurosat_cls.models.base import connect
+from eurosat_cls.models.network import connect
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.modules import evaluating
 
 TOLERANCE = 0.01  # of the largest logit: rounding on a GPU stays below it, another way of pooling does not
 

@@ -1,9 +1,8 @@
 """What a network is made of: its layers with their outputs, parameters and multiply-adds."""
 
+import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
@@ -13,7 +12,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from eurosat_cls.encoders import Tokens
 from eurosat_cls.models.base import PatchModule
+from eurosat_cls.models.network import Network
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.modules import evaluating
+
+# Those that `scaled_dot_product_attention` chooses from; torch's counter knows some, which ones differs by version.
+ATTENTION_KERNELS = (
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+    "_scaled_dot_product_attention_math_for_mps",
+)
 
 
 class Layer(NamedTuple):
@@ -35,24 +46,24 @@ class Layer(NamedTuple):
     multiply_adds: int
 
 
-class Network(nn.Module):
-    """What a model does to a batch, without its loss and metrics: normalise, encode, decode."""
-
-    def __init__(self, model: PatchModule) -> None:
-        super().__init__()
-        self.normalize: nn.Module = model.normalize  # type: ignore[assignment]
-        self.encoder, self.decoder = model.encoder, model.decoder
+class HookedNetwork(Network):
+    """A network whose encoder is always called by its ``forward``, so that hooks see its output."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Raw ``[B, C, H, W]`` -> what the decoder gives."""
         takes = self.decoder.takes
-        if takes != "features":  # else it would be called past the hooks that see its output
+        if takes != "features":
             self.encoder.forward = getattr(self.encoder, f"forward_{takes}")  # type: ignore[method-assign]
         try:
             outputs: Tensor = self.decoder(self.encoder(self.normalize(image)))
         finally:
             self.encoder.__dict__.pop("forward", None)
         return outputs
+
+
+def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
+    """Two operations for each multiply-add of ``query @ key.T`` and of the weights with ``value``, without masks."""
+    return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
 def layers(network: nn.Module, image: Tensor) -> list[Layer]:
@@ -72,11 +83,12 @@ def layers(network: nn.Module, image: Tensor) -> list[Layer]:
         if isinstance(output, Tensor):
             outputs[names[module]] = tuple(output.shape)
 
+    kernels = {getattr(torch.ops.aten, name): _attention_flops for name in ATTENTION_KERNELS}
     hooks = [module.register_forward_hook(remember) for module in names]
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # the counter does not see into torch's kernel of a whole layer
     try:
-        with evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with evaluating(network), torch.no_grad(), FlopCounterMode(display=False, custom_mapping=kernels) as counter:
             network(image)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
@@ -103,18 +115,6 @@ def _size(module: nn.Module) -> int:
     return parameters
 
 
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and every module back into its own afterwards."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
 def print_summary(model: PatchModule, patch_shape: tuple[int, int, int], batch_size: int = 64, depth: int = 3) -> None:
     """Print the layers of a model as a table, and the sums for a patch and for a batch.
 
@@ -130,7 +130,7 @@ def print_summary(model: PatchModule, patch_shape: tuple[int, int, int], batch_s
     for name, value in (("batch_size", batch_size), ("depth", depth)):
         if value < 1:
             raise UserError(f"summary: {name} must be at least 1, got {value}.")
-    found = layers(Network(model), torch.zeros(batch_size, *patch_shape, dtype=torch.uint8, device=model.device))
+    found = layers(HookedNetwork(model), torch.zeros(batch_size, *patch_shape, dtype=torch.uint8, device=model.device))
     title = f"{type(model.encoder).__name__} and {type(model.decoder).__name__}, patches of {_shape(patch_shape)}"
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(table(found, title, depth))

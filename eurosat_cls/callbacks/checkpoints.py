@@ -12,8 +12,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from eurosat_cls.metrics import mode_of
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.figures import mode_of
 from eurosat_cls.utils.files import remove_parts, replacing
 from eurosat_cls.utils.signals import Stopped, StopRequest
 

@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from eurosat_cls.callbacks.pictures.base import run_folder
+from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 
-from eurosat_cls.callbacks.pictures.base import run_folder
+from eurosat_cls.callbacks.run_folder import run_folder
+from eurosat_cls.metrics import mode_of
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.figures import mode_of
 from eurosat_cls.utils.files import write_json
 
 

@@ -6,7 +6,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard.summary import hparams
 
-from eurosat_cls.callbacks.pictures.base import tensorboards
+from eurosat_cls.callbacks.run_folder import tensorboards
 
 SETTINGS = ("seed_everything", "model.", "data.", "trainer.max_epochs", "trainer.precision")
 _LONGEST = 60  # letters of a value

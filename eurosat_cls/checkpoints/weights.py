@@ -6,11 +6,12 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from eurosat_cls.checkpoints.tensors import read_tensors
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.distributed import say
 from eurosat_cls.utils.errors import UserError
 
 
-class Weights:
+class Weights(Configurable):
     """Load weights from a checkpoint of this project, a safetensors file, or a state dict of torch.
 
     Nothing in the file is ever executed. What was loaded, what the file lacked and what did not fit is printed.

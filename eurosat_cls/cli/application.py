@@ -31,25 +31,26 @@ from eurosat_cls.callbacks import (
     StopRecord,
     TensorBoardText,
 )
-from eurosat_cls.checkpoints.files import check_fits, read_checkpoint
+from eurosat_cls.checkpoints.compatibility import check_fits
+from eurosat_cls.checkpoints.files import read_checkpoint
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, is_run_config, new_run_folder, run_folder_of
-from eurosat_cls.cli.short_names import SHORT_NAMES
+from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.class_checks import check_config, check_settings
+from eurosat_cls.config.differences import print_differences
 from eurosat_cls.config.failures import explaining
 from eurosat_cls.config.parse import parse
 from eurosat_cls.config.parser import Parser
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.data.splits.check import check_split, split_of
 from eurosat_cls.models.autoencoder import AutoEncoder
-from eurosat_cls.models.restoring import print_differences
-from eurosat_cls.training import machine
-from eurosat_cls.training.execution import settle
+from eurosat_cls.training.execution import Execution, settle
 from eurosat_cls.training.trainer import Trainer
 from eurosat_cls.utils.distributed import is_first_process, say
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.git import revisions
+from eurosat_cls.utils.machine import environment, versions
 
-__all__ = ["SETTINGS", "SHORT_NAMES", "EuroSATCLI"]
+__all__ = ["SETTINGS", "EuroSATCLI"]
 
 LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
@@ -92,7 +93,7 @@ class EuroSATCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Make one configuration of files and options, and check it."""
-        self.config, self.composition = parse(parser, self._subcommand_parsers, args)
+        self.config, self.composition = parse(parser, self._subcommand_parsers, args, VOCABULARY)
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let a checkpoint's hyper-parameters, class paths included, replace the config."""
@@ -210,7 +211,7 @@ class EuroSATCLI(LightningCLI):
         trainer.run_folder = folder  # type: ignore[attr-defined]
         return trainer
 
-    def _finding_trainer(self, execution: machine.Execution) -> LightningTrainer:
+    def _finding_trainer(self, execution: Execution) -> LightningTrainer:
         """Build a trainer as that of ``fit``, without whatever writes, draws or finds."""
         given = self._get(self.config_init, "trainer").callbacks or []
         kept = [callback for callback in given if isinstance(callback, Freeze)]
@@ -234,7 +235,7 @@ class EuroSATCLI(LightningCLI):
         """Make the folder of a new run."""
         return new_run_folder(self.root)
 
-    def _callbacks(self, folder: Path, config: Any, execution: machine.Execution) -> list[Any]:
+    def _callbacks(self, folder: Path, config: Any, execution: Execution) -> list[Any]:
         if self.subcommand == "predict":
             return [PredictionWriter(folder / "predictions.csv")]
         split = self.datamodule.state_dict() if hasattr(self.datamodule, "state_dict") else {}
@@ -244,13 +245,13 @@ class EuroSATCLI(LightningCLI):
             "compile": execution.compile,
         }
         if self.subcommand != "fit":
-            details = {"split": split, "execution": settings, "versions": machine.versions()}
+            details = {"split": split, "execution": settings, "versions": versions()}
             report = [RunReport(folder)] if self.subcommand == "test" else []
             return [Report(folder, config.ckpt_path, details), *report]
         checkpoints = self.config_init[self.subcommand].checkpoint
         checkpoints.dirpath = checkpoints.dirpath or str(folder / "checkpoints")
         record = {
-            **machine.environment(),
+            **environment(),
             "git": revisions(),
             "execution": {**settings, "measured_images_per_second": execution.rates},
             "data": {**split, "patches": patches_by_class(self.datamodule)},

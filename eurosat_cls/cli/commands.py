@@ -1,41 +1,34 @@
-"""Subcommands that need no configuration."""
+"""The table of commands, and what may stand anywhere on a command line."""
 
-import argparse
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Sequence
 
 from eurosat_cls.utils.errors import UserError
 
+CONFIGURED = {  # commands that take a configuration
+    "fit": "train; --ckpt_path last goes on with a training",
+    "validate": "figures of the validation patches",
+    "test": "figures, pictures and a report of the test patches",
+    "predict": "probabilities of patches, or of a folder of images, as CSV",
+    "statistics": "figures of bands, classes and split",
+    "show": "pictures of the data and of what augmentations do",
+    "summary": "layers, parameters and multiply-adds of the network",
+    "lr_find": "suggest a learning rate",
+    "batch_size_find": "recommend a batch size",
+}
+OTHERS = {
+    "search": "train with many settings, overlays or seeds",
+    "report": "make the page of a run anew, or compare runs",
+    "describe": "say what a checkpoint is",
+}
 
-def report(arguments: Sequence[str]) -> None:
-    """Write ``report.html`` into a run folder; with several, a page that compares them."""
-    parser = argparse.ArgumentParser("eurosat_cls report", description=report.__doc__, allow_abbrev=False)
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders, e.g. lightning_logs/version_0")
-    parser.add_argument("--output", type=Path, default=Path("comparison.html"), help="where a comparison goes")
-    given = parser.parse_args(arguments)
-    if len(given.runs) == 1:
-        from eurosat_cls.analysis.report.page import write_report
 
-        print(write_report(given.runs[0]))
-        return
-    if len({run.resolve() for run in given.runs}) < len(given.runs):
-        raise UserError("report: the same run folder is named twice.")
-    from eurosat_cls.analysis.report.compare import write_comparison
+def split_trust(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take ``--trust PACKAGE`` out of a command line, wherever it stands; return the rest, and the packages.
 
-    print(write_comparison(given.runs, given.output))
+    Raises:
+        UserError: for ``--trust`` without a package.
 
-
-def describe(arguments: Sequence[str]) -> None:
-    """Print what a checkpoint is: classes, bands, network, figures, data, seed, versions, revision."""
-    parser = argparse.ArgumentParser("eurosat_cls describe", description=describe.__doc__, allow_abbrev=False)
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint, or a run folder, whose best one is taken")
-    parser.add_argument("--config", action="store_true", help="print its configuration, as YAML that fit takes")
-    given = parser.parse_args(arguments)
-    from eurosat_cls.analysis.describe import configuration_of, describe_checkpoint
-
-    print(configuration_of(given.checkpoint) if given.config else describe_checkpoint(given.checkpoint))
-
+<<<<<<< HEAD
 
 def search(arguments: Sequence[str]) -> None:
     """Train with many settings, overlays or seeds, and say which are good."""
@@ -60,3 +53,21 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "report": report,
     "describe": describe,
 }
+=======
+    Example:
+        >>> split_trust(["fit", "--trust", "mine", "--config", "a.yaml", "--trust=yours"])
+        (['fit', '--config', 'a.yaml'], ['mine', 'yours'])
+    """
+    rest, packages, given = [], [], iter(arguments)
+    for argument in given:
+        if argument == "--trust":
+            package = next(given, "")
+            if not package or package.startswith("-"):
+                raise UserError("--trust: name a package, e.g. --trust my_package.")
+            packages.append(package)
+        elif argument.startswith("--trust="):
+            packages.append(argument.removeprefix("--trust="))
+        else:
+            rest.append(argument)
+    return rest, packages
+>>>>>>> 8fea4b79ce0e42a588d4e07b107e477ac4792396

@@ -18,13 +18,17 @@ def main(args: list[str] | None = None) -> None:
     """
     arguments = list(sys.argv[1:] if args is None else args)
     try:
-        text = answer(arguments)
+        text = answer(arguments, _run)
     except UserError as error:
         print(f"eurosat_cls: error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     if text is not None:
         print(text, end="")
         raise SystemExit(0)
+    _run(arguments)
+
+
+def _run(arguments: list[str]) -> None:
     from eurosat_cls.cli.run import run  # torch and Lightning take seconds to import
 
     run(arguments)

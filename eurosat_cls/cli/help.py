@@ -5,16 +5,18 @@ import hashlib
 import io
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from eurosat_cls import __version__
+from eurosat_cls.cli.commands import CONFIGURED, OTHERS, split_trust
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
 
+<<<<<<< HEAD
 CONFIGURED = {  # commands that take a configuration
     "fit": "train; --ckpt_path last goes on with a training",
     "validate": "figures of the validation patches",
@@ -32,6 +34,8 @@ OTHERS = {
     "report": "make the page of a run anew, or compare runs",
     "describe": "say what a checkpoint is",
 }
+=======
+>>>>>>> 8fea4b79ce0e42a588d4e07b107e477ac4792396
 OVERVIEW = """\
 usage: python -m eurosat_cls COMMAND [--config FILE ...] [--KEY VALUE ...]
 
@@ -55,8 +59,12 @@ options of every command:
 _FROM = ("torch", "torchvision", "lightning", "jsonargparse", "torchmetrics")  # what help is made from, besides us
 
 
-def answer(arguments: Sequence[str]) -> str | None:
+def answer(arguments: Sequence[str], run: Callable[[list[str]], None]) -> str | None:
     """Return the text that a command line asks for, or None when there is something to run.
+
+    Args:
+        arguments: those after the program's name.
+        run: runs a command; what it prints of itself is kept for the next time.
 
     Raises:
         UserError: for a command line without a command, or with one that does not exist.
@@ -70,31 +78,7 @@ def answer(arguments: Sequence[str]) -> str | None:
     _check_command(first)
     if rest not in (["-h"], ["--help"]):
         return None
-    return _help_of_others(first) if first in OTHERS else _help_of(first)
-
-
-def split_trust(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Take ``--trust PACKAGE`` out of a command line, wherever it stands; return the rest, and the packages.
-
-    Raises:
-        UserError: for ``--trust`` without a package.
-
-    Example:
-        >>> split_trust(["fit", "--trust", "mine", "--config", "a.yaml", "--trust=yours"])
-        (['fit', '--config', 'a.yaml'], ['mine', 'yours'])
-    """
-    rest, packages, given = [], [], iter(arguments)
-    for argument in given:
-        if argument == "--trust":
-            package = next(given, "")
-            if not package or package.startswith("-"):
-                raise UserError("--trust: name a package, e.g. --trust my_package.")
-            packages.append(package)
-        elif argument.startswith("--trust="):
-            packages.append(argument.removeprefix("--trust="))
-        else:
-            rest.append(argument)
-    return rest, packages
+    return _help_of_others(first) if first in OTHERS else _help_of(first, run)
 
 
 def _listed(commands: dict[str, str]) -> str:
@@ -115,7 +99,7 @@ def _check_command(name: str) -> None:
     raise UserError(f"there is no command {name!r}.{hint} There are {names}.")
 
 
-def _help_of(command: str) -> str:
+def _help_of(command: str, run: Callable[[list[str]], None]) -> str:
     """Return the help of a command that takes a configuration: all of Lightning's options and ours.
 
     What the parser says is kept in the cache folder until this package, one that help is made from, or the terminal's
@@ -124,8 +108,6 @@ def _help_of(command: str) -> str:
     kept = cache_folder() / "help" / f"{command}-{_key()}.txt"
     with suppress(OSError, UnicodeDecodeError):
         return kept.read_text(encoding="utf-8")
-    from eurosat_cls.cli.run import run
-
     text = _printed_by(run, [command, "--help"])
     with suppress(OSError):  # an unwritable cache only means asking the parser again
         for former in kept.parent.glob(f"{command}-*.txt"):
@@ -135,15 +117,15 @@ def _help_of(command: str) -> str:
 
 
 def _help_of_others(command: str) -> str:
-    from eurosat_cls.cli.commands import COMMANDS
+    from eurosat_cls.cli.other_commands import COMMANDS
 
     return _printed_by(COMMANDS[command], ["--help"])
 
 
-def _printed_by(run: object, arguments: list[str]) -> str:
+def _printed_by(run: Callable[[list[str]], None], arguments: list[str]) -> str:
     printed = io.StringIO()
     with redirect_stdout(printed), suppress(SystemExit):
-        run(arguments)  # type: ignore[operator]
+        run(arguments)
     return printed.getvalue()
 
 

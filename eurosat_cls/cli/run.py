@@ -3,14 +3,14 @@
 import sys
 
 from eurosat_cls.cli.application import SETTINGS, EuroSATCLI
-from eurosat_cls.cli.commands import COMMANDS
-from eurosat_cls.cli.help import split_trust
+from eurosat_cls.cli.commands import split_trust
 from eurosat_cls.cli.log_filter import quieten
+from eurosat_cls.cli.other_commands import COMMANDS
 from eurosat_cls.config.trust import closed_parser, config_folders, trusting
-from eurosat_cls.training import machine
 from eurosat_cls.utils.distributed import end_with_parent, is_lost_process
 from eurosat_cls.utils.errors import mistake_behind
 from eurosat_cls.utils.files import NO_SPACE
+from eurosat_cls.utils.machine import keep_freed_memory
 from eurosat_cls.utils.signals import Stopped, stopping
 
 LOST = "another process of this training has ended; see what it said. Continue with --ckpt_path last."
@@ -27,7 +27,7 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
         SystemExit: as :func:`eurosat_cls.cli.main`.
     """
     quieten()
-    machine.keep_freed_memory()
+    keep_freed_memory()
     end_with_parent()
     try:
         given, packages = split_trust(arguments)

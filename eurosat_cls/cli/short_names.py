@@ -14,6 +14,8 @@ from eurosat_cls.callbacks import (
     WeightAverage,
 )
 from eurosat_cls.checkpoints.weights import Weights
+from eurosat_cls.cli.commands import OTHERS
+from eurosat_cls.config.vocabulary import Vocabulary
 from eurosat_cls.data.augment import (
     BandDropout,
     BandJitter,
@@ -76,3 +78,5 @@ PICTURES = (
 SHORT_NAMES = (
     *MODELS, *ENCODERS, *EMBEDDINGS, *DECODERS, *LOSSES, *TRAINING, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES,
 )  # fmt: skip
+
+VOCABULARY = Vocabulary(SHORT_NAMES, LOSSES, tuple(OTHERS))

@@ -5,8 +5,6 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from eurosat_cls.cli.help import OTHERS
-from eurosat_cls.cli.short_names import SHORT_NAMES
 from eurosat_cls.config.settings import (
     Setting,
     alternatives,
@@ -17,6 +15,7 @@ from eurosat_cls.config.settings import (
     linked_keys,
     settings_of,
 )
+from eurosat_cls.config.vocabulary import Vocabulary
 
 SHELLS = ("bash", "zsh")
 _MOST_CLASSES = 100  # names to choose from; more, as of metrics, help nobody
@@ -42,20 +41,21 @@ complete -o default -F _eurosat_cls eurosat-cls
 """
 
 
-def completion(parsers: Mapping[str, Any]) -> str:
+def completion(parsers: Mapping[str, Any], words: Vocabulary) -> str:
     """Return the script; where it proposes nothing, the shell proposes files.
 
     Args:
         parsers: the jsonargparse parser of each command.
+        words: the names that the command line knows.
     """
     values: dict[str, str] = {"--ckpt_path": "best last"}
     options = {}
     for command, parser in parsers.items():
         known = {**settings_of(parser), **_inside(parser)}
-        values |= {f"--{name}": found for name, setting in known.items() if (found := _values(setting))}
+        values |= {f"--{name}": found for name, setting in known.items() if (found := _values(setting, words.names))}
         options[command] = " ".join(["--config", "--help", "--print_config", *(f"--{name}" for name in known)])
     return _SCRIPT.format(
-        commands=shlex.quote(" ".join([*parsers, *OTHERS])),
+        commands=shlex.quote(" ".join([*parsers, *words.other_commands])),
         values="\n".join(
             f'        {"|".join(names)}) COMPREPLY=($(compgen -W {shlex.quote(found)} -- "$word")); return ;;'
             for found, names in _grouped(values).items()
@@ -79,7 +79,7 @@ def _inside(parser: Any) -> dict[str, Setting]:
     return {name: setting for name, setting in found.items() if name not in linked}
 
 
-def _values(setting: Setting) -> str:
+def _values(setting: Setting, short_names: set[str]) -> str:
     """What the value of an option can be, where that is a choice."""
     found: list[str] = []
     for member in alternatives(setting.type):
@@ -87,15 +87,14 @@ def _values(setting: Setting) -> str:
             found += ["true", "false"]
         elif typing.get_origin(member) is typing.Literal:
             found += [str(value) for value in typing.get_args(member)]
-    names = [name for base in bases(setting.type) for name in _classes(base.cls)]
+    names = [name for base in bases(setting.type) for name in _classes(base.cls, short_names)]
     return " ".join(dict.fromkeys([*found, *(names if len(names) <= _MOST_CLASSES else [])]))
 
 
-def _classes(base: type) -> list[str]:
+def _classes(base: type, short_names: set[str]) -> list[str]:
     """Short names of the classes below ``base``, of our own only those that are meant to be named."""
-    named = {cls.__name__ for cls in SHORT_NAMES}
     known = {name: path.startswith("eurosat_cls.") for name, path in known_classes(base).items()}
-    return [name for name, ours in known.items() if name in named or not (ours or name == base.__name__)]
+    return [name for name, ours in known.items() if name in short_names or not (ours or name == base.__name__)]
 
 
 def _grouped(meanings: Mapping[str, str]) -> dict[str, Iterable[str]]:

@@ -1,6 +1,7 @@
 """Read YAML files into nodes: every value with its line, no key twice, nothing that grows without bound."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,6 @@ def read_value(text: str, origin: str) -> Node:
     return _Builder(origin, False).read(text) or Node(None, origin)
 
 
-def _check_depth(text: str, name: str) -> None:
-    """Refuse what would exhaust the stack, which PyYAML's composer in C does not notice."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        starts = isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent))
-        depth += starts - isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent))
-        if depth > DEEPEST:
-            raise UserError(f"{name}: nested more than {DEEPEST} deep.")
-
-
 class _Builder:
     """Build nodes from what PyYAML composes."""
 
@@ -107,12 +98,14 @@ class _Builder:
             UserError: for what is not YAML, named with its line.
         """
         try:
-            _check_depth(text, self.name)
+            self.check_depth(text, _Loader)
             composed = yaml.compose(text, Loader=_Loader)
             return None if composed is None else self.build(composed, self.origin(composed))
         except yaml.reader.ReaderError as error:
             raise UserError(f"{self.name}: holds characters that no text file has, so not a configuration.") from error
         except yaml.MarkedYAMLError as error:
+            with suppress(yaml.YAMLError):  # newer parsers in C refuse depth themselves, before our count reaches it
+                self.check_depth(text, yaml.SafeLoader)
             mark = error.problem_mark or error.context_mark
             line = f":{mark.line + 1}" if mark is not None and self.lines else ""
             lines = text.splitlines()
@@ -120,6 +113,15 @@ class _Builder:
             hint = " YAML takes no tabs: indent with spaces." if tabs else ""
             said = " ".join(filter(None, (error.context, error.problem)))
             raise UserError(f"{self.name}{line}: not valid YAML: {said}.{hint}") from error
+
+    def check_depth(self, text: str, loader: Any) -> None:
+        """Refuse what would exhaust the stack, which PyYAML's composer in C need not notice."""
+        depth = 0
+        for event in yaml.parse(text, Loader=loader):
+            starts = isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent))
+            depth += starts - isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent))
+            if depth > DEEPEST:
+                raise UserError(f"{self.origin(event)}: nested more than {DEEPEST} deep.")
 
     def origin(self, node: Any) -> str:
         return f"{self.name}:{node.start_mark.line + 1}" if self.lines else self.name

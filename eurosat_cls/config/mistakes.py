@@ -24,6 +24,7 @@ from eurosat_cls.config.settings import (
     type_text,
 )
 from eurosat_cls.config.tree import Node, Path, dotted, located, plain
+from eurosat_cls.config.vocabulary import Vocabulary
 from eurosat_cls.utils.errors import UserError
 
 _MOST_TYPED = 26  # of more keys only the nearest are told with type and default
@@ -42,7 +43,9 @@ class Mistake(NamedTuple):
         return "\n".join(filter(None, (": ".join(filter(None, (located(tree, self.path), self.text))), self.choices)))
 
 
-def explain(parser: Any, tree: Node, command: str, elsewhere: Mapping[str, Collection[str]]) -> str | None:
+def explain(
+    parser: Any, tree: Node, command: str, elsewhere: Mapping[str, Collection[str]], words: Vocabulary
+) -> str | None:
     """Find the first thing in a configuration that the parser of a command cannot take.
 
     Args:
@@ -50,20 +53,21 @@ def explain(parser: Any, tree: Node, command: str, elsewhere: Mapping[str, Colle
         tree: the configuration.
         command: the command's name.
         elsewhere: the first keys that each command takes.
+        words: the names that the command line knows.
 
     Returns:
         One or two lines with file and line (or option), key, reason and the way out; None where nothing is found.
     """
-    mistake = _Search(parser, elsewhere).settings(tree, settings_of(parser), (), command)
+    mistake = _Search(parser, elsewhere, words).settings(tree, settings_of(parser), (), command)
     return None if mistake is None else mistake.told(tree)
 
 
 class _Search:
     """Walk a configuration beside the types of its keys."""
 
-    def __init__(self, parser: Any, elsewhere: Mapping[str, Collection[str]]) -> None:
+    def __init__(self, parser: Any, elsewhere: Mapping[str, Collection[str]], words: Vocabulary) -> None:
         self.linked = linked_keys(parser)
-        self.elsewhere = elsewhere
+        self.elsewhere, self.words = elsewhere, words
 
     def settings(self, node: Node, known: dict[str, Setting], path: Path, owner: str) -> Mistake | None:
         """Check a mapping of settings; ``known`` has dotted names for those of groups."""
@@ -133,7 +137,7 @@ class _Search:
         if not node.is_class:
             return None
         if "class_path" not in node.value:
-            return Mistake(path, "has init_args and no class_path.", _classes(allowed))
+            return Mistake(path, "has init_args and no class_path.", _classes(allowed, self.words))
         strange = [key for key in node.value if key not in ("class_path", "init_args", "dict_kwargs")]
         if strange:
             close = difflib.get_close_matches(str(strange[0]), ["class_path", "init_args"], 1, 0.6)
@@ -144,19 +148,23 @@ class _Search:
     def named(self, node: Node, name: Node, allowed: list[Base], path: Path, where: Path) -> Mistake | None:
         """Check the class that is named at ``where``, and its arguments in ``node``."""
         if not isinstance(name.value, str):
-            return Mistake(where, f"expected the name of a class, got {shown(plain(name))}.", _classes(allowed))
+            return Mistake(
+                where, f"expected the name of a class, got {shown(plain(name))}.", _classes(allowed, self.words)
+            )
         try:
             found = next(filter(None, (find_class(name.value, base.cls) for base in allowed)), None)
         except ImportError as error:  # the parser refuses to import it
             return Mistake(where, trust.explain(str(error)))
         if found is None:
-            other = name.value in {cls.__name__ for cls in _short_names()}
+            other = name.value in self.words.names
             wanted = " or ".join(base.cls.__name__ for base in allowed)
             text = f"{name.value} is no {wanted}." if other else f"there is no class {name.value!r}."
-            return Mistake(where, f"{text}{_did_you_mean(close_classes(name.value, allowed))}", _classes(allowed))
+            return Mistake(
+                where, f"{text}{_did_you_mean(close_classes(name.value, allowed))}", _classes(allowed, self.words)
+            )
         if not inspect.isclass(found):
             if not callable(found):
-                return Mistake(where, f"{name.value} is no class.", _classes(allowed))
+                return Mistake(where, f"{name.value} is no class.", _classes(allowed, self.words))
             try:
                 trust.check_object(found, name.value, "")
             except UserError as error:
@@ -165,10 +173,12 @@ class _Search:
         base = next((base for base in allowed if issubclass(found, base.cls)), None)
         if base is None:
             wanted = " or ".join(base.cls.__name__ for base in allowed)
-            return Mistake(where, f"{found.__name__} is no {wanted}.", _classes(allowed))
+            return Mistake(where, f"{found.__name__} is no {wanted}.", _classes(allowed, self.words))
         if inspect.isabstract(found):
             return Mistake(
-                where, f"{found.__name__} is abstract: name a class that is made from it.", _classes(allowed)
+                where,
+                f"{found.__name__} is abstract: name a class that is made from it.",
+                _classes(allowed, self.words),
             )
         inside = (*path, "init_args")
         linked = [key.rpartition(".")[2] for key in self.linked if key.rpartition(".")[0] == dotted(inside)]
@@ -200,10 +210,10 @@ def _keys(known: dict[str, Setting], close: Collection[str] = ()) -> str:
     return f"keys: {', '.join(str(known[name]) if name in typed else name for name in names)}"
 
 
-def _classes(allowed: list[Base]) -> str:
+def _classes(allowed: list[Base], words: Vocabulary) -> str:
     """The classes that there are: this package's by short name, or others by path when they are few."""
     base = allowed[0].cls
-    ours = [cls.__name__ for cls in _short_names(base)]
+    ours = [cls.__name__ for cls in words.below(base)]
     if ours:
         more = "" if base.__module__.startswith("eurosat_cls.") else f", or another {base.__name__} by its path"
         return f"classes: {', '.join(ours)}{more}"
@@ -214,14 +224,6 @@ def _classes(allowed: list[Base]) -> str:
 def _nameable(base: Base) -> dict[str, str]:
     """Paths of the classes that may be named, by short name: what a program has imported besides is not trusted."""
     return {name: path for name, path in known_classes(base.cls).items() if not trust.reason_against(path)}
-
-
-def _short_names(base: type = object) -> list[type]:
-    """The classes with short names that are made from ``base``."""
-    from eurosat_cls.cli.short_names import LOSSES, SHORT_NAMES  # all of the package: only needed to explain
-
-    general = base.__name__ == "Module"  # encoders are modules too, but only a loss is asked for so
-    return [cls for cls in (LOSSES if general else SHORT_NAMES) if issubclass(cls, base)]
 
 
 def _did_you_mean(close: Collection[str]) -> str:

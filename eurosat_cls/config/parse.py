@@ -16,16 +16,18 @@ from eurosat_cls.config.printed import annotated
 from eurosat_cls.config.schema import schema
 from eurosat_cls.config.settings import settings_of
 from eurosat_cls.config.tree import plain
+from eurosat_cls.config.vocabulary import Vocabulary
 from eurosat_cls.utils.errors import UserError
 
 
-def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> tuple[Any, Composition]:
+def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str], words: Vocabulary) -> tuple[Any, Composition]:
     """Parse a command line whose settings come from files and options.
 
     Args:
         parser: the parser of the whole command line, for what is not about one command.
         commands: the parser of each command.
         args: the name of a command, and its arguments.
+        words: the names that the command line knows.
 
     Returns:
         The namespace of the command line as jsonargparse makes it, and how it came to be.
@@ -35,31 +37,67 @@ def parse(parser: Any, commands: Mapping[str, Any], args: Sequence[str]) -> tupl
         SystemExit: after help, or a configuration that was to be printed.
     """
     command, own = args[0], commands[args[0]]
-    keys = {name: {key.partition(".")[0] for key in settings_of(other)} for name, other in commands.items()}
+    keys = _first_keys(commands)
     composed = compose(args[1:], command, keys)
-    config = plain(composed.tree)
     if composed.asked.help:
+        config = plain(composed.tree)
         parser.parse_args([command, *(["--config", yaml.safe_dump(config)] if config else []), *composed.asked.help])
     if (kind := composed.asked.print_completion) is not None:
         if kind not in ("jsonschema", *SHELLS):
             raise UserError(f"--print_completion: {kind!r} is not known; there are jsonschema, {', '.join(SHELLS)}.")
-        print(json.dumps(schema(commands)) if kind == "jsonschema" else completion(commands))
+        print(json.dumps(schema(commands, words)) if kind == "jsonschema" else completion(commands, words))
         raise SystemExit(0)
     for warning in composed.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     printing = composed.asked.print_config is not None
-    try:
-        parsed = own.parse_object(config, _skip_required=printing)
-    except UserError as error:
-        if (explained := explain(own, composed.tree, command, keys)) is None:
-            raise
-        raise UserError(explained) from error
-    if (wrong := check(own, composed.tree, parsed.as_dict())) is not None:
-        raise UserError(wrong)
+    parsed = _checked(own, composed, command, keys, words, printing)
     if printing:
         _print(own, parsed, composed)
     # jsonargparse leaves its Namespace untyped
     return jsonargparse.Namespace({"subcommand": command, command: parsed}), composed  # type: ignore[no-untyped-call]
+
+
+def read_settings(commands: Mapping[str, Any], args: Sequence[str], words: Vocabulary) -> dict[str, Any]:
+    """Return the whole configuration that a command line amounts to as plain data, every default spelt out.
+
+    Args:
+        commands: the parser of each command.
+        args: the name of a command, and its arguments.
+        words: the names that the command line knows.
+
+    Raises:
+        UserError: as :func:`parse`, and for arguments that ask for something to be printed.
+    """
+    command, own = args[0], commands[args[0]]
+    keys = _first_keys(commands)
+    composed = compose(args[1:], command, keys)
+    asked = composed.asked
+    if asked.help or asked.print_completion is not None or asked.print_config is not None:
+        raise UserError("--help, --print_config and --print_completion go with a command that takes a configuration.")
+    for warning in composed.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    parsed = _checked(own, composed, command, keys, words, partial=True)
+    return dict(yaml.safe_load(own.dump(parsed, skip_validation=True, format="yaml", skip_unset=False)))
+
+
+def _first_keys(commands: Mapping[str, Any]) -> dict[str, set[str]]:
+    """The first keys that each command takes."""
+    return {name: {key.partition(".")[0] for key in settings_of(parser)} for name, parser in commands.items()}
+
+
+def _checked(
+    parser: Any, composed: Composition, command: str, keys: Mapping[str, set[str]], words: Vocabulary, partial: bool
+) -> Any:
+    """The namespace of a composed configuration; ``partial`` lets what a command needs be missing."""
+    try:
+        parsed = parser.parse_object(plain(composed.tree), _skip_required=partial)
+    except UserError as error:
+        if (explained := explain(parser, composed.tree, command, keys, words)) is None:
+            raise
+        raise UserError(explained) from error
+    if (wrong := check(parser, composed.tree, parsed.as_dict())) is not None:
+        raise UserError(wrong)
+    return parsed
 
 
 def _print(parser: Any, parsed: Any, composed: Composition) -> None:

@@ -18,6 +18,7 @@ from eurosat_cls.config.settings import (
     linked_keys,
     settings_of,
 )
+from eurosat_cls.config.vocabulary import Vocabulary
 
 _SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null", dict: "object"}
 # Of classes below these the arguments are told; of others, such as the hundreds of metrics, the names.
@@ -25,15 +26,16 @@ _DESCRIBED = ("eurosat_cls.", "torch.optim.", "torch.nn.", "lightning.pytorch.c"
 _REFERENCE = {"type": "string", "pattern": r"\$\{.+\}", "description": "A reference, resolved when all files are read."}
 
 
-def schema(parsers: Mapping[str, Any]) -> dict[str, Any]:
+def schema(parsers: Mapping[str, Any], words: Vocabulary) -> dict[str, Any]:
     """Describe the files that all commands take.
 
     Overlays are configurations too, so nothing is required; class paths of other packages are taken as they are.
 
     Args:
         parsers: the jsonargparse parser of each command.
+        words: the names that the command line knows.
     """
-    parts = _Parts({key for parser in parsers.values() for key in linked_keys(parser)})
+    parts = _Parts({key for parser in parsers.values() for key in linked_keys(parser)}, words.names)
     known = {name: setting for parser in parsers.values() for name, setting in settings_of(parser).items()}
     properties: dict[str, Any] = {FREE: {"description": "Values to refer to by ${hyperparameters.name} or an anchor."}}
     for name, setting in known.items():
@@ -60,8 +62,9 @@ def _mapping(properties: dict[str, Any]) -> dict[str, Any]:
 class _Parts:
     """Definitions of the classes that configurations name, each made once."""
 
-    def __init__(self, linked: set[str]) -> None:
+    def __init__(self, linked: set[str], short_names: set[str]) -> None:
         self.linked = tuple(key.rpartition(".")[2] for key in linked)
+        self.short_names = short_names
         self.definitions: dict[str, Any] = {}
 
     def setting(self, setting: Setting) -> dict[str, Any]:
@@ -99,7 +102,7 @@ class _Parts:
         if name in self.definitions:
             return name
         self.definitions[name] = {}  # an encoder may hold an encoder
-        names = _choices(base.cls)
+        names = _choices(base.cls, self.short_names)
         choices = [word for short, path in names.items() for word in (short, path)]
         class_path = {"anyOf": [{"enum": choices}, {"type": "string"}]}
         described: dict[str, Any] = {
@@ -123,13 +126,10 @@ class _Parts:
         return {"if": given, "then": {"properties": {"init_args": {"anyOf": [arguments, {"type": "null"}]}}}}
 
 
-def _choices(base: type) -> dict[str, str]:
+def _choices(base: type, ours: set[str]) -> dict[str, str]:
     """The classes to suggest, by short name; where any module would do, losses."""
     known = known_classes(base)
     if base.__name__ == "Module":
         known = {name: path for name, path in known.items() if name.endswith("Loss") or ".losses." in path}
     internal = ("eurosat_cls.callbacks.", "eurosat_cls.models.base", "eurosat_cls.models.postprocessing")
-    from eurosat_cls.cli.short_names import SHORT_NAMES
-
-    ours = {cls.__name__ for cls in SHORT_NAMES}
     return {name: path for name, path in known.items() if name in ours or not path.startswith(internal)}

@@ -20,6 +20,7 @@ from typing import Any
 
 import jsonargparse
 
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import check_local
 
@@ -191,10 +192,7 @@ def is_part(found: Any) -> bool:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
-    from eurosat_cls.checkpoints.weights import Weights
-    from eurosat_cls.data.splits import SplitMethod
-
-    network = (nn.Module, Optimizer, LRScheduler, LightningDataModule, SplitMethod, Weights)
+    network = (nn.Module, Optimizer, LRScheduler, LightningDataModule, Configurable)
     training = (Callback, Logger, Profiler, Strategy, FabricStrategy, Accelerator, Precision, LayerSync)
     return inspect.isclass(found) and issubclass(found, (*network, *training, ClusterEnvironment))
 

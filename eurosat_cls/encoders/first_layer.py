@@ -11,8 +11,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.data.sentinel2 import RGB, TABLE, find_band
-from eurosat_cls.models.indices import INDICES
+from eurosat_cls.data.sentinel2 import INDICES, RGB, TABLE, find_band
 from eurosat_cls.utils.errors import UserError
 
 FirstLayer: TypeAlias = Literal["auto", "bands", "mean", "repeat", "random"]

@@ -13,9 +13,11 @@ from eurosat_cls.data.batch import Batch
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.metrics import MeanLoss
-from eurosat_cls.models.base import OptimizerFactory, PatchModule, SchedulerFactory, connect
+from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.masking import CellMasking, Masking
+from eurosat_cls.models.network import connect
 from eurosat_cls.models.normalize import Normalize, Raw
+from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.seeds import generator_for
 

@@ -1,15 +1,14 @@
 """What every LightningModule of this package shares: how it is optimised, and how it is run."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.utilities import GradClipAlgorithmType
-from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from eurosat_cls.checkpoints.files import read_checkpoint
 from eurosat_cls.checkpoints.weights import Weights
@@ -18,30 +17,11 @@ from eurosat_cls.config.factories import accepts, build, describe
 from eurosat_cls.config.trust import trusting
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
-from eurosat_cls.models.learning_rates import keep_multipliers, parameter_groups
+from eurosat_cls.models.network import compile_parts
+from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory, keep_multipliers, parameter_groups
 from eurosat_cls.models.restoring import Restored, after_restoring, before_restoring
 from eurosat_cls.models.resume import STATE, progress_of, take_up, within_epoch
 from eurosat_cls.utils.errors import UserError
-
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
-
-
-def connect(encoder: Encoder, decoder: Decoder, image: Tensor) -> Tensor:
-    """Hand normalised ``[B, C, H, W]`` through the encoder, in the form that the decoder takes, and the decoder."""
-    encoded = encoder(image) if decoder.takes == "features" else getattr(encoder, f"forward_{decoder.takes}")(image)
-    outputs: Tensor = decoder(encoded)
-    return outputs
-
-
-def compile_parts(encoder: Encoder, decoder: Decoder) -> None:
-    """Compile what the decoder calls of the encoder; once, however often this is called."""
-    if encoder._compiled_call_impl is not None:
-        return
-    encoder.compile()
-    if decoder.takes != "features":
-        name = f"forward_{decoder.takes}"
-        setattr(encoder, name, torch.compile(getattr(encoder, name)))
 
 
 class PatchModule(LightningModule):

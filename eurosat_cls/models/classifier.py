@@ -14,9 +14,10 @@ from eurosat_cls.data.batch import Batch, Task
 from eurosat_cls.decoders import Decoder, LinearHead
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.metrics import MeanLoss
-from eurosat_cls.models.base import OptimizerFactory, SchedulerFactory, connect
 from eurosat_cls.models.indices import SpectralIndices, WithIndices
+from eurosat_cls.models.network import connect
 from eurosat_cls.models.normalize import Normalize, Raw
+from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory
 from eurosat_cls.models.postprocessing import DecidingModule
 from eurosat_cls.models.prediction_arrays import Predictions, predict_arrays
 from eurosat_cls.models.tasks import LossFactory, MetricFactory

@@ -6,45 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.data.sentinel2 import TABLE, find_band
+from eurosat_cls.data.sentinel2 import INDICES, TABLE, find_band
 from eurosat_cls.models.formula import Formula
 from eurosat_cls.utils.errors import UserError
-
-# Formulas without a unit, so that digital numbers and reflectances give the same. Each with its source.
-INDICES = {
-    # Rouse et al. 1974, Monitoring vegetation systems in the Great Plains with ERTS: green plants
-    "NDVI": "(nir - red) / (nir + red)",
-    # Gitelson, Kaufman and Merzlyak 1996, Remote Sensing of Environment 58: chlorophyll
-    "GNDVI": "(nir - green) / (nir + green)",
-    # Gitelson and Merzlyak 1994, Journal of Plant Physiology 143: chlorophyll where NDVI saturates
-    "NDRE": "(nir - red_edge1) / (nir + red_edge1)",
-    # Gitelson et al. 2003, Journal of Plant Physiology 160: chlorophyll
-    "CIRE": "nir / red_edge1 - 1",
-    # Merzlyak et al. 1999, Physiologia Plantarum 106: ageing leaves
-    "PSRI": "(red - blue) / red_edge2",
-    # Tucker 1979, Remote Sensing of Environment 8: plants, from visible bands alone
-    "NGRDI": "(green - red) / (green + red)",
-    # Louhaichi et al. 2001, Geocarto International 16: green leaves, from visible bands alone
-    "GLI": "(2 * green - red - blue) / (2 * green + red + blue)",
-    # McFeeters 1996, International Journal of Remote Sensing 17: open water
-    "NDWI": "(green - nir) / (green + nir)",
-    # Xu 2006, International Journal of Remote Sensing 27: open water beside buildings
-    "MNDWI": "(green - swir1) / (green + swir1)",
-    # Wilson and Sader 2002, Remote Sensing of Environment 80: water in leaves
-    "NDMI": "(nir - swir1) / (nir + swir1)",
-    # Mishra and Mishra 2012, Remote Sensing of Environment 117: chlorophyll in turbid water
-    "NDCI": "(red_edge1 - red) / (red_edge1 + red)",
-    # Zha, Gao and Ni 2003, International Journal of Remote Sensing 24: buildings
-    "NDBI": "(swir1 - nir) / (swir1 + nir)",
-    # Rikimaru, Roy and Miyatake 2002, Tropical Ecology 43: bare soil
-    "BSI": "(swir1 + red - nir - blue) / (swir1 + red + nir + blue)",
-    # van Deventer et al. 1997, Photogrammetric Engineering and Remote Sensing 63: crop residue and tillage
-    "NDTI": "(swir1 - swir2) / (swir1 + swir2)",
-    # Key and Benson 2006, FIREMON, USDA RMRS-GTR-164: burnt areas
-    "NBR": "(nir - swir2) / (nir + swir2)",
-    # Hall, Riggs and Salomonson 1995, Remote Sensing of Environment 54: snow
-    "NDSI": "(green - swir1) / (green + swir1)",
-}
 
 
 class SpectralIndices(nn.Module):

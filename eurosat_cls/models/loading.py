@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eurosat_cls.checkpoints.files import check_fits, checkpoint_in, read_checkpoint
+from eurosat_cls.checkpoints.compatibility import check_fits
+from eurosat_cls.checkpoints.files import checkpoint_in, read_checkpoint
 from eurosat_cls.config.class_checks import check_settings
 from eurosat_cls.config.trust import resolve, trusting
 from eurosat_cls.models.classifier import Classifier

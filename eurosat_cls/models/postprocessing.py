@@ -7,11 +7,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.analysis.calibration import fit_temperature
 from eurosat_cls.data.batch import Task
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.predictions import Outcome, Outcomes
 from eurosat_cls.models.tasks import TaskRules, rules_for
+from eurosat_cls.models.temperature import fit_temperature
 from eurosat_cls.utils.errors import UserError
 
 CLASS_WEIGHTS = ("loss.weight", "loss.pos_weight")  # what the configuration says, whatever a checkpoint holds

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eurosat_cls.analysis.summary import evaluating
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.modules import evaluating
 
 if TYPE_CHECKING:
     from eurosat_cls.models.classifier import Classifier

@@ -73,7 +73,7 @@ def parse_metadata(text: bytes, file: str) -> ProductMetadata:
     if level is None:
         raise UserError(f"{file}: not the metadata of a Level-1C or Level-2A product.")
     quantification = _first(root, "BOA_QUANTIFICATION_VALUE" if level == "L2A" else "QUANTIFICATION_VALUE")
-    if quantification and float(quantification) != _QUANTIFICATION:
+    if quantification not in ("", "10000", "10000.0"):
         raise UserError(f"{file}: its digital numbers are {quantification} times the reflectance, not 10,000 times.")
     return ProductMetadata(level, _first(root, "PROCESSING_BASELINE"), _offsets(root, level, file), _images(root))
 

@@ -1,6 +1,7 @@
 """Opening rasters with GDAL: local files of a few formats only, one handle for each thread."""
 
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -18,14 +19,15 @@ from eurosat_cls.scenes.grid import Grid
 from eurosat_cls.scenes.vrt import check_vrt
 from eurosat_cls.utils.errors import UserError
 
-_READABLE = "GeoTIFF, JPEG 2000, VRT, PNG and Erdas Imagine files can be read"
 _SETTINGS = {
     # no side files (.ovr, .msk, .aux.xml): GDAL opens them with any driver, network ones included
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "GDAL_CACHEMAX": 320 * 2**20,  # bytes: two rows of tiles of the 13 bands of a product
     "CPL_VSIL_CURL_ALLOWED_FILENAME": "nothing",
 }
 _LONGEST_REASON = 160
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # said in a scene's notes
 _SAMPLED, _WINDOWS = 256, 4  # pixels along a side that a sample has, and windows that make them up
 
 
@@ -54,21 +56,22 @@ def open_raster(path: str | Path) -> DatasetReader:
         except OSError as error:
             raise UserError(f"{name}: cannot be read ({error.strerror}).") from error
         if driver is None:
-            raise UserError(f"{name}: not a raster of a known format; {_READABLE}.")
+            raise UserError(f"{name}: not a raster; GeoTIFF, JPEG 2000, VRT, PNG and Erdas Imagine files can be read.")
         if driver == "VRT":
             check_vrt(path)
     try:
         with safely():
             return rasterio.open(path, driver=driver)
     except (RasterioError, OSError, ValueError) as error:
-        raise UserError(f"{name}: cannot be opened ({reason_of(error, name)}); {_READABLE}.") from error
+        reason = reason_of(error, name)
+        raise UserError(f"{name}: cannot be opened ({reason}); it is damaged or cut off: get it again.") from error
 
 
 def reason_of(error: BaseException, name: str) -> str:
     """Return what GDAL gives as the reason of an error, in one short line without the file's name."""
     while error.__cause__ is not None:
         error = error.__cause__
-    text = " ".join(str(error).split()).replace(name, "").strip(" :,'`.")
+    text = " ".join(str(error).split()).replace(name, "").replace(name.rsplit("/", 1)[-1], "").strip(" :,'`.")
     return text[:_LONGEST_REASON] or type(error).__name__
 
 

@@ -37,8 +37,8 @@ def check_offset(scene: Scene, samples: Mapping[str, np.ndarray]) -> list[str]:
         low, median = np.percentile(filled[_CIRRUS], [2, 50])
         if not scene.offsets.get(_CIRRUS) and low >= 0.9 * -OFFSET and median < 1.5 * -OFFSET:
             raise UserError(
-                f"{scene.path}: the median of B10 is {median:,.0f} where about 12 is normal, so the values have an offset; "
-                f"that was said to be 0 ({where}): pass --offset {OFFSET}"
+                f"{scene.path}: the median of B10 is {median:,.0f} where about 12 is normal, so its values have an "
+                f"offset, which was said to be 0 ({where}): pass --offset {OFFSET}"
             )
     if gone := _without_reflectance(scene, filled):
         raise UserError(

@@ -13,10 +13,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from eurosat_cls.search.configuration import Base, check_space, read_base, write_best
+from eurosat_cls.search.configuration import Base, Merge, check_space, read_base, write_best
 from eurosat_cls.search.owner import Owner
 from eurosat_cls.search.queue import Queue
-from eurosat_cls.search.results import best_of, draw, line_of, print_summary, rows_of, write_table
+from eurosat_cls.search.results import draw, line_of, print_summary, write_table
+from eurosat_cls.search.rows import best_of, rows_of
 from eurosat_cls.search.runner import Runner
 from eurosat_cls.search.space import Params, Space
 from eurosat_cls.search.space_file import SEED, read_overlays, read_seeds, read_space
@@ -32,8 +33,13 @@ Every trial is a run of its own. Started again with the same arguments a search 
 Arguments of fit, such as --config and --trainer.max_epochs, are those of every trial."""
 
 
-def search(arguments: Sequence[str]) -> None:
+def search(arguments: Sequence[str], merge: Merge, program: str) -> None:
     """Run the command.
+
+    Args:
+        arguments: those after its name.
+        merge: reads arguments of ``fit`` into a whole configuration.
+        program: module that is run for each trial.
 
     Raises:
         UserError: for what a person can mend.
@@ -41,7 +47,7 @@ def search(arguments: Sequence[str]) -> None:
     """
     given, of_fit = _parser().parse_known_args(arguments)
     _check(given)
-    base = read_base(of_fit, given.metric, given.mode)
+    base = read_base(of_fit, given.metric, given.mode, merge)
     plan = _plan(given)
     check_space(base, plan.space)
     name = given.study or _default_name(given, of_fit)
@@ -53,7 +59,7 @@ def search(arguments: Sequence[str]) -> None:
     except OSError as error:
         raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from None
     try:
-        _Search(name, base, plan, given, folder, owner).run()
+        _Search(name, base, plan, given, folder, owner).run(program)
     except OSError as error:
         hint = " Free some space and start again: the search goes on." if error.errno in NO_SPACE else ""
         raise UserError(f"{error.filename or folder}: {error.strerror or error}.{hint}") from error
@@ -100,7 +106,7 @@ class _Search:
         trials = given.trials if given.trials is not None else len(plan.points or ()) or DEFAULT_TRIALS
         self.queue = Queue(self.study, plan.space, trials, owner, plan.points)
 
-    def run(self) -> None:
+    def run(self, program: str) -> None:
         """Make the trials that are missing, then write what the search has found."""
         with storage_errors(self.place):
             before = len(self.queue.finished())
@@ -108,7 +114,8 @@ class _Search:
                 raise UserError(f"--trials 0: study {self.study.study_name} in {self.place} has no trials to show.")
             print(f"study {self.study.study_name} in {self.place}: {before} of {self.queue.target} trials have ended",
                   file=sys.stderr, flush=True)  # fmt: skip
-            runner = Runner(self.queue, self.base, self.folder, self.given.workers, self.given.test, self._tell)
+            given = self.given
+            runner = Runner(self.queue, self.base, self.folder, given.workers, given.test, self._tell, program)
             previous = signal.signal(signal.SIGTERM, _terminate)
             try:
                 if self.queue.target:

@@ -2,61 +2,30 @@
 
 import difflib
 import importlib
-import io
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
 from eurosat_cls.checkpoints.runs import LOGS
+from eurosat_cls.config.trust import trusted_packages
+from eurosat_cls.metrics import mode_of
 from eurosat_cls.search.space import Params, Space
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.figures import mode_of
 from eurosat_cls.utils.files import replacing
+
+# Reads arguments of fit, with settings on top of them, into the whole configuration, every default spelt out.
+Merge: TypeAlias = Callable[[Sequence[str], Mapping[str, Any] | None], dict[str, Any]]
 
 # Where and with what a training runs may differ between the machines that work on one study.
 NOT_SETTINGS = (
     "data.init_args.root", "trainer.accelerator", "trainer.default_root_dir", "trainer.devices",
     "trainer.enable_model_summary", "trainer.enable_progress_bar", "trainer.logger",
 )  # fmt: skip
-
-
-def merged(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the whole configuration of ``fit`` with these arguments, every default spelt out.
-
-    Args:
-        arguments: ``--config`` files and options.
-        overlay: settings on top of them.
-
-    Raises:
-        UserError: for whatever the command line refuses.
-    """
-    from eurosat_cls.cli import main  # the command line leads here
-
-    with tempfile.TemporaryDirectory() as folder:
-        given = [*arguments]
-        if overlay is not None:
-            path = Path(folder) / "overlay.yaml"
-            path.write_text(as_yaml(overlay), encoding="utf-8")
-            given += ["--config", str(path)]
-        printed, told = io.StringIO(), io.StringIO()
-        code: Any = 0
-        try:
-            with redirect_stdout(printed), redirect_stderr(told):
-                main(["fit", *given, "--print_config"])
-        except SystemExit as ended:
-            code = ended.code
-    if code:
-        raise UserError(told.getvalue().strip().rpartition("eurosat_cls: error: ")[2] or f"fit ends with code {code}")
-    if overlay is None and told.getvalue():
-        print(told.getvalue(), end="", file=sys.stderr)
-    return dict(yaml.safe_load(printed.getvalue()))
 
 
 def as_yaml(settings: Mapping[str, Any]) -> str:
@@ -88,12 +57,14 @@ class Base:
         config: the whole configuration that they make.
         monitor: the figure that tells how good a trial is.
         mode: ``max`` or ``min``.
+        merge: reads arguments of ``fit``, with an overlay on top, into a whole configuration.
     """
 
     arguments: tuple[str, ...]
     config: dict[str, Any]
     monitor: str
     mode: str
+    merge: Merge
 
     @property
     def evaluating(self) -> list[str]:
@@ -123,20 +94,19 @@ class Base:
                                            "mode": self.mode}}  # fmt: skip
 
 
-def read_base(arguments: Sequence[str], metric: str | None, mode: str | None) -> Base:
+def read_base(arguments: Sequence[str], metric: str | None, mode: str | None, merge: Merge) -> Base:
     """Read what every trial has in common.
 
     Args:
         arguments: of ``fit``.
         metric: another figure than the configuration's ``checkpoint.monitor``.
         mode: another direction than ``checkpoint.mode``.
+        merge: as in :class:`Base`.
 
     Raises:
         UserError: for what ``fit`` refuses, and for settings with which trials would not be runs of their own.
     """
-    from eurosat_cls.config.trust import trusted_packages
-
-    config = merged(arguments)
+    config = merge(arguments, None)
     for key, why in (
         ("ckpt_path", "every trial starts from the beginning; model.init_args.weights takes weights to start from"),
         ("checkpoint.dirpath", "every trial has checkpoints of its own"),
@@ -149,7 +119,7 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None) ->
     # As the checkpoints choose; a mode that the configuration has is about its own figure.
     configured = given["mode"] if monitor == given["monitor"] or not metric else None
     trusted = [f"--trust={package}" for package in trusted_packages()]
-    return Base((*arguments, *trusted), config, monitor, mode or configured or mode_of(monitor))
+    return Base((*arguments, *trusted), config, monitor, mode or configured or mode_of(monitor), merge)
 
 
 def _monitor_of(class_path: str) -> str:
@@ -171,7 +141,7 @@ def check_space(base: Base, space: Space) -> None:
                 print(f"warning: {argument.partition('=')[0]} has no effect: the search varies it", file=sys.stderr)
     for overlay in space.samples():
         try:
-            merged(base.arguments, overlay)
+            base.merge(base.arguments, overlay)
         except UserError as error:
             tried = ", ".join(f"{key}: {value}" for key, value in flatten(overlay).items())
             raise UserError(f"the configuration refuses a value of the search: {error} (tried {tried[:300]})") from None
@@ -204,12 +174,12 @@ def write_best(base: Base, space: Space, params: Params, about: str, path: Path)
     Raises:
         UserError: when the file cannot be written.
     """
-    config = merged(base.arguments, base.overlay(space, params))
+    config = base.merge(base.arguments, base.overlay(space, params))
     head = f"# {about}\n#   python -m eurosat_cls fit --config {path}\n"
     try:
         with replacing(path) as part:
             part.write_text(head + as_yaml(config), encoding="utf-8")
-            again = merged(["--config", str(part)])
+            again = base.merge(["--config", str(part)], None)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}).") from None
     assert again == config, "a configuration that was written is read alike"

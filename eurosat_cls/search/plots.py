@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eurosat_cls.analysis.plots.style import BLUE, LIGHT, ORANGE, VERMILION, new_figure, shortened, tidy
-from eurosat_cls.search.names import told
+from eurosat_cls.search.rows import told
 
 if TYPE_CHECKING:
-    from eurosat_cls.search.results import Row
+    from eurosat_cls.search.rows import Row
 
 MOST_BARS, MOST_AXES = 15, 9
 NOT_DECIDED = "(not used)"  # a parameter of a class that a trial did not choose

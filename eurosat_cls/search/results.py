@@ -5,65 +5,18 @@ import io
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from eurosat_cls.search.names import short_names, told
-from eurosat_cls.search.queue import FOLDER, REASON, VOID, counts
+from eurosat_cls.search.queue import FOLDER, REASON, VOID
+from eurosat_cls.search.rows import _STATES, Row, short_names, told
 from eurosat_cls.search.space import Scalar
 from eurosat_cls.utils.files import replacing, write_text
 
 ENOUGH_FOR_IMPORTANCE, ENOUGH_TO_TRUST = 4, 30  # complete trials
-
-
-@dataclass(frozen=True)
-class Row:
-    """A trial that counts.
-
-    Attributes:
-        number: the study's number of it.
-        state: ``complete``, ``pruned`` or ``failed``.
-        value: the best figure that it reached; None when it has none.
-        params: what was decided, by short name.
-        attrs: what else is known: folder, epoch, seconds, reason, figures, same_as.
-    """
-
-    number: int
-    state: str
-    value: float | None
-    params: dict[str, Scalar]
-    attrs: dict[str, Any]
-
-
-_STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-
-
-def rows_of(trials: Sequence[FrozenTrial]) -> list[Row]:
-    """Return the trials that count, by number."""
-    found = [trial for trial in trials if counts(trial)]
-    short = short_names(dict.fromkeys(name for trial in found for name in trial.params))
-    return [
-        Row(
-            trial.number,
-            _STATES[trial.state],
-            trial.value if trial.state == TrialState.COMPLETE else trial.user_attrs.get("best"),
-            {short[name]: value for name, value in trial.params.items()},
-            trial.user_attrs,
-        )
-        for trial in found
-    ]
-
-
-def best_of(rows: Sequence[Row], mode: str) -> Row | None:
-    """Return the complete trial with the best figure, the first one of several; None when none is complete."""
-    complete = [row for row in rows if row.state == "complete" and row.value is not None]
-    sign = 1 if mode == "max" else -1
-    return max(complete, key=lambda row: (sign * (row.value or 0.0), -row.number), default=None)
 
 
 def line_of(row: Row, best: Row | None, monitor: str, target: int, done: int) -> str:

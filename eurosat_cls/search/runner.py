@@ -21,7 +21,6 @@ from eurosat_cls.search.queue import FOLDER, REASON, RETRIES, VOID, Queue
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
 
-TRIAL = "eurosat_cls.cli.trial"
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0  # for a process to end after SIGTERM
 HOPELESS = 5  # trials that fail before any succeeds: it will not be their parameters
@@ -48,7 +47,7 @@ class Runner:
         workers: int,
         test: bool,
         ended: Callable[[FrozenTrial], None],
-        program: str = TRIAL,
+        program: str,
     ) -> None:
         self.queue, self.base, self.folder, self.workers = queue, base, folder, workers
         self.test, self.ended, self.program = test, ended, program

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eurosat_cls.search.queue import FOLDER
-from eurosat_cls.search.results import Row
+from eurosat_cls.search.rows import Row
 from eurosat_cls.search.space_file import SEED
 from eurosat_cls.utils.files import write_json, write_text
 

@@ -14,7 +14,7 @@ from eurosat_cls.checkpoints.files import SafeCheckpointIO
 from eurosat_cls.data.module import require_patches
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.resume import within_epoch
-from eurosat_cls.training.machine import check_precision, device_of, supports_bf16
+from eurosat_cls.training.precision import check_precision, device_of, supports_bf16
 from eurosat_cls.training.sync_batch_norm import SyncedBatchNorm
 from eurosat_cls.utils.errors import UserError
 

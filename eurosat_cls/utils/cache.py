@@ -39,15 +39,22 @@ def cache_folder() -> Path:
     return base / "eurosat_cls"
 
 
-@contextmanager
-def plain_errors(folder: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write below ``folder`` into a ``UserError`` that names the way out."""
-    try:
-        yield
-    except OSError as error:
-        if (reason := _REASONS.get(error.errno or 0)) is None:
-            raise
-        raise UserError(f"cannot write to {folder}: {reason} ({error.strerror}); {_WAY_OUT}") from error
+class plain_errors:
+    """Turn the operating system's refusals to write below ``folder`` into a ``UserError`` that names the way out.
+
+    No generator: from Python 3.12 on, an error that replaces another in one is part of a reference cycle, which keeps
+    the caller's variables, memory-mapped stores too, until the next garbage collection.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and (reason := _REASONS.get(error.errno or 0)) is not None:
+            raise UserError(f"cannot write to {self.folder}: {reason} ({error.strerror}); {_WAY_OUT}") from error
 
 
 def require_space(folder: Path, num_bytes: int) -> None:

@@ -1,6 +1,8 @@
 """Choose parts of a network by the names of its modules."""
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -33,3 +35,15 @@ def matching(network: nn.Module, pattern: str, setting: str) -> dict[str, nn.Mod
         near = difflib.get_close_matches(pattern, names, 5, 0.4) or sorted(n for n in names if "." not in n)[:5]
         raise UserError(f"{setting}: {pattern!r} matches no part of the network; there are {', '.join(near)}, ...")
     return found
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and every module back into its own afterwards."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

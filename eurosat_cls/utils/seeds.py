@@ -16,7 +16,7 @@ def run_seed() -> int:
 def generator_for(*words: int) -> torch.Generator:
     """Return a CPU generator that depends on the run's seed and these words (epoch, batch, ...) alone."""
     sequence = np.random.SeedSequence([run_seed(), *words])
-    return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+    return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0]) >> 1)
 
 
 def random_state() -> dict[str, Any]:

@@ -11,12 +11,13 @@ from torchmetrics.functional.classification import binary_calibration_error, mul
 
 import eurosat_cls
 from eurosat_cls import Classifier, Trainer
-from eurosat_cls.analysis.calibration import BINS, HIGHEST, LOWEST, fit_temperature, reliability
+from eurosat_cls.analysis.calibration import BINS, reliability
 from eurosat_cls.callbacks import Checkpoints, WeightAverage
-from eurosat_cls.checkpoints.files import check_fits
+from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.data import Demo
 from eurosat_cls.data.batch import Task
 from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.temperature import HIGHEST, LOWEST, fit_temperature
 from tests.conftest import BARE
 from tests.models.test_classifier import NAMES, TINY, build
 

@@ -20,7 +20,7 @@ from eurosat_cls.analysis.explanations import (
 )
 from eurosat_cls.decoders import MLP, AttentionPooling, Identity, LinearHead, MulticlassClassification
 from eurosat_cls.encoders import Encoder, Exchanger, ResNet, Tokens, Transformer
-from eurosat_cls.models.base import compile_parts
+from eurosat_cls.models.network import compile_parts
 from eurosat_cls.utils.errors import UserError
 
 SIZE, OBJECT, MARGIN = 64, 12, 8

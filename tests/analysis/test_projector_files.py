@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from eurosat_cls import UserError
-from eurosat_cls.analysis.plots.sprite import LARGEST, draw_sprite
-from eurosat_cls.analysis.projector_files import spherized, stratified_sample
+from eurosat_cls.analysis.projector_files import LARGEST, draw_sprite, spherized, stratified_sample
 
 
 def test_a_sample_keeps_the_shares_of_the_classes() -> None:

@@ -1,5 +1,6 @@
 """Parameters and multiply-adds are those of the literature, and looking changes nothing."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from eurosat_cls import Classifier, Trainer, UserError
-from eurosat_cls.analysis.summary import Network, layers, table, totals
+from eurosat_cls.analysis.summary import ATTENTION_KERNELS, HookedNetwork, layers, table, totals
 from eurosat_cls.data import Demo
 from eurosat_cls.decoders import Decoder, LinearReconstruction, MulticlassClassification
 from eurosat_cls.encoders import ResNet, TorchvisionBackbone, Transformer
@@ -62,10 +64,23 @@ def test_attention_is_counted_by_hand() -> None:
     assert found["blocks.0"].multiply_adds == 2 * (linear + 2 * tokens * tokens * width)
 
 
+@pytest.mark.parametrize("backend", [SDPBackend.MATH, SDPBackend.FLASH_ATTENTION])
+def test_attention_costs_the_same_whatever_kernel_runs(backend: SDPBackend) -> None:
+    with sdpa_kernel(backend):
+        found = {layer.name: layer for layer in layers(SMALL(3), torch.zeros(2, 3, 64, 64))}
+    assert found["blocks.0"].multiply_adds == 2 * 64 * (32 * 12 * 32 + 2 * 64 * 32)
+
+
+def test_every_kernel_of_attention_is_counted() -> None:
+    names = {name.removeprefix("aten::").split(".")[0] for name in torch._C._dispatch_get_all_op_names()}
+    fused = {name for name in names if re.fullmatch(r"_scaled_dot_product_\w+(?<!_backward)", name)}
+    assert fused - {"_scaled_dot_product_attention_math"} == set(ATTENTION_KERNELS)  # that one is counted by its parts
+
+
 @pytest.mark.parametrize("decoder", [MulticlassClassification, partial(LinearReconstruction, scale=8)])
 def test_decoders_of_tokens_and_maps_find_their_encoder_counted(decoder: Callable[[int, int], Decoder]) -> None:
     model = Classifier(SMALL, ["a", "b"], BANDS, decoder=decoder)
-    found = {layer.name: layer for layer in layers(Network(model), torch.zeros(2, 3, 64, 64))}
+    found = {layer.name: layer for layer in layers(HookedNetwork(model), torch.zeros(2, 3, 64, 64))}
     assert found["encoder"].multiply_adds > found["encoder.blocks.0"].multiply_adds > 0
     parts = ("normalize", "encoder", "decoder")
     assert sum(found[part].multiply_adds for part in parts) == found[""].multiply_adds

@@ -8,7 +8,7 @@ import pytest
 
 from eurosat_cls.cli import help
 from eurosat_cls.cli.application import EuroSATCLI
-from eurosat_cls.cli.commands import COMMANDS
+from eurosat_cls.cli.other_commands import COMMANDS
 from eurosat_cls.utils.cache import cache_folder
 from tests.conftest import exit_code, subprocess_env
 

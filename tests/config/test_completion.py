@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.completion import completion
 from tests.config.parsers import parsed, parsers
 
@@ -16,7 +17,7 @@ BASH = shutil.which("bash")
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("completion") / "eurosat-cls.sh"
-    path.write_text(completion(parsers()[1]))
+    path.write_text(completion(parsers()[1], VOCABULARY))
     return path
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from eurosat_cls.config.checks import RANGES
 from eurosat_cls.config.compose import compose
 from eurosat_cls.config.failures import explaining
-from eurosat_cls.config.ranges import RANGES
 from tests.conftest import exit_code
 
 PARTS = """

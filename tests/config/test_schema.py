@@ -8,6 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.files import read
 from eurosat_cls.config.schema import schema
 from eurosat_cls.config.tree import plain
@@ -18,7 +19,7 @@ from tests.conftest import CONFIGS
 
 @cache
 def validator() -> Any:
-    made = json.loads(json.dumps(schema(parsers()[1])))
+    made = json.loads(json.dumps(schema(parsers()[1], VOCABULARY)))
     Draft202012Validator.check_schema(made)
     return Draft202012Validator(made)
 

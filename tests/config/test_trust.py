@@ -12,7 +12,7 @@ import yaml
 
 import eurosat_cls
 from eurosat_cls import UserError
-from eurosat_cls.cli.help import split_trust
+from eurosat_cls.cli.commands import split_trust
 from eurosat_cls.config.class_checks import check_config
 from eurosat_cls.config.trust import resolve, trusting
 from tests.conftest import REPOSITORY

@@ -21,8 +21,7 @@ import pytest
 from eurosat_cls.data import CIFAR10
 from eurosat_cls.data.cifar10_files import ARCHIVE, BATCHES, CLASS_NAMES, FOLDER, locate_or_download, read_batches
 from eurosat_cls.utils.errors import UserError
-
-from .generated import cifar10_batch, cifar10_images, make_cifar10, python2_pickle
+from tests.data.generated import cifar10_batch, cifar10_images, make_cifar10, python2_pickle
 
 LABELS = [n % 10 for n in range(20)]
 

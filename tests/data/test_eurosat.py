@@ -12,9 +12,8 @@ from eurosat_cls.data.patch import Place
 from eurosat_cls.data.sentinel2 import BANDS
 from eurosat_cls.data.splits import OfficialSplit, RandomSplit, SplitLists
 from eurosat_cls.utils.errors import UserError
-
-from ..conftest import REPOSITORY
-from .helpers import (
+from tests.conftest import REPOSITORY
+from tests.data.helpers import (
     CLASS_NAMES,
     RGB,
     description_tag,

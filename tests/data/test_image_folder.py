@@ -13,8 +13,7 @@ from PIL import Image
 from eurosat_cls.data import ImageFolder
 from eurosat_cls.data.splits import RandomSplit
 from eurosat_cls.utils.errors import UserError
-
-from .generated import LAND, image_bytes, make_image_folder, pixels, write_image
+from tests.data.generated import LAND, image_bytes, make_image_folder, pixels, write_image
 
 PARTS = ("train", "val", "test")
 

@@ -12,8 +12,7 @@ from eurosat_cls.data import ImageFiles
 from eurosat_cls.data.images import arguments_for
 from eurosat_cls.data.sentinel2 import BANDS
 from eurosat_cls.utils.errors import UserError
-
-from .helpers import RGB, description_tag, make_tiff_tree, tiff, tiff_pixels
+from tests.data.helpers import RGB, description_tag, make_tiff_tree, tiff, tiff_pixels
 
 NUMBERS = tiff_pixels(2, 1)
 FOUR = ["B02", "B03", "B04", "B08"]

@@ -13,8 +13,7 @@ from eurosat_cls.data.splits import Split, random_split
 from eurosat_cls.data.statistics import band_statistics, compute_statistics, full_statistics
 from eurosat_cls.data.store.store import Store, open_or_build
 from eurosat_cls.utils.errors import UserError
-
-from .helpers import generated_recipe
+from tests.data.helpers import generated_recipe
 
 NOTHING = np.empty(0, dtype=np.int64)
 

@@ -11,8 +11,7 @@ import torch
 
 from eurosat_cls.data import Table
 from eurosat_cls.utils.errors import UserError
-
-from .generated import LAND, make_table, multilabel_rows, pixels, single_label_rows, write_image, write_rows
+from tests.data.generated import LAND, make_table, multilabel_rows, pixels, single_label_rows, write_image, write_rows
 
 Rows = list[dict[str, Any]]
 FORMATS = ["t.csv", "t.parquet"]

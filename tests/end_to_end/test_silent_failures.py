@@ -82,7 +82,7 @@ def test_another_network_with_layers_of_the_same_shapes_is_refused(run: Run) -> 
 
 
 def test_bfloat16_where_there_is_none_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eurosat_cls.training.machine.supports_bf16", lambda device: False)
+    monkeypatch.setattr("eurosat_cls.training.precision.supports_bf16", lambda device: False)
     code, printed = run("fit", "--trainer.precision", "bf16-mixed")
     assert code == 2
     assert "no bfloat16 units" in printed

@@ -140,7 +140,7 @@ def test_the_precision_asked_for_is_the_one_computed_in(precision: str, dtype: t
 
 
 def test_bfloat16_is_refused_where_it_is_only_imitated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eurosat_cls.training.machine.supports_bf16", lambda device: False)
+    monkeypatch.setattr("eurosat_cls.training.precision.supports_bf16", lambda device: False)
     with pytest.raises(UserError, match="no bfloat16 units"):
         Trainer(accelerator="cpu", precision="bf16-mixed", logger=False)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from eurosat_cls.data.sentinel2 import BANDS, TABLE
-from eurosat_cls.models.indices import INDICES, SpectralIndices, Standardize, WithIndices
+from eurosat_cls.data.sentinel2 import BANDS, INDICES, TABLE
+from eurosat_cls.models.indices import SpectralIndices, Standardize, WithIndices
 from eurosat_cls.models.normalize import Normalize
 from eurosat_cls.utils.errors import UserError
 

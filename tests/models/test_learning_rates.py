@@ -10,7 +10,7 @@ from torch import nn
 from eurosat_cls import Classifier, Trainer, UserError
 from eurosat_cls.data import Demo
 from eurosat_cls.encoders import ResNet
-from eurosat_cls.models.learning_rates import keep_multipliers, parameter_groups
+from eurosat_cls.models.optimization import keep_multipliers, parameter_groups
 from tests.conftest import BARE
 
 NETWORK = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)))

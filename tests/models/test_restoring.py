@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from eurosat_cls.models.restoring import print_differences
+from eurosat_cls.config.differences import print_differences
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")

@@ -33,7 +33,7 @@ def _found_by_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def base() -> Base:
     trainer = {"accelerator": "cpu", "devices": "auto", "max_epochs": 3, "default_root_dir": None}
-    return Base((), {"trainer": trainer}, "val/accuracy", "max")
+    return Base((), {"trainer": trainer}, "val/accuracy", "max", lambda arguments, overlay: {})
 
 
 @pytest.fixture

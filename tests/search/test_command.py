@@ -16,6 +16,7 @@ import yaml
 from PIL import Image
 
 from eurosat_cls.analysis.report.epoch_table import read_metrics
+from eurosat_cls.cli.configuration import merged
 from eurosat_cls.search.command import _parser, _plan
 from eurosat_cls.search.configuration import check_space, read_base
 from tests.conftest import CONFIGS, exit_code, subprocess_env
@@ -166,7 +167,7 @@ def test_the_commands_of_the_readme_fit_their_configurations(tmp_path: Path) -> 
     assert len(typed) == 3
     for line in typed:
         given, of_fit = _parser().parse_known_args(line[1:])
-        check_space(read_base(of_fit, given.metric, given.mode), _plan(given).space)
+        check_space(read_base(of_fit, given.metric, given.mode, merged), _plan(given).space)
 
 
 def test_a_folder_that_cannot_be_written_is_named(

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from eurosat_cls.cli.configuration import merged
 from eurosat_cls.config.trust import trusting
-from eurosat_cls.search.configuration import check_space, merged, read_base, write_best
+from eurosat_cls.search.configuration import check_space, read_base, write_best
 from eurosat_cls.search.space_file import read_space
 from eurosat_cls.utils.errors import UserError
 
@@ -30,19 +31,21 @@ def test_a_space_that_does_not_fit_the_configuration_is_refused(
 ) -> None:
     (tmp_path / "space.yaml").write_text(text)
     with pytest.raises(UserError, match=match):
-        check_space(read_base(quick, None, None), read_space(tmp_path / "space.yaml"))
+        check_space(read_base(quick, None, None, merged), read_space(tmp_path / "space.yaml"))
 
 
 def test_a_setting_that_the_search_varies_is_named(
     quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "space.yaml").write_text("trainer.max_epochs: [1, 2]")
-    check_space(read_base([*quick, "--trainer.max_epochs", "3"], None, None), read_space(tmp_path / "space.yaml"))
+    check_space(
+        read_base([*quick, "--trainer.max_epochs", "3"], None, None, merged), read_space(tmp_path / "space.yaml")
+    )
     assert "--trainer.max_epochs has no effect" in capsys.readouterr().err
 
 
 def test_the_figure_is_that_of_the_checkpoints(quick: list[str]) -> None:
-    chosen = read_base(quick, None, None)
+    chosen = read_base(quick, None, None, merged)
     assert (chosen.monitor, chosen.mode) == ("val/accuracy", "max")
     configured = ["--checkpoint.monitor", "val/brier", "--checkpoint.mode", "min"]
     for metric, mode, expected in (
@@ -51,7 +54,7 @@ def test_the_figure_is_that_of_the_checkpoints(quick: list[str]) -> None:
         ("val/loss", None, ("val/loss", "min")),
         ("val/loss", "max", ("val/loss", "max")),
     ):
-        base = read_base([*quick, *configured], metric, mode)
+        base = read_base([*quick, *configured], metric, mode, merged)
         assert (base.monitor, base.mode) == expected
 
 
@@ -67,13 +70,13 @@ def test_the_figure_is_that_of_the_checkpoints(quick: list[str]) -> None:
 )
 def test_what_fit_or_a_search_cannot_do_is_refused(arguments: list[str], match: str, quick: list[str]) -> None:
     with pytest.raises(UserError, match=match):
-        read_base([*quick, *arguments], None, None)
+        read_base([*quick, *arguments], None, None, merged)
 
 
 def test_the_best_configuration_is_whole_and_is_read_alike(quick: list[str], tmp_path: Path) -> None:
     space = tmp_path / "space.yaml"
     space.write_text("model.init_args.loss: [{class_path: FocalLoss, init_args: {gamma: {low: 1.0, high: 3.0}}}]")
-    base, best = read_base(quick, None, None), tmp_path / "best.yaml"
+    base, best = read_base(quick, None, None, merged), tmp_path / "best.yaml"
     params = {"model.init_args.loss": "FocalLoss", "model.init_args.loss[FocalLoss].init_args.gamma": 1.25}
     write_best(base, read_space(space), params, "found", best)
     config = yaml.safe_load(best.read_text())
@@ -85,14 +88,14 @@ def test_the_best_configuration_is_whole_and_is_read_alike(quick: list[str], tmp
 
 
 def test_where_a_training_runs_does_not_make_it_another_search(quick: list[str]) -> None:
-    here = read_base([*quick, "--trainer.devices", "1", "--trainer.default_root_dir", "a"], None, None)
-    there = read_base([*quick, "--trainer.enable_progress_bar", "false"], None, None)
+    here = read_base([*quick, "--trainer.devices", "1", "--trainer.default_root_dir", "a"], None, None, merged)
+    there = read_base([*quick, "--trainer.enable_progress_bar", "false"], None, None, merged)
     assert here.settings() == there.settings()
-    assert here.settings() != read_base([*quick, "--trainer.max_epochs", "9"], None, None).settings()
+    assert here.settings() != read_base([*quick, "--trainer.max_epochs", "9"], None, None, merged).settings()
 
 
 def test_trials_trust_whom_the_search_trusts(quick: list[str]) -> None:
     with trusting(["mine"]):
-        base = read_base([*quick, "--trainer.max_epochs", "3"], None, None)
+        base = read_base([*quick, "--trainer.max_epochs", "3"], None, None, merged)
     assert "--trust=mine" in base.arguments
     assert base.evaluating == [*quick, *(part for part in base.arguments if part.startswith("--trust="))]

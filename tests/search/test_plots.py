@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eurosat_cls.search.plots import draw_history, draw_importance, draw_parallel
-from eurosat_cls.search.results import Row
+from eurosat_cls.search.rows import Row
 from tests.analysis.plots.test_charts import assert_whole
 
 

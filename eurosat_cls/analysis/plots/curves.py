@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eurosat_cls.analysis.plots.style import BLUE, ORANGE, VERMILION, panels, tidy
-from eurosat_cls.utils.figures import mode_of
+from eurosat_cls.metrics import mode_of
 
 _STAGES = {"train": BLUE, "val": ORANGE}
 _LEFT_OUT = ("images_per_second",)

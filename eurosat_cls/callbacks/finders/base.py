@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from eurosat_cls.callbacks.pictures.base import run_folder
+from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.data.module import PatchDataModule, require_patches
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError

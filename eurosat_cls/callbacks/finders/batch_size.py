@@ -9,8 +9,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 from eurosat_cls.callbacks.finders.base import Finder
-from eurosat_cls.callbacks.finders.batch_size_files import write_batch_sizes
 from eurosat_cls.callbacks.finders.batch_sizes import BatchSizes, Trial, check_batch_sizes, measure_batch_sizes
+from eurosat_cls.callbacks.finders.files import write_batch_sizes
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError

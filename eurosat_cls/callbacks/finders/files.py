@@ -6,6 +6,7 @@ from torch.optim import Optimizer
 
 from eurosat_cls.analysis.plots.files import write_png
 from eurosat_cls.callbacks.finders.apply import as_overlay, rate_settings, rises
+from eurosat_cls.callbacks.finders.batch_sizes import BatchSizes
 from eurosat_cls.callbacks.finders.learning_rate_range import RangeTest
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
@@ -59,3 +60,40 @@ def describe_range_test(found: RangeTest, module: PatchModule) -> str:
     if rises(module):
         return f"suggested max_lr of the schedule {found.highest:g}; steepest descent at {found.steepest:g} ({seen})"
     return f"suggested learning rate {found.steepest:g}, of the steepest descent ({seen})"
+
+
+NAME = "batch_size"
+
+
+def write_batch_sizes(found: BatchSizes, present: int, device: str, folder: Path) -> list[Path]:
+    """Write ``batch_size.png``, ``batch_size.json`` and ``batch_size.yaml``; return their paths.
+
+    Args:
+        found: what was measured.
+        present: the batch size of the configuration.
+        device: ``cpu`` or ``cuda``.
+        folder: where they go.
+
+    Raises:
+        UserError: when the folder cannot be written.
+    """
+    from eurosat_cls.callbacks.finders.plots import draw_batch_sizes
+
+    picture, values, overlay = (folder / f"{NAME}.{suffix}" for suffix in ("png", "json", "yaml"))
+    trials = [
+        {"batch_size": t.batch_size, "images_per_second": round(t.images_per_second, 1), "peak_memory_bytes": t.memory}
+        for t in found.trials
+    ]
+    content = {
+        "recommended": found.recommended, "largest": found.largest, "ended": found.ended, "device": device,
+        "configured": present, "trials": trials,
+    }  # fmt: skip
+    settings = {"data": {"init_args": {"batch_size": found.recommended}}}
+    what = "the batch size that batch_size_find recommends; another one asks for another learning rate (lr_find)"
+    try:
+        write_json(values, content)
+        write_png(picture, draw_batch_sizes(found, present, device))
+        write_text(overlay, as_overlay(settings, what, overlay.name))
+    except OSError as error:
+        raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from error
+    return [picture, values, overlay]

@@ -2,14 +2,13 @@
 
 import warnings
 from abc import abstractmethod
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from eurosat_cls.analysis.plots.files import pixels_of, write_png
+from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import Outcome
 from eurosat_cls.utils.errors import UserError
@@ -89,14 +88,3 @@ def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") ->
         raise UserError(f"{path} cannot be written ({error.strerror}).") from error
     for logger in tensorboards(trainer):
         logger.experiment.add_image(f"pictures/{name}", pixels, trainer.global_step, dataformats="HWC")
-
-
-def run_folder(trainer: Trainer) -> Path:
-    """Return the folder of the run: what the command line chose, else where the logger writes."""
-    chosen: Path | None = getattr(trainer, "run_folder", None)
-    return chosen or Path(trainer.log_dir or trainer.default_root_dir)
-
-
-def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
-    """Return the loggers of a trainer that write for TensorBoard."""
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls.analysis.plots.batch import draw_batch
-from eurosat_cls.callbacks.pictures.base import tensorboards
+from eurosat_cls.callbacks.run_folder import tensorboards
 from eurosat_cls.data.batch import Batch
 
 

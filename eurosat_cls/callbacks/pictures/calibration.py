@@ -7,10 +7,12 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
-from eurosat_cls.analysis.calibration import BINS, HIGHEST, LOWEST, before_and_after, reliability
-from eurosat_cls.callbacks.pictures.base import Picture, Stage, run_folder, save_picture
+from eurosat_cls.analysis.calibration import BINS, before_and_after, reliability
+from eurosat_cls.callbacks.pictures.base import Picture, Stage, save_picture
+from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.temperature import HIGHEST, LOWEST
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import replacing, write_json
 
@@ -23,7 +25,7 @@ class Calibration(Picture):
     width, Brier score and negative log likelihood, of the last validation and of the test.
 
     The temperature is fitted on every validation, whether this callback is there or not; see
-    :func:`eurosat_cls.analysis.calibration.fit_temperature`. On the very patches that it was fitted on it looks a little better
+    :func:`eurosat_cls.models.temperature.fit_temperature`. On the very patches that it was fitted on it looks a little better
     than it is; the test shows what it is worth. ``model.init_args.calibrate`` applies it.
 
     Args:

@@ -16,7 +16,8 @@ from eurosat_cls.analysis.class_scores import (
     write_scores,
 )
 from eurosat_cls.analysis.ranking import rank_classes
-from eurosat_cls.callbacks.pictures.base import Picture, Stage, run_folder, save_picture, tensorboards
+from eurosat_cls.callbacks.pictures.base import Picture, Stage, save_picture
+from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import Outcome
 from eurosat_cls.utils.errors import UserError
@@ -91,7 +92,7 @@ class ClassScores(Picture):
         save_picture(trainer, f"roc_{stage}", draw_roc(rankings[shown], names[shown], note))
 
     def _draw_epochs(self, trainer: Trainer, module: Classifier) -> None:
-        from eurosat_cls.analysis.plots.class_scores import draw_class_scores
+        from eurosat_cls.analysis.plots.class_curves import draw_class_scores
 
         missing = ClassScore(0, *[float("nan")] * len(SCORES))
         rows = read_scores(run_folder(trainer) / FILE)

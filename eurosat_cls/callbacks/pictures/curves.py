@@ -6,7 +6,8 @@ from pathlib import Path
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls.analysis.report.epoch_table import read_metrics, write_metrics
-from eurosat_cls.callbacks.pictures.base import run_folder, save_picture
+from eurosat_cls.callbacks.pictures.base import save_picture
+from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.utils.errors import UserError
 
 STAGES = ("train/", "val/")

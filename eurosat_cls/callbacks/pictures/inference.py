@@ -7,10 +7,10 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from eurosat_cls.analysis.summary import evaluating
 from eurosat_cls.callbacks.pictures.patches import patches_of
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.utils.modules import evaluating
 
 
 def pass_over(trainer: Trainer, module: Classifier, rows: np.ndarray, function: Callable[[Tensor], Tensor]) -> Tensor:

@@ -10,8 +10,9 @@ from lightning.pytorch import Trainer
 
 from eurosat_cls.analysis.hard_examples import Decisions
 from eurosat_cls.analysis.plots.colour import colour_name
-from eurosat_cls.callbacks.pictures.base import Picture, Stage, run_folder, save_picture
+from eurosat_cls.callbacks.pictures.base import Picture, Stage, save_picture
 from eurosat_cls.callbacks.pictures.patches import check_count, decide, describe_errors, hard_patches, patches_of
+from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import Outcome

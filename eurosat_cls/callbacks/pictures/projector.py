@@ -6,11 +6,18 @@ import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 
 from eurosat_cls.analysis.plots.colour import displayed, stretch_limits, to_rgb
-from eurosat_cls.analysis.plots.sprite import SMALLEST_THUMBNAIL, draw_sprite
-from eurosat_cls.analysis.projector_files import Embeddings, stratified_sample, write_arrays, write_projector
-from eurosat_cls.callbacks.pictures.base import Picture, Stage, run_folder, tensorboards
+from eurosat_cls.analysis.projector_files import (
+    SMALLEST_THUMBNAIL,
+    Embeddings,
+    draw_sprite,
+    stratified_sample,
+    write_arrays,
+    write_projector,
+)
+from eurosat_cls.callbacks.pictures.base import Picture, Stage
 from eurosat_cls.callbacks.pictures.inference import pass_over
 from eurosat_cls.callbacks.pictures.patches import patches_of
+from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import Outcome

@@ -5,7 +5,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from eurosat_cls.analysis.plots.reconstructions import draw_reconstructions
-from eurosat_cls.callbacks.pictures.base import tensorboards
+from eurosat_cls.callbacks.run_folder import tensorboards
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.models.autoencoder import EVALUATION, MASKING, AutoEncoder
 from eurosat_cls.utils.errors import UserError

@@ -108,3 +108,29 @@ def check_schedule(augmentations: Sequence[Augmentation], epochs: int | None) ->
 
 def _family(part: Augmentation) -> type[Augmentation]:
     return next(base for base in type(part).__mro__ if "apply_all" in vars(base))
+
+
+P = TypeVar("P", bound="Patchwise")
+
+
+class Patchwise(Augmentation):
+    """Overwrite each chosen patch with something made of itself."""
+
+    @abstractmethod
+    def change(self, image: Tensor, rows: Tensor, generator: torch.Generator) -> None:
+        """Overwrite some patches.
+
+        Args:
+            image: ``[B, C, H, W]`` raw and contiguous.
+            rows: ``[n]`` int64 positions of the chosen patches, at least one, on the device of the image.
+            generator: as in :func:`~eurosat_cls.data.augment.augment_batch`.
+        """
+
+    @classmethod
+    def apply_all(cls: type[P], parts: Sequence[P], batch: Batch, epoch: int, generator: torch.Generator) -> Batch:
+        """Return the batch changed by one part after the other."""
+        for part in parts:
+            rows = part.choose(len(batch.image), generator).nonzero()[:, 0]
+            if len(rows):
+                part.change(batch.image, rows.to(batch.image.device), generator)
+        return batch

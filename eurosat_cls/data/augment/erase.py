@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from eurosat_cls.data.augment.patchwise import Patchwise
+from eurosat_cls.data.augment.base import Patchwise
 from eurosat_cls.data.augment.pixels import as_bits, boxes, put_raw, take, to_raw, working_dtype
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from eurosat_cls.data.augment.patchwise import Patchwise
+from eurosat_cls.data.augment.base import Patchwise
 from eurosat_cls.data.augment.pixels import put, take
 
 POOL = 4  # a pool of noise is this many times as long as a band

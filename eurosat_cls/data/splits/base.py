@@ -10,6 +10,7 @@ import numpy as np
 
 from eurosat_cls.data.files.tree import stem_of
 from eurosat_cls.data.store.store import Store, class_counts
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 
 PARTS = ("train", "val", "test")
@@ -41,7 +42,7 @@ class Split:
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
-class SplitMethod(ABC):
+class SplitMethod(Configurable, ABC):
     """A way to divide a store."""
 
     @abstractmethod

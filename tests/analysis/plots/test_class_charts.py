@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from eurosat_cls.analysis.calibration import fit_temperature, reliability
+from eurosat_cls.analysis.calibration import reliability
 from eurosat_cls.analysis.plots.calibration import draw_calibration
-from eurosat_cls.analysis.plots.class_curves import draw_precision_recall, draw_roc
+from eurosat_cls.analysis.plots.class_curves import draw_class_scores, draw_precision_recall, draw_roc
 from eurosat_cls.analysis.plots.class_list import GREY
-from eurosat_cls.analysis.plots.class_scores import draw_class_scores
 from eurosat_cls.analysis.plots.label_counts import draw_label_counts
 from eurosat_cls.analysis.ranking import rank_classes
 from eurosat_cls.models.tasks import rules_for
+from eurosat_cls.models.temperature import fit_temperature
 from tests.analysis.plots.test_charts import assert_whole, names
 
 

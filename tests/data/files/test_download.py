@@ -16,8 +16,7 @@ import pytest
 from eurosat_cls.data.files.download import EUROSAT_MS, EUROSAT_RGB, Archive, fetch, locate_or_download
 from eurosat_cls.data.files.source import RGB_SET
 from eurosat_cls.utils.errors import UserError
-
-from .helpers import CLASS_NAMES, make_rgb_tree, make_rgb_zip
+from tests.data.helpers import CLASS_NAMES, make_rgb_tree, make_rgb_zip
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()

@@ -16,8 +16,7 @@ from PIL import Image
 from eurosat_cls.data.files.decode import decode_image, decode_rgb
 from eurosat_cls.data.files.source import MS_SET, RGB_SET, FolderSource, Source, ZipSource, find_eurosat
 from eurosat_cls.utils.errors import UserError
-
-from .helpers import (
+from tests.data.helpers import (
     CLASS_NAMES,
     TIF_PREFIX,
     jpeg,

@@ -19,9 +19,8 @@ from eurosat_cls.data.files.tiff import described_bands
 from eurosat_cls.data.patch import Place
 from eurosat_cls.data.sentinel2 import BANDS
 from eurosat_cls.utils.errors import UserError
-
-from ..conftest import REPOSITORY
-from .helpers import description_tag, geo_tags, tiff, tiff_pixels
+from tests.conftest import REPOSITORY
+from tests.data.helpers import description_tag, geo_tags, tiff, tiff_pixels
 
 SHAPE = (13, 64, 64)
 PIXELS = tiff_pixels(3, 1)

@@ -10,8 +10,7 @@ import numpy as np
 from eurosat_cls.data.patch import Place
 from eurosat_cls.data.splits import Split
 from eurosat_cls.data.store.store import Store
-
-from ..helpers import CLASS_NAMES
+from tests.data.helpers import CLASS_NAMES
 
 COUNTS = [3000, 3000, 3000, 2500, 2500, 2000, 2500, 3000, 2500, 3000]  # EuroSAT
 

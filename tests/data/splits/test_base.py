@@ -8,8 +8,7 @@ import pytest
 
 from eurosat_cls.data.splits import RandomSplit, Split, check_classes, split_by_part
 from eurosat_cls.utils.errors import UserError
-
-from .helpers import eurosat_store, multilabel_store
+from tests.data.splits.helpers import eurosat_store, multilabel_store
 
 FILES = ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "b/3.jpg"]
 

@@ -6,9 +6,8 @@ import pytest
 
 from eurosat_cls.data.splits import SplitLists, check_classes, read_split_lists
 from eurosat_cls.utils.errors import UserError
-
-from ..helpers import CLASS_NAMES
-from .helpers import eurosat_names, make_store
+from tests.data.helpers import CLASS_NAMES
+from tests.data.splits.helpers import eurosat_names, make_store
 
 COOP = Path(__file__).parents[3].parent / "shared/data/splits"
 FILES, LABELS = eurosat_names(counts=[3] * 10)

@@ -12,8 +12,7 @@ import pytest
 
 from eurosat_cls.data.splits import OfficialSplit, check_classes, official, random_split
 from eurosat_cls.utils.errors import UserError
-
-from .helpers import eurosat_names, eurosat_store, make_store, members
+from tests.data.splits.helpers import eurosat_names, eurosat_store, make_store, members
 
 PER_CLASS = 10
 

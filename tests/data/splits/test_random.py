@@ -8,9 +8,16 @@ import pytest
 from eurosat_cls.data.splits import RandomSplit, check_classes, random_split
 from eurosat_cls.utils.errors import UserError
 from tests.conftest import REAL_ZIP
-
-from ..helpers import CLASS_NAMES
-from .helpers import COUNTS, eurosat_names, eurosat_store, make_store, members, multilabel_store, shuffled
+from tests.data.helpers import CLASS_NAMES
+from tests.data.splits.helpers import (
+    COUNTS,
+    eurosat_names,
+    eurosat_store,
+    make_store,
+    members,
+    multilabel_store,
+    shuffled,
+)
 
 SHA256 = "28e88c24855f3e5a658de463fe2b8b5b56e279ea5472de707305a19a9b0a9068"
 

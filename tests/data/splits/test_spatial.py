@@ -17,9 +17,8 @@ from eurosat_cls.data.splits.earth import locate, near
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.errors import UserError
 from tests.conftest import REAL_ZIP
-
-from ..helpers import CLASS_NAMES
-from .helpers import eurosat_store, make_store, members, multilabel_store, shuffled
+from tests.data.helpers import CLASS_NAMES
+from tests.data.splits.helpers import eurosat_store, make_store, members, multilabel_store, shuffled
 
 pyproj = pytest.importorskip("pyproj")
 REAL_TIFFS = REAL_ZIP.with_name("EuroSATallBands-369.zip")

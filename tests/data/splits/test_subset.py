@@ -8,8 +8,7 @@ import pytest
 from eurosat_cls.data.splits import RandomSplit, Split, take_subset
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.errors import UserError
-
-from .helpers import eurosat_names, eurosat_store, make_store, members, multilabel_store, shuffled
+from tests.data.splits.helpers import eurosat_names, eurosat_store, make_store, members, multilabel_store, shuffled
 
 
 def divided(store: Store) -> Split:

@@ -1,6 +1,7 @@
 """The patch store: right, whole or absent, whatever interrupts its making."""
 
 import errno
+import gc
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -27,8 +29,7 @@ from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store import build
 from eurosat_cls.data.store.store import DamagedStore, cache_folder, open_or_build, open_store
 from eurosat_cls.utils.errors import UserError
-
-from .helpers import CLASS_NAMES, generated_recipe, jpeg, make_rgb_tree, make_rgb_zip, rgb_files, rgb_recipe
+from tests.data.helpers import CLASS_NAMES, generated_recipe, jpeg, make_rgb_tree, make_rgb_zip, rgb_files, rgb_recipe
 
 REPOSITORY = Path(__file__).parents[3]
 REAL = REPOSITORY.parent / "shared/data/EuroSAT.zip"
@@ -410,7 +411,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("mounting a small file system is not allowed here")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a failed test may still hold a mapping
 
 
 def test_a_really_full_disk_is_told_and_the_old_store_survives(
@@ -434,6 +435,23 @@ def test_a_really_read_only_cache_is_told_but_its_ready_store_still_opens(tiny_d
     band_statistics(again, random_split(again.files, again.labels))
     with pytest.raises(UserError, match=r"read-only.*EUROSAT_CACHE"):
         open_or_build(generated_recipe(20, seed=1), tiny_disk)
+
+
+def test_a_refused_build_lets_go_of_the_stores_of_its_caller(tmp_path: Path) -> None:
+    def full() -> list[tuple[str, int]]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def opened() -> weakref.ref[Store]:
+        store = open_or_build(generated_recipe(20), tmp_path)
+        with pytest.raises(UserError, match="the disk is full"):
+            open_or_build(replace(generated_recipe(20, seed=1), files=full), tmp_path)
+        return weakref.ref(store)
+
+    gc.disable()
+    try:
+        assert opened()() is None
+    finally:
+        gc.enable()
 
 
 def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,12 @@
-"""Learning rates that differ between parts of a network, under any schedule."""
+"""How a model is optimised: parameter groups, optimizer and schedule."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.modules import matching
@@ -52,3 +53,7 @@ def keep_multipliers(optimizer: Optimizer) -> None:
 
     optimizer.register_step_pre_hook(before)
     optimizer.register_step_post_hook(after)
+
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]

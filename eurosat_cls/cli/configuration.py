@@ -1,0 +1,55 @@
+"""The configuration that arguments amount to, for commands that make trainings of it."""
+
+import functools
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch.cli import LightningArgumentParser
+
+from eurosat_cls.cli.application import SETTINGS, EuroSATCLI
+from eurosat_cls.cli.commands import split_trust
+from eurosat_cls.cli.short_names import VOCABULARY
+from eurosat_cls.config.parse import read_settings
+from eurosat_cls.config.trust import closed_parser, config_folders, trusting
+
+
+class _Made(Exception):
+    """The parsers have been made."""
+
+
+class _OnlyParsers(EuroSATCLI):
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        raise _Made(parser, self._subcommand_parsers)
+
+
+@functools.cache
+def parsers() -> tuple[Any, dict[str, Any]]:
+    """Return the parser of the whole command line, and those of its commands."""
+    try:
+        _OnlyParsers(**SETTINGS, args=[])
+    except _Made as made:
+        parser, commands = made.args
+    return parser, commands
+
+
+def merged(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the whole configuration of ``fit`` with these arguments, every default spelt out.
+
+    Args:
+        arguments: ``--config`` files, options, and packages to trust.
+        overlay: settings on top of them.
+
+    Raises:
+        UserError: for whatever the command line refuses.
+    """
+    given, packages = split_trust(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        if overlay is not None:
+            path = Path(folder) / "overlay.yaml"
+            path.write_text(yaml.safe_dump(dict(overlay), sort_keys=False), encoding="utf-8")
+            given += ["--config", str(path)]
+        with trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
+            return read_settings(parsers()[1], ["fit", *given], VOCABULARY)

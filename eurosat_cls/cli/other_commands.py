@@ -1,0 +1,52 @@
+"""Subcommands that need no configuration."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from eurosat_cls.utils.errors import UserError
+
+TRIAL = "eurosat_cls.cli.trial"  # the module that a search runs for each of its trials
+
+
+def report(arguments: Sequence[str]) -> None:
+    """Write ``report.html`` into a run folder; with several, a page that compares them."""
+    parser = argparse.ArgumentParser("eurosat_cls report", description=report.__doc__, allow_abbrev=False)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, e.g. lightning_logs/version_0")
+    parser.add_argument("--output", type=Path, default=Path("comparison.html"), help="where a comparison goes")
+    given = parser.parse_args(arguments)
+    if len(given.runs) == 1:
+        from eurosat_cls.analysis.report.page import write_report
+
+        print(write_report(given.runs[0]))
+        return
+    if len({run.resolve() for run in given.runs}) < len(given.runs):
+        raise UserError("report: the same run folder is named twice.")
+    from eurosat_cls.analysis.report.compare import write_comparison
+
+    print(write_comparison(given.runs, given.output))
+
+
+def describe(arguments: Sequence[str]) -> None:
+    """Print what a checkpoint is: classes, bands, network, figures, data, seed, versions, revision."""
+    parser = argparse.ArgumentParser("eurosat_cls describe", description=describe.__doc__, allow_abbrev=False)
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint, or a run folder, whose best one is taken")
+    parser.add_argument("--config", action="store_true", help="print its configuration, as YAML that fit takes")
+    given = parser.parse_args(arguments)
+    from eurosat_cls.analysis.describe import configuration_of, describe_checkpoint
+
+    print(configuration_of(given.checkpoint) if given.config else describe_checkpoint(given.checkpoint))
+
+
+def search(arguments: Sequence[str]) -> None:
+    """Train with many settings, overlays or seeds, and say which are good."""
+    if find_spec("optuna") is None:
+        raise UserError("search needs Optuna: pip install 'eurosat-cls[search]', or pip install 'optuna>=5'")
+    from eurosat_cls.cli.configuration import merged
+    from eurosat_cls.search.command import search as run
+
+    run(arguments, merged, TRIAL)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report, "describe": describe, "search": search}

@@ -1,0 +1,42 @@
+"""The network of a model: what normalises, encodes and decodes, without loss, metrics and optimisation."""
+
+import torch
+from torch import Tensor, nn
+
+from eurosat_cls.decoders import Decoder
+from eurosat_cls.encoders import Encoder
+
+
+def connect(encoder: Encoder, decoder: Decoder, image: Tensor) -> Tensor:
+    """Hand normalised ``[B, C, H, W]`` through the encoder, in the form that the decoder takes, and the decoder."""
+    encoded = encoder(image) if decoder.takes == "features" else getattr(encoder, f"forward_{decoder.takes}")(image)
+    outputs: Tensor = decoder(encoded)
+    return outputs
+
+
+def compile_parts(encoder: Encoder, decoder: Decoder) -> None:
+    """Compile what the decoder calls of the encoder; once, however often this is called."""
+    if encoder._compiled_call_impl is not None:
+        return
+    encoder.compile()
+    if decoder.takes != "features":
+        name = f"forward_{decoder.takes}"
+        setattr(encoder, name, torch.compile(getattr(encoder, name)))
+
+
+class Network(nn.Module):
+    """What a model does to a batch: normalise, encode, decode.
+
+    Args:
+        model: has ``normalize``, ``encoder`` and ``decoder``, which are shared, not copied.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.normalize: nn.Module = model.normalize  # type: ignore[assignment]
+        self.encoder: Encoder = model.encoder  # type: ignore[assignment]
+        self.decoder: Decoder = model.decoder  # type: ignore[assignment]
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Raw ``[B, C, H, W]`` -> what the decoder gives."""
+        return connect(self.encoder, self.decoder, self.normalize(image))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.scenes.areas import Areas
 from eurosat_cls.scenes.cells import Cells, cells_of, unpack
 from eurosat_cls.scenes.hectares import HEAD, AreaSums, PixelAreas, area_rows, csv_text
 from eurosat_cls.scenes.layout import Layout
@@ -49,6 +50,9 @@ class Finish:
         grid: of its pixels.
         min_confidence: cells below it are left undecided.
         resolution: size on the ground of the pixels of ``classes.tif``; None for that of the cells.
+        areas: polygons, each of which is summed up by itself.
+        sums: of each band of ``classes.tif``, once that is written.
+        polygons: likewise of each polygon.
     """
 
     model: Classifier
@@ -57,7 +61,9 @@ class Finish:
     grid: Grid
     min_confidence: float | None = None
     resolution: float | None = None
+    areas: Areas | None = None
     sums: list[AreaSums] = field(default_factory=list)
+    polygons: list[list[AreaSums]] = field(default_factory=list)
 
     @property
     def multilabel(self) -> bool:
@@ -103,6 +109,8 @@ class Finish:
         """Write ``classes.tif`` and what belongs to it, and sum up the areas."""
         areas = PixelAreas(self.grid)
         self.sums[:] = [AreaSums() for _ in self.legends]
+        names = self.areas.names if self.areas is not None else []
+        self.polygons[:] = [[AreaSums() for _ in self.legends] for _ in names]
         rows, columns = ((axis.edges[1:] + axis.edges[:-1]) / 2 for axis in (self.layout.rows, self.layout.columns))
 
         def blocks() -> Iterator[Rows]:
@@ -110,10 +118,24 @@ class Finish:
                 hectares = areas.at(rows[part.cells.rows], columns)
                 for sums, classes, confidence in zip(self.sums, part.classes, part.confidence, strict=True):
                     sums.add(classes, part.cells.pixels, hectares, confidence)
+                self._add_polygons(part, hectares)
                 yield self._fine(part)
 
         tags = {"SOFTWARE": "eurosat_cls", "MODEL_CLASSES": ", ".join(self.model.class_names)}
         write_classes(path, grid_at(self.grid, self.factor), blocks(), self.legends, tags)
+
+    def _add_polygons(self, part: Decided, hectares: np.ndarray) -> None:
+        """Add the cells of each polygon, by the pixels of them that are in it."""
+        if self.areas is None:
+            return
+        edges, columns = self.layout.rows.edges, self.layout.columns.edges[:-1]
+        for line, row in enumerate(range(part.cells.rows.start, part.cells.rows.stop)):
+            pixels = slice(int(edges[row]), int(edges[row + 1]))
+            valid = np.bitwise_or.reduce([unpack(work.valid[pixels], self.grid.width) for work in self.works])
+            for index, mask in self.areas.masks(pixels, slice(0, self.grid.width)):
+                count = np.add.reduceat((mask & (valid > 0)).sum(axis=0), columns)
+                for band, sums in enumerate(self.polygons[index]):
+                    sums.add(part.classes[band, line], count, hectares[line], part.confidence[band, line])
 
     def _fine(self, part: Decided) -> Rows:
         """Bring decided cells to the pixels of ``classes.tif``."""
@@ -143,18 +165,24 @@ class Finish:
         bands = [*self.model.class_names, "confidence"]
         write_raster(path, grid_at(self.grid, self.layout.step), blocks(), bands, "float32", math.nan, "average")
 
-    def area_rows(self) -> list[list[str]]:
-        """Rows of the table of areas, once the classes are written."""
+    def area_rows(self, sums: Sequence[AreaSums] | None = None) -> list[list[str]]:
+        """Rows of the table of areas of the whole map or a polygon, once the classes are written."""
+        sums = self.sums if sums is None else sums
         if not self.multilabel:
-            return area_rows(self.sums[0], self.legends["class"])
+            return area_rows(sums[0], self.legends["class"])
         rows = []
-        for sums, entries in zip(self.sums, self.legends.values(), strict=True):
-            rows += area_rows(sums, entries[1:2], shares=False)
+        for one, entries in zip(sums, self.legends.values(), strict=True):
+            rows += area_rows(one, entries[1:2], shares=False)
         return rows
 
     def write_areas(self, path: Path) -> None:
-        """Write ``areas.csv``."""
-        write_text(path, csv_text(HEAD, self.area_rows()))
+        """Write ``areas.csv``; where there are polygons, a row for each of them and each class."""
+        if self.areas is None:
+            write_text(path, csv_text(HEAD, self.area_rows()))
+            return
+        tables = zip(self.areas.names, self.polygons, strict=True)
+        rows = [[name, *row] for name, sums in tables for row in self.area_rows(sums)]
+        write_text(path, csv_text(("polygon", *HEAD), rows))
 
 
 def fineness(grid: Grid, step: int, resolution: float | None) -> int:

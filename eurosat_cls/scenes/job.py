@@ -61,7 +61,7 @@ class Job:
         works = [self._classified(number) for number in range(len(self.sources))]
         finish = Finish(
             self.network.model, works, self.layout, self.sources[0].scene.grid, self.options.min_confidence,
-            self.options.resolution,
+            self.options.resolution, self.sources[0].areas,
         )  # fmt: skip
         if self.geometry is not None:
             self.about["agreement"] = agreement(

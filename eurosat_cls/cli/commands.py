@@ -16,6 +16,7 @@ CONFIGURED = {  # commands that take a configuration
     "batch_size_find": "recommend a batch size",
 }
 OTHERS = {
+    "map": "land-cover maps of whole Sentinel-2 scenes",
     "search": "train with many settings, overlays or seeds",
     "report": "make the page of a run anew, or compare runs",
     "describe": "say what a checkpoint is",
@@ -28,32 +29,6 @@ def split_trust(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     Raises:
         UserError: for ``--trust`` without a package.
 
-<<<<<<< HEAD
-
-def search(arguments: Sequence[str]) -> None:
-    """Train with many settings, overlays or seeds, and say which are good."""
-    if find_spec("optuna") is None:
-        raise UserError("search needs Optuna: pip install 'eurosat-cls[search]', or pip install 'optuna>=5'")
-    from eurosat_cls.search.command import search as run
-
-    run(arguments)
-
-
-def map_(arguments: Sequence[str]) -> None:
-    """Make land-cover maps of whole scenes with a trained model."""
-    from eurosat_cls.config.trust import trusted_packages
-    from eurosat_cls.scenes.command import map_scenes
-
-    map_scenes(arguments, trusted_packages())
-
-
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    "map": map_,
-    "search": search,
-    "report": report,
-    "describe": describe,
-}
-=======
     Example:
         >>> split_trust(["fit", "--trust", "mine", "--config", "a.yaml", "--trust=yours"])
         (['fit', '--config', 'a.yaml'], ['mine', 'yours'])
@@ -70,4 +45,3 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
         else:
             rest.append(argument)
     return rest, packages
->>>>>>> 8fea4b79ce0e42a588d4e07b107e477ac4792396

@@ -16,26 +16,6 @@ from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
 
-<<<<<<< HEAD
-CONFIGURED = {  # commands that take a configuration
-    "fit": "train; --ckpt_path last goes on with a training",
-    "validate": "figures of the validation patches",
-    "test": "figures, pictures and a report of the test patches",
-    "predict": "probabilities of patches, or of a folder of images, as CSV",
-    "statistics": "figures of bands, classes and split",
-    "show": "pictures of the data and of what augmentations do",
-    "summary": "layers, parameters and multiply-adds of the network",
-    "lr_find": "suggest a learning rate",
-    "batch_size_find": "recommend a batch size",
-}
-OTHERS = {
-    "map": "land-cover maps of whole Sentinel-2 scenes",
-    "search": "train with many settings, overlays or seeds",
-    "report": "make the page of a run anew, or compare runs",
-    "describe": "say what a checkpoint is",
-}
-=======
->>>>>>> 8fea4b79ce0e42a588d4e07b107e477ac4792396
 OVERVIEW = """\
 usage: python -m eurosat_cls COMMAND [--config FILE ...] [--KEY VALUE ...]
 

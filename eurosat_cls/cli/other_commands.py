@@ -49,4 +49,17 @@ def search(arguments: Sequence[str]) -> None:
     run(arguments, merged, TRIAL)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report, "describe": describe, "search": search}
+def map_(arguments: Sequence[str]) -> None:
+    """Make land-cover maps of whole scenes with a trained model."""
+    from eurosat_cls.config.trust import trusted_packages
+    from eurosat_cls.scenes.command import map_scenes
+
+    map_scenes(arguments, trusted_packages())
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "map": map_,
+    "search": search,
+    "report": report,
+    "describe": describe,
+}

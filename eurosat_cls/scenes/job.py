@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from eurosat_cls.scenes.classify import Pass, by_windows, classify_scene
 from eurosat_cls.scenes.dense import Dense, Geometry, agreement
@@ -23,6 +23,7 @@ from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.scenes.source import Source, shown_channels
 from eurosat_cls.scenes.strips import groups_per_strip
 from eurosat_cls.scenes.work import Work
+from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import remove_parts, write_json, write_text
 from eurosat_cls.utils.progress import progress
 
@@ -59,6 +60,8 @@ class Job:
         remove_parts(self.folder, "*")
         (self.folder / MANIFEST).unlink(missing_ok=True)
         works = [self._classified(number) for number in range(len(self.sources))]
+        if not any(work.trusted.any() for work in works):
+            self._give_up(works)
         finish = Finish(
             self.network.model, works, self.layout, self.sources[0].scene.grid, self.options.min_confidence,
             self.options.resolution, self.sources[0].areas,
@@ -80,6 +83,18 @@ class Job:
         for work in works:
             work.remove()
         (self.folder / WORK).rmdir()
+
+    def _give_up(self, works: Sequence[Work]) -> NoReturn:
+        """Leave nothing of a scene that holds nothing."""
+        for work in works:
+            work.remove()
+        (self.folder / ".lock").unlink(missing_ok=True)
+        for path in (self.folder / WORK, self.folder):
+            with suppress(OSError):  # a folder that is not empty, or not ours alone
+                path.rmdir()
+        share = f"{100 * self.options.min_valid:g} %"
+        path = self.sources[0].scene.path
+        raise UserError(f"{path}: no valid pixel to map, or no window with {share} of them (--min_valid).")
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -99,7 +99,7 @@ def write_names(bands: Sequence[Sequence[Entry]], counts: Sequence[dict[int, int
             ET.SubElement(names, "Category").text = _clean(by_value.get(value, ""))
         _attribute_table(band, entries, count)
     ET.indent(root)
-    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    text: bytes = ET.tostring(root, encoding="utf-8")  # GDAL reads no PAM behind an XML declaration
     return text + b"\n"
 
 

@@ -1,5 +1,6 @@
 """One scene, or several dates of one, from files to a folder with a map."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.scenes.dense import Geometry, check_multiples, geometry_of, rows_together
 from eurosat_cls.scenes.finish import fineness
-from eurosat_cls.scenes.folder import fingerprint, is_complete, locked, plain_disk_errors
+from eurosat_cls.scenes.folder import WORK, fingerprint, is_complete, locked, plain_disk_errors
 from eurosat_cls.scenes.job import Job
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.network import Network
@@ -94,6 +95,7 @@ class Mapper:
             folder = self.out / f"{scene.name}{more}-{short_digest(settings)}"
             prints = [fingerprint(path) for path in paths]
             if not dry_run and is_complete(folder, prints, paths):
+                shutil.rmtree(folder / WORK, ignore_errors=True)  # of a run that was killed behind its manifest
                 self.message(f"{folder}: there already")
                 return folder
             network = Network(self.model, layout.batch, options.device, options.precision)

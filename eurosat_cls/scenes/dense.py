@@ -85,7 +85,7 @@ class Dense:
     """Classify the windows of a strip by averaging its feature map.
 
     It is not the function that windows are: the network sees what lies around a window, where a patch ends in zeros.
-    Windows off the map's grid, at the last row and column of a scene, are classified by themselves.
+    Windows off the grid of the steps, at the last row and column of a scene, are classified by themselves.
 
     Args:
         network: what classifies.
@@ -103,9 +103,9 @@ class Dense:
 
     def __call__(self, strip: Strip, trusted: np.ndarray) -> np.ndarray:
         """Return probabilities of windows, float32 ``[rows, columns, K]``; see :func:`classify_strip`."""
-        layout, stride = self.layout, self.geometry.stride
+        layout = self.layout
         starts = layout.rows.starts[layout.group_rows(*strip.groups)], layout.columns.starts
-        on_grid = [axis % stride == 0 for axis in starts]
+        on_grid = [axis % layout.step == 0 for axis in starts]
         regular = trusted & on_grid[0][:, None] & on_grid[1][None, :]
         classes = len(self.network.model.class_names)
         result = classify_strip(strip, layout, self.network, classes, trusted & ~regular)

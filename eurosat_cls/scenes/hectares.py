@@ -143,12 +143,13 @@ def area_rows(sums: AreaSums, entries: Sequence[Entry], shares: bool = True) -> 
         shares: whether values exclude each other, so that shares of all pixels mean something.
     """
     total = sum(int(sums.pixels[entry.value]) for entry in entries)
+    unknown = bool(np.isnan(sums.hectares).any())
     rows = []
     for entry in entries:
         pixels, hectares = int(sums.pixels[entry.value]), float(sums.hectares[entry.value])
         share = f"{pixels / total:.6f}" if shares and total else ""
         confidence = f"{sums.confidence[entry.value] / pixels:.4f}" if pixels else ""
-        rows.append([entry.name, str(pixels), "" if math.isnan(hectares) else f"{hectares:.4f}", share, confidence])
+        rows.append([entry.name, str(pixels), "" if unknown else f"{hectares:.4f}", share, confidence])
     return rows
 
 

@@ -50,7 +50,7 @@ def test_a_finished_map_is_skipped(command: Command, tmp_path: Path) -> None:
     assert (code, manifest.stat().st_mtime_ns) == (0, before)
     assert "there already" in printed
     content = json.loads(manifest.read_text())
-    assert content["windows"] == {"size": 32, "step": 16, "batch": 24}
+    assert content["windows"] == {"size": 32, "step": 16, "batch": 48}
     assert content["model"]["checkpoint"].endswith("model.ckpt")
     assert content["classes"] == list(NAMES)
 

@@ -1,7 +1,6 @@
 """End a training early, and say why."""
 
 import sys
-import warnings
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -10,23 +9,23 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.metrics import mode_of
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.files import write_json, writing
 
 
 class StopAtTarget(Callback):
-    """End the training when a figure of the validation reaches a value.
+    """End the training when a metric of the validation reaches a value.
 
     A training that is continued after it reached the value ends at once, before its first step; give another value to
     train on.
 
     Args:
-        monitor: logged name of the figure.
+        monitor: logged name of the metric.
         value: what it is to reach.
         mode: whether it is reached from below (``max``) or from above (``min``); by its name when None: from above for
             losses and errors.
 
     Raises:
-        UserError: for a value that is no number; at the first validation, for a figure that is not logged.
+        UserError: for a value that is no number; at the first validation, for a metric that is not logged.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class StopAtTarget(Callback):
         return self._generate_state_key(monitor=self.monitor, mode=self.mode)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best figure so far."""
+        """The best metric so far."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -57,20 +56,20 @@ class StopAtTarget(Callback):
             self._stop(trainer, f"{self.monitor} had reached {self.best:.4f} before (target {self.value:g})")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the figure."""
+        """Look at the metric."""
         if trainer.state.fn != "fit":
             return
         check_logged(trainer, self.monitor, "StopAtTarget")
         if trainer.sanity_checking:
             return
-        figure = float(trainer.callback_metrics[self.monitor])
-        if self.best is None or (figure > self.best if self.mode == "max" else figure < self.best):
-            self.best = figure
-        if trainer.strategy.reduce_boolean_decision(self._reaches(figure), all=False):
-            self._stop(trainer, f"{self.monitor} reached {figure:.4f} (target {self.value:g})")
+        metric = float(trainer.callback_metrics[self.monitor])
+        if self.best is None or (metric > self.best if self.mode == "max" else metric < self.best):
+            self.best = metric
+        if trainer.strategy.reduce_boolean_decision(self._reaches(metric), all=False):
+            self._stop(trainer, f"{self.monitor} reached {metric:.4f} (target {self.value:g})")
 
-    def _reaches(self, figure: float) -> bool:
-        return figure >= self.value if self.mode == "max" else figure <= self.value
+    def _reaches(self, metric: float) -> bool:
+        return metric >= self.value if self.mode == "max" else metric <= self.value
 
     def _stop(self, trainer: Trainer, reason: str) -> None:
         self.reason, trainer.should_stop = reason, True
@@ -112,7 +111,7 @@ class StopRecord(Callback):
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         path = run_folder(trainer) / "stopped.json"
-        try:
+        with writing(path, optional=True):
             if not trainer.should_stop:
                 path.unlink(missing_ok=True)
                 return
@@ -121,8 +120,6 @@ class StopRecord(Callback):
             print(f"stopped after epoch {done} of {trainer.max_epochs}: {reason}", file=sys.stderr, flush=True)
             write_json(path, {"reason": reason, "by": callback, "epoch": done, "max_epochs": trainer.max_epochs,
                               "step": trainer.global_step})  # fmt: skip
-        except OSError as error:
-            warnings.warn(f"StopRecord: {path} cannot be written ({error.strerror})", stacklevel=2)
 
     def _reason(self, trainer: Trainer) -> tuple[str | None, str]:
         """Which callback ended the training, and why."""
@@ -141,11 +138,11 @@ class StopRecord(Callback):
 
 
 def check_logged(trainer: Trainer, monitor: str, callback: str) -> None:
-    """Refuse the name of a figure that a validation does not log.
+    """Refuse the name of a metric that a validation does not log.
 
     Raises:
         UserError: naming those that are logged.
     """
     if monitor not in trainer.callback_metrics:
         logged = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith("val/")))
-        raise UserError(f"{callback}.monitor: {monitor!r} is not logged; there are {logged or 'no val figures'}.")
+        raise UserError(f"{callback}.monitor: {monitor!r} is not logged; there are {logged or 'no val metrics'}.")

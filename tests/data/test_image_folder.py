@@ -100,7 +100,7 @@ def test_any_number_of_bands_keeps_values_dtype_and_order(tmp_path: Path) -> Non
     names = ["B02", "green", "B04", "elevation", "nir"]
     data = ImageFolder(str(tmp_path), bands=["nir", "elevation", "B03"], file_bands=names, batch_size=9)
     batch = next(iter(data.val_dataloader()))
-    row = int(batch.index[0])
+    row = int(batch.indices[0])
     assert data.store.bands == ["B02", "B03", "B04", "elevation", "B08"]
     assert data.bands == ["B08", "elevation", "B03"]
     assert np.array_equal(batch.image[0].numpy(), data.store.read(np.array([row]))[0][[4, 3, 1]])
@@ -229,7 +229,7 @@ def test_a_half_divided_folder_is_refused(
 
 
 def test_there_must_be_two_classes(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot read the folder .*absent: No such file"):
+    with pytest.raises(UserError, match=r"absent: cannot be read \(No such file"):
         ImageFolder(str(tmp_path / "absent")).store  # noqa: B018
     with pytest.raises(UserError, match="holds no class folders; it needs"):
         ImageFolder(str(tmp_path)).store  # noqa: B018

@@ -1,13 +1,12 @@
 """A process that says what a training says, in a tenth of a second; run with ``python -m`` in place of one.
 
-Its overlay has ``x``, the figure that it reaches in three epochs, and ``act``, what happens after the first one.
+Its overlay has ``x``, the metric that it reaches in three epochs, and ``act``, what happens after the first one.
 """
 
 import errno
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import yaml
@@ -28,7 +27,7 @@ def run(folder: Path, arguments: list[str]) -> None:
         for epoch in range(done + 1, EPOCHS + 1):
             file.write(f"{epoch}\n")
             file.flush()
-            write_json(folder / RESULT, {"value": x * epoch, "epoch": epoch, "figures": {"val/accuracy": x * epoch}})
+            write_json(folder / RESULT, {"value": x * epoch, "epoch": epoch, "metrics": {"val/accuracy": x * epoch}})
             stop = channel.ask(epoch, x * epoch)
             write_text(last, str(epoch))
             if stop:
@@ -43,7 +42,7 @@ def misbehave(act: str, folder: Path) -> None:
     if act == "killed once":
         os.kill(os.getpid(), signal.SIGKILL)
     if act == "slow":
-        time.sleep(60)
+        sys.stdin.read()  # until it is ended, or whoever started it
     if act == "memory":
         raise MemoryError("cannot allocate 80 GB")
     if act == "full once":

@@ -10,6 +10,7 @@ import yaml
 
 from eurosat_cls.analysis.report.epoch_table import read_metrics
 from eurosat_cls.config.class_checks import check_size
+from eurosat_cls.config.former_names import present_settings
 from eurosat_cls.utils.errors import UserError
 
 FILES = ("config.yaml", "environment.json", "test.json", "metrics.csv", "test_predictions.csv")
@@ -24,7 +25,7 @@ class Run:
         config: the whole configuration.
         environment: what ``environment.json`` holds; empty when there is none.
         test: what ``test.json`` holds; None before a test.
-        epochs: figures by epoch, from 1.
+        epochs: metrics by epoch, from 1.
         answers: by file what the test said of each patch: the true and the predicted class.
     """
 
@@ -56,8 +57,8 @@ class Run:
         return told if self.test else f"{told}; not tested yet"
 
     @property
-    def figures(self) -> dict[str, float]:
-        """Figures of the test, or of the last epoch before there is one."""
+    def metrics(self) -> dict[str, float]:
+        """Metrics of the test, or of the last epoch before there is one."""
         if self.test is not None:
             return {k: v for k, v in self.test.items() if k.startswith("test/") and isinstance(v, (int, float))}
         last = self.epochs[max(self.epochs)] if self.epochs else {}
@@ -82,6 +83,7 @@ def read_run(folder: Path) -> Run:
     if not isinstance(config, dict):
         raise UserError(f"{folder / 'config.yaml'}: is no configuration.")
     check_size(config, str(folder / "config.yaml"))
+    config = present_settings(config)
     return Run(
         folder=folder,
         config=config,
@@ -100,7 +102,7 @@ def _json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no figures.")
+        raise UserError(f"{path}: holds no metrics.")
     return content
 
 

@@ -1,7 +1,6 @@
-"""The figures of every epoch, as a table and as a picture."""
+"""The metrics of every epoch, as a table and as a picture."""
 
 import warnings
-from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -9,6 +8,7 @@ from eurosat_cls.analysis.report.epoch_table import read_metrics, write_metrics
 from eurosat_cls.callbacks.pictures.base import save_picture
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import writing
 
 STAGES = ("train/", "val/")
 
@@ -16,7 +16,7 @@ STAGES = ("train/", "val/")
 class LearningCurves(Callback):
     """Write ``metrics.csv`` after every epoch, and draw it as ``curves.png`` when the training ends.
 
-    The table has a row for each epoch and a column for each figure, the learning rate included. A training that is
+    The table has a row for each epoch and a column for each metric, the learning rate included. A training that is
     continued keeps the rows of the epochs before.
     """
 
@@ -30,13 +30,15 @@ class LearningCurves(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the epoch's row."""
-        figures = trainer.callback_metrics  # brings together what all processes have, so all must ask for it
+        metrics = trainer.callback_metrics  # brings together what all processes have, so all must ask for it
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
-        row = {k: float(v) for k, v in figures.items() if k.startswith(STAGES)}
+        row = {k: float(v) for k, v in metrics.items() if k.startswith(STAGES)}
         row["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         self._rows[trainer.current_epoch + 1] = row
-        _write(run_folder(trainer) / "metrics.csv", self._rows)
+        path = run_folder(trainer) / "metrics.csv"
+        with writing(path, optional=True):
+            write_metrics(path, self._rows)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the rows."""
@@ -48,10 +50,3 @@ class LearningCurves(Callback):
             save_picture(trainer, "curves", draw_curves(self._rows))
         except UserError as error:
             warnings.warn(f"LearningCurves: {error}", stacklevel=2)
-
-
-def _write(path: Path, rows: dict[int, dict[str, float]]) -> None:
-    try:
-        write_metrics(path, rows)
-    except OSError as error:
-        warnings.warn(f"LearningCurves: {path} cannot be written ({error.strerror})", stacklevel=2)

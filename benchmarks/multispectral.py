@@ -78,7 +78,7 @@ def read(store: Store, patches: int, seed: int) -> float:
     batches = EpochBatches(np.arange(len(store.files)), BATCH, seed, drop_last=True)
     batches.rows = np.random.default_rng(seed).permutation(batches.rows)[:patches]
     start = time.perf_counter()
-    count = sum(len(batch.index) for batch in make_loader(PatchDataset(store, list(range(len(BANDS)))), batches))
+    count = sum(len(batch.indices) for batch in make_loader(PatchDataset(store, list(range(len(BANDS)))), batches))
     return count / (time.perf_counter() - start)
 
 
@@ -90,7 +90,7 @@ def peak_memory() -> float:
 
 
 def alone(code: str) -> float:
-    """Run code of this module in a process of its own; return the figure that it prints last."""
+    """Run code of this module in a process of its own; return the metric that it prints last."""
     paths = [str(Path(__file__).parent), str(CONFIG.parent.parent), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, "-c", f"from multispectral import *\n{code}"],

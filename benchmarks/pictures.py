@@ -1,9 +1,9 @@
-"""What looking costs: the default pictures and figures beside the epochs of a training.
+"""What looking costs: the default pictures and metrics beside the epochs of a training.
 
     EUROSAT_ROOT=... python benchmarks/pictures.py
 
 Trains the shipped config on the real data for a few epochs, as a user does, and times inside that process everything
-that is there to be looked at: the outcomes of each validation patch, the temperature, each callback that draws. Then
+that is there to be looked at: the outputs of each validation patch, the temperature, each callback that draws. Then
 trains with and without the pictures in turns and compares the epochs. The first epoch of a training warms up and does
 not count. Prints shares of an epoch; what happens once is spread over the 80 epochs of the config.
 """
@@ -24,7 +24,7 @@ from eurosat_cls.callbacks import EpochSummary
 from eurosat_cls.cli import main
 from eurosat_cls.cli.application import PICTURES
 from eurosat_cls.models.postprocessing import DecidingModule
-from eurosat_cls.models.predictions import Outcomes
+from eurosat_cls.models.predictions import OutputCollector
 
 CONFIG = Path(__file__).parent.parent / "configs" / "tiny_resnet18.yaml"
 RECIPE = 80  # epochs of the config
@@ -81,7 +81,7 @@ def inside(epochs: int) -> None:
         for name in dir(Callback):
             if name.startswith("on_") and getattr(owner, name) is not getattr(Callback, name):
                 spent.timed(owner, name)
-    spent.timed(Outcomes, "update")
+    spent.timed(OutputCollector, "update")
     spent.timed(DecidingModule, "on_validation_epoch_end")
     epoch = statistics.median(fit(epochs, True, spent))
     print(f"\nAn epoch takes {epoch:.2f} s.\n\n{'':20} each epoch       once")

@@ -1,4 +1,4 @@
-"""The logged figures are those of the whole set, whatever the batches."""
+"""The logged metrics are those of the whole set, whatever the batches."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ def test_the_mean_loss_counts_samples_not_batches() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [7, 40, 64])
-def test_validation_figures_equal_those_computed_over_the_whole_set(batch_size: int) -> None:
+def test_validation_metrics_equal_those_computed_over_the_whole_set(batch_size: int) -> None:
     data = Demo(patches_per_class=20, batch_size=batch_size)
     torch.manual_seed(0)
     model = Classifier(
@@ -35,20 +35,20 @@ def test_validation_figures_equal_those_computed_over_the_whole_set(batch_size: 
     )
     trainer = Trainer(accelerator="cpu", precision="32-true", max_epochs=1, **BARE)
     trainer.fit(model, datamodule=data)
-    (figures,) = trainer.validate(model, datamodule=data, verbose=False)
+    (metrics,) = trainer.validate(model, datamodule=data, verbose=False)
 
     rows = data.split.val
     image, target = torch.from_numpy(data.store.images[rows]), torch.from_numpy(data.store.labels[rows])
     with torch.no_grad():
         logits = model.eval()(image)
-    assert figures["val/loss"] == pytest.approx(nn.functional.cross_entropy(logits, target).item(), rel=1e-4)
+    assert metrics["val/loss"] == pytest.approx(nn.functional.cross_entropy(logits, target).item(), rel=1e-4)
     predicted = logits.argmax(1)
-    assert figures["val/accuracy"] == pytest.approx((predicted == target).float().mean().item())
+    assert metrics["val/accuracy"] == pytest.approx((predicted == target).float().mean().item())
     scores = []
     for k in range(10):
         hits, ours, theirs = (int(x.sum()) for x in ((predicted == k) & (target == k), predicted == k, target == k))
         scores.append(2 * hits / (ours + theirs))
-    assert figures["val/macro_f1"] == pytest.approx(sum(scores) / 10, rel=1e-5)
+    assert metrics["val/macro_f1"] == pytest.approx(sum(scores) / 10, rel=1e-5)
     matrix = model.confusion_matrix("val")
     assert matrix.sum() == len(rows)
     assert matrix.diag().sum() == (predicted == target).sum()

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eurosat_cls.data.batch import Task
+from eurosat_cls.data.batch import TaskName
 from eurosat_cls.models.temperature import finite
 
 BINS = 15  # of equal width, as in Guo et al. 2017
@@ -53,7 +53,7 @@ class Reliability:
         }  # fmt: skip
 
 
-def reliability(logits: Tensor, target: Tensor, task: Task, temperature: float = 1.0) -> Reliability:
+def reliability(logits: Tensor, target: Tensor, task: TaskName, temperature: float = 1.0) -> Reliability:
     """Compare probabilities at a temperature with the labels.
 
     Args:
@@ -63,7 +63,7 @@ def reliability(logits: Tensor, target: Tensor, task: Task, temperature: float =
         temperature: what the logits are divided by.
 
     Returns:
-        NaN figures where no patch is left.
+        NaN where no patch is left.
 
     Source: Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015.
     """
@@ -90,7 +90,7 @@ def reliability(logits: Tensor, target: Tensor, task: Task, temperature: float =
     return Reliability(float(error), float(distances.mean()), float(nll), count, *means)
 
 
-def before_and_after(logits: Tensor, target: Tensor, task: Task, temperature: float) -> dict[str, Any]:
+def before_and_after(logits: Tensor, target: Tensor, task: TaskName, temperature: float) -> dict[str, Any]:
     """Return the reliability without and with a temperature, as JSON can hold it; arguments as :func:`reliability`."""
     return {
         "patches": int(logits.isfinite().all(dim=1).sum()),

@@ -87,8 +87,8 @@ def read_scores(path: Path) -> dict[int, dict[str, ClassScore]]:
     for row in rows[1:]:
         try:
             epoch, name, images, *scores = row
-            figures = [float(score) if score else float("nan") for score in scores]
-            found.setdefault(int(epoch), {})[name] = ClassScore(int(images), *figures)
+            values = [float(score) if score else float("nan") for score in scores]
+            found.setdefault(int(epoch), {})[name] = ClassScore(int(images), *values)
         except (ValueError, TypeError):
             continue
     return found

@@ -16,7 +16,7 @@ def statistics_of(data: PatchDataModule) -> Statistics:
 def counts_of(data: PatchDataModule) -> dict[str, list[int]]:
     """Return the patches of each class ``[K]`` in train, val and test."""
     labels, classes = data.store.labels, len(data.class_names)
-    return {part: class_counts(labels[rows], classes) for part, rows in data.split.parts().items()}
+    return {part: class_counts(labels[indices], classes) for part, indices in data.split.parts().items()}
 
 
 def patches_by_class(data: object) -> dict[str, dict[str, int]]:

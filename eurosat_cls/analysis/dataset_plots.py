@@ -63,22 +63,22 @@ def _save(path: Path, picture: Any) -> Path:
 def _patches(data: PatchDataModule) -> np.ndarray:
     store, names = data.store, data.class_names
     chosen = choose_patches(store.labels, data.split.train, len(names))
-    images = [data.read(rows) for _, rows in chosen]
-    captions = [[caption_of(store.files[row], store.labels[row], names) for row in rows] for _, rows in chosen]
+    images = [data.read(indices) for _, indices in chosen]
+    captions = [[caption_of(store.files[row], store.labels[row], names) for row in indices] for _, indices in chosen]
     return draw_patches(images, [k for k, _ in chosen], captions, names, data.bands)
 
 
 def _augmentations(data: PatchDataModule) -> np.ndarray:
     """Draw a row for each augmentation, then one for all of them together."""
     store = data.store
-    chosen = [rows for _, rows in choose_patches(store.labels, data.split.train, len(data.class_names))]
+    chosen = [indices for _, indices in choose_patches(store.labels, data.split.train, len(data.class_names))]
     # A patch of each class in turn, of several classes not always the first one.
-    in_turn = [rows[(nth + k) % len(rows)] for nth in range(SHOWN_AUGMENTED) for k, rows in enumerate(chosen)]
-    rows = np.array(list(dict.fromkeys(in_turn))[:SHOWN_AUGMENTED], dtype=np.int64)
+    in_turn = [indices[(nth + k) % len(indices)] for nth in range(SHOWN_AUGMENTED) for k, indices in enumerate(chosen)]
+    indices = np.array(list(dict.fromkeys(in_turn))[:SHOWN_AUGMENTED], dtype=np.int64)
     batch = Batch(
-        torch.from_numpy(np.ascontiguousarray(data.read(rows))),
-        _shares(torch.from_numpy(store.labels[rows]), len(data.class_names)),
-        torch.from_numpy(rows),
+        torch.from_numpy(np.ascontiguousarray(data.read(indices))),
+        _shares(torch.from_numpy(store.labels[indices]), len(data.class_names)),
+        torch.from_numpy(indices),
     )
     further = [(_describe(part), [_always(part)]) for part in data.augment]
     further.append((f"all {len(data.augment)} together, as in training", list(data.augment)))
@@ -113,5 +113,5 @@ def _always(part: Augmentation) -> Augmentation:
 def _describe(part: Augmentation) -> str:
     """Write an augmentation with its settings, e.g. ``"Shift: pixels 4, probability 1.0"``."""
     names = [name for name in inspect.signature(type(part)).parameters if hasattr(part, name)]
-    settings = ", ".join(f"{name} {getattr(part, name)}" for name in names if name != "off_last_epochs")
+    settings = ", ".join(f"{name} {getattr(part, name)}" for name in names if name != "disable_last_epochs")
     return f"{type(part).__name__}: {settings}" if settings else type(part).__name__

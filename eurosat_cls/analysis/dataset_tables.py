@@ -1,4 +1,4 @@
-"""The figures of the data: tables on the terminal, and a file."""
+"""The statistics of the data: tables on the terminal, and a file."""
 
 import sys
 from collections.abc import Sequence
@@ -62,20 +62,20 @@ def _band_table(statistics: Statistics, nanometres: Sequence[float | None]) -> T
     table = Table("band", title=f"{statistics.patches:,} training patches, {statistics.dtype}")
     for head in ("nm", "mean", "std", "min", "1 %", "median", "99 %", "max"):
         table.add_column(head, justify="right")
-    figures = zip(
+    columns = zip(
         statistics.mean, statistics.std, statistics.minimum, statistics.percentile(1),
         statistics.percentile(50), statistics.percentile(99), statistics.maximum, strict=True,
     )  # fmt: skip
-    for name, nanometre, row in zip(statistics.bands, nanometres, figures, strict=True):
-        table.add_row(name, "" if nanometre is None else f"{nanometre:.0f}", *(_figure(value) for value in row))
+    for name, nanometre, row in zip(statistics.bands, nanometres, columns, strict=True):
+        table.add_row(name, "" if nanometre is None else f"{nanometre:.0f}", *(_number(value) for value in row))
     return table
 
 
-def _figure(value: float) -> str:
-    """Write a figure with two decimals, a whole number without, a small or large one with five digits.
+def _number(value: float) -> str:
+    """Write a number with two decimals, a whole number without, a small or large one with five digits.
 
     Example:
-        >>> _figure(1234.5), _figure(255.0), _figure(0.0123456)
+        >>> _number(1234.5), _number(255.0), _number(0.0123456)
         ('1234.50', '255', '0.012346')
     """
     if value == round(value):

@@ -11,7 +11,7 @@ from eurosat_cls.config.class_checks import check_size, refused_names
 from eurosat_cls.data.splits.check import split_of
 from eurosat_cls.utils.errors import UserError
 
-RUN = "run"  # where RunRecord keeps what a run was, in its checkpoints
+RUN = "run"  # where RunMetadata keeps what a run was, in its checkpoints
 _LONGEST = 16  # items of a list that are shown
 
 
@@ -84,11 +84,11 @@ def _what(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
 
 
 def _units(settings: Mapping[str, Any]) -> str:
-    figures = [settings.get(name) for name in ("bands", "mean", "std")]
-    if not all(isinstance(values, list) for values in figures):
+    values = [settings.get(name) for name in ("bands", "mean", "std")]
+    if not all(isinstance(each, list) for each in values):
         return ""
-    told = [f"{band} {_number(mean)} +- {_number(std)}" for band, mean, std in zip(*figures)]  # type: ignore[arg-type]
-    return f"raw sensor values, of mean and deviation {_list(told, count=False)}"
+    described = [f"{band} {_number(mean)} +- {_number(std)}" for band, mean, std in zip(*values)]  # type: ignore[arg-type]
+    return f"raw sensor values, of mean and deviation {_list(described, count=False)}"
 
 
 def _network(checkpoint: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, str]:
@@ -112,8 +112,8 @@ def _saved(checkpoint: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     epoch = checkpoint.get("epoch")
     when = f"epoch {epoch + 1}" if isinstance(epoch, int) else "epoch unknown"
     when += f" of {planned}" if isinstance(planned, int) and planned > 0 else ""
-    figures = _pairs(_mapping(run, "figures"))
-    return f"{when}, step {checkpoint.get('global_step', 'unknown')}" + (f"; {figures}" if figures else "")
+    metrics = _pairs(_mapping(run, "metrics"))
+    return f"{when}, step {checkpoint.get('global_step', 'unknown')}" + (f"; {metrics}" if metrics else "")
 
 
 def _best(checkpoint: Mapping[str, Any]) -> str:

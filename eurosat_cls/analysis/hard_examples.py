@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from eurosat_cls.models.predictions import Outcome
-from eurosat_cls.models.tasks.base import TaskRules
+from eurosat_cls.models.predictions import EpochOutputs
+from eurosat_cls.models.tasks.base import Task
 from eurosat_cls.utils.errors import UserError
 
 
-class Side(NamedTuple):
+class ClassTarget(NamedTuple):
     """One of the things that can be said of a patch.
 
     Attributes:
@@ -27,40 +27,40 @@ class Side(NamedTuple):
     sign: int
 
 
-class Said(NamedTuple):
+class ScoredTarget(NamedTuple):
     """A side and its probability."""
 
-    side: Side
+    side: ClassTarget
     probability: float
 
 
-class Case(NamedTuple):
+class HardExample(NamedTuple):
     """A decision to look at.
 
     Attributes:
-        row: position of the patch in the store.
+        patch: position of the patch in the store.
         said: what was decided.
         other: of an error the truth, of a hit what was next likely.
     """
 
-    row: int
-    said: Said
-    other: Said
+    patch: int
+    said: ScoredTarget
+    other: ScoredTarget
 
 
-class Hardest(NamedTuple):
-    """What :func:`find_hardest` found.
+class HardExamples(NamedTuple):
+    """What :func:`find_hard_examples` found.
 
     Attributes:
         errors: at most one of each patch, the most confident one first.
         hits: of patches without an error, the least certain one first.
     """
 
-    errors: list[Case]
-    hits: list[Case]
+    errors: list[HardExample]
+    hits: list[HardExample]
 
     @property
-    def cases(self) -> list[Case]:
+    def cases(self) -> list[HardExample]:
         """All of them, the errors first."""
         return [*self.errors, *self.hits]
 
@@ -72,16 +72,16 @@ class Decisions(NamedTuple):
         sides: the ``S`` things that can be said: the classes; in a multilabel task first all labels that are there,
             then all that are not.
         probabilities: ``[n, S]`` float64.
-        rows: ``[n]`` int64, positions in the store.
-        place: ``[m]`` int64, whose decision it is, a position in ``rows``.
+        indices: ``[n]`` int64, positions in the store.
+        place: ``[m]`` int64, whose decision it is, a position in ``indices``.
         said: ``[m]`` int64, a side.
         true: ``[m]`` int64, a side.
         confidence: ``[m]`` float64, the probability of what was said; NaN where the logits are no numbers.
     """
 
-    sides: list[Side]
+    sides: list[ClassTarget]
     probabilities: np.ndarray
-    rows: np.ndarray
+    indices: np.ndarray
     place: np.ndarray
     said: np.ndarray
     true: np.ndarray
@@ -90,7 +90,7 @@ class Decisions(NamedTuple):
     @property
     def multilabel(self) -> bool:
         """Whether a patch has several decisions."""
-        return len(self.place) > len(self.rows)
+        return len(self.place) > len(self.indices)
 
     @property
     def wrong(self) -> np.ndarray:
@@ -104,38 +104,38 @@ class Decisions(NamedTuple):
         return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
 
 
-def decisions_of(rules: TaskRules, threshold: Tensor, outcome: Outcome) -> Decisions:
+def decisions_of(rules: Task, threshold: Tensor, epoch_outputs: EpochOutputs) -> Decisions:
     """Return the decisions of a validation or a test.
 
     Args:
         rules: those of the model's task.
         threshold: the model's thresholds.
-        outcome: what was said of the ``n`` patches.
+        epoch_outputs: what was said of the ``n`` patches.
     """
     # In float64, as in float32 many a confident decision would be a tie at 1.
-    logits, target = outcome.logits.detach().cpu().double(), outcome.target.cpu()
+    logits, target = epoch_outputs.logits.detach().cpu().double(), epoch_outputs.target.cpu()
     scored, truth = rules.scored(logits, target, threshold.detach().cpu().double())
     probability = rules.probabilities(logits).numpy()
     names, count, patches = rules.class_names, len(rules.class_names), len(logits)
     place = np.arange(patches)
     if truth.ndim == 2:
-        sides = [Side(name, k, 1) for k, name in enumerate(names)]
-        sides += [Side(f"no {name}", k, -1) for k, name in enumerate(names)]
+        sides = [ClassTarget(name, k, 1) for k, name in enumerate(names)]
+        sides += [ClassTarget(f"no {name}", k, -1) for k, name in enumerate(names)]
         probability = np.concatenate([probability, 1 - probability], axis=1)
         place = place.repeat(count)
         present = np.stack([(scored > 0.5).numpy(), truth.numpy() > 0]).reshape(2, -1)
         said, true = np.where(present, 0, count) + np.tile(np.arange(count), patches)
     elif rules.outputs == 1:
-        sides = [Side(name, 0, 2 * k - 1) for k, name in enumerate(names)]
+        sides = [ClassTarget(name, 0, 2 * k - 1) for k, name in enumerate(names)]
         said, true = (scored > 0.5).long().numpy(), truth.numpy()
     else:
-        sides = [Side(name, k, 1) for k, name in enumerate(names)]
+        sides = [ClassTarget(name, k, 1) for k, name in enumerate(names)]
         said, true = scored.argmax(dim=1).numpy(), truth.numpy()
     confidence = probability[place, said]
-    return Decisions(sides, probability, outcome.rows.cpu().numpy(), place, said, true, confidence)
+    return Decisions(sides, probability, epoch_outputs.indices.cpu().numpy(), place, said, true, confidence)
 
 
-def find_hardest(decisions: Decisions, patches: int) -> Hardest:
+def find_hard_examples(decisions: Decisions, patches: int) -> HardExamples:
     """Return the most confident errors and the least certain hits.
 
     Patches whose logits are no numbers are left out.
@@ -152,7 +152,7 @@ def find_hardest(decisions: Decisions, patches: int) -> Hardest:
     in_doubt = np.isin(decisions.place, decisions.place[decisions.wrong])
     hits = np.flatnonzero(~in_doubt)
     hits = hits[np.argsort(decisions.confidence[hits], kind="stable")]
-    hardest = Hardest(
+    hardest = HardExamples(
         [_case(decisions, m) for m in _one_of_each(decisions, errors[numbers[errors]], patches)],
         [_case(decisions, m) for m in _one_of_each(decisions, hits, patches)],
     )
@@ -167,15 +167,15 @@ def _one_of_each(decisions: Decisions, order: np.ndarray, patches: int) -> list[
     return [int(m) for m in order[np.sort(first)[:patches]]]
 
 
-def _case(decisions: Decisions, m: int) -> Case:
+def _case(decisions: Decisions, m: int) -> HardExample:
     place, said, other = int(decisions.place[m]), int(decisions.said[m]), int(decisions.true[m])
     probabilities, sides = decisions.probabilities[place], decisions.sides
     if said == other and decisions.multilabel:
         other = (said + len(sides) // 2) % len(sides)
     elif said == other:
         other = int(np.argmax(np.where(np.arange(len(sides)) == said, -1.0, probabilities)))
-    return Case(
-        int(decisions.rows[place]),
-        Said(sides[said], float(probabilities[said])),
-        Said(sides[other], float(probabilities[other])),
+    return HardExample(
+        int(decisions.indices[place]),
+        ScoredTarget(sides[said], float(probabilities[said])),
+        ScoredTarget(sides[other], float(probabilities[other])),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from eurosat_cls.models.tasks.base import TaskRules
+from eurosat_cls.models.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def rank(scores: np.ndarray, truth: np.ndarray) -> Ranking:
     return Ranking(found, np.flatnonzero(last) + 1 - found)
 
 
-def rank_classes(rules: TaskRules, logits: Tensor, target: Tensor) -> list[Ranking]:
+def rank_classes(rules: Task, logits: Tensor, target: Tensor) -> list[Ranking]:
     """Rank the patches by the probability of each class, against all other classes.
 
     Args:

@@ -19,9 +19,8 @@ from eurosat_cls.callbacks.pictures.projector import Projector
 from eurosat_cls.callbacks.pictures.reconstructions import Reconstructions
 from eurosat_cls.callbacks.predictions import PredictionWriter
 from eurosat_cls.callbacks.progress import EpochBar, EpochSummary
-from eurosat_cls.callbacks.record import RunRecord
-from eurosat_cls.callbacks.report import Report
-from eurosat_cls.callbacks.run_report import RunReport
+from eurosat_cls.callbacks.run_metadata import RunMetadata
+from eurosat_cls.callbacks.scores import TestReport, TestScores
 from eurosat_cls.callbacks.stop import StopAtTarget, StopRecord
 from eurosat_cls.callbacks.tensorboard import TensorBoardText
 
@@ -44,9 +43,9 @@ __all__ = [
     "PredictionWriter",
     "Projector",
     "Reconstructions",
-    "Report",
-    "RunRecord",
-    "RunReport",
+    "TestScores",
+    "RunMetadata",
+    "TestReport",
     "StopAtTarget",
     "StopOnNonFiniteLoss",
     "StopRecord",

@@ -50,7 +50,7 @@ class Checkpoints(Checkpoint):
         self.every_minutes = every_minutes
         self.best_score: float | None = None
         self.best_epoch: int | None = None
-        self._figure: float | None = None  # of the epoch under way, when it has been validated
+        self._metric: float | None = None  # of the epoch under way, when it has been validated
         self._request = StopRequest()
         self._saved_at = 0.0
 
@@ -60,13 +60,13 @@ class Checkpoints(Checkpoint):
         return self._generate_state_key(monitor=self.monitor, mode=self.mode)
 
     def state_dict(self) -> dict[str, Any]:
-        """Best figure so far, and that of the epoch under way, as plain data."""
-        return {"best_score": self.best_score, "best_epoch": self.best_epoch, "figure": self._figure}
+        """Best metric so far, and that of the epoch under way, as plain data."""
+        return {"best_score": self.best_score, "best_epoch": self.best_epoch, "metric": self._metric}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from an earlier best."""
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
-        self._figure = state_dict.get("figure")
+        self._metric = state_dict.get("metric")
 
     def folder(self, trainer: Trainer) -> Path:
         """Where the checkpoints go."""
@@ -99,25 +99,25 @@ class Checkpoints(Checkpoint):
         if getattr(trainer, "fast_dev_run", False) or fetcher is None or loop._should_check_val_fx(fetcher):
             return
         due = self.every_minutes is not None and time.monotonic() - self._saved_at >= 60 * self.every_minutes
-        due, number = agree(trainer, due, self._request.signal)
+        due, number = any_process_stops(trainer, due, self._request.signal)
         if due or number:
             self._save(trainer, self.folder(trainer) / "last.ckpt")
         if number:
             raise Stopped(number)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the figure of this epoch."""
+        """Note the metric of this epoch."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._figure = self._monitored(trainer)
+            self._metric = self._monitored(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the epoch."""
         if getattr(trainer, "fast_dev_run", False):
             return
-        figure, self._figure = self._figure, None
+        metric, self._metric = self._metric, None
         last = self.folder(trainer) / "last.ckpt"
-        if figure is not None and self._improves(figure):
-            self.best_score, self.best_epoch = figure, trainer.current_epoch
+        if metric is not None and self._improves(metric):
+            self.best_score, self.best_epoch = metric, trainer.current_epoch
             # First the best, then the last: a training that is killed in between goes on before this epoch's end.
             best = last.with_name("best.ckpt")
             self._save(trainer, best)
@@ -125,7 +125,7 @@ class Checkpoints(Checkpoint):
                 _put_in_place(best, last)
         else:
             self._save(trainer, last)
-        _, number = agree(trainer, False, self._request.signal)
+        _, number = any_process_stops(trainer, False, self._request.signal)
         if number:
             raise Stopped(number)
 
@@ -153,18 +153,18 @@ class Checkpoints(Checkpoint):
         if self.monitor not in trainer.callback_metrics:
             logged = ", ".join(sorted(k for k in trainer.callback_metrics if k.startswith("val/")))
             raise UserError(
-                f"checkpoint.monitor: {self.monitor!r} is not logged; there are {logged or 'no val figures'}."
+                f"checkpoint.monitor: {self.monitor!r} is not logged; there are {logged or 'no val metrics'}."
             )
         return float(trainer.callback_metrics[self.monitor])
 
-    def _improves(self, figure: float) -> bool:
-        if math.isnan(figure):
+    def _improves(self, metric: float) -> bool:
+        if math.isnan(metric):
             return False
         best = self.best_score
-        return best is None or (figure > best if self.mode == "max" else figure < best)
+        return best is None or (metric > best if self.mode == "max" else metric < best)
 
 
-def agree(trainer: Trainer, due: bool, number: int | None) -> tuple[bool, int]:
+def any_process_stops(trainer: Trainer, due: bool, number: int | None) -> tuple[bool, int]:
     """Return whether any process wants to save, and the signal that any of them got, or 0; to be called by all."""
     if trainer.world_size == 1:
         return due, number or 0

@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, Optimizer
 
 from eurosat_cls.models.resume import within_epoch
-from eurosat_cls.utils.distributed import say
+from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.modules import matching
 
@@ -71,7 +71,7 @@ class Freeze(Callback):
         if self._frozen is None or len(frozen) != len(self._frozen):
             count = sum(parameter.numel() for parameter in self._trainable if parameter.requires_grad)
             names = ", ".join(kept) if kept else "nothing"
-            say(f"epoch {epoch + 1}: {names} frozen, {count:,} parameters are trained")
+            rank_zero_print(f"epoch {epoch + 1}: {names} frozen, {count:,} parameters are trained")
         self._frozen = frozen
         if not any(parameter.requires_grad for parameter in self._trainable):
             raise UserError("Freeze.modules: every parameter is frozen, so there is nothing to train.")

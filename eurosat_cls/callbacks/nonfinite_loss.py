@@ -30,7 +30,7 @@ class StopOnNonFiniteLoss(Callback):
     ) -> None:
         """Look at this loss on a CPU, at the one before on other devices."""
         loss: Tensor = outputs["loss"].detach()
-        previous, self._pending = self._pending, (loss, batch.index, trainer.global_step)
+        previous, self._pending = self._pending, (loss, batch.indices, trainer.global_step)
         if loss.device.type == "cpu":
             previous, self._pending = self._pending, None
         self._check(trainer, previous)

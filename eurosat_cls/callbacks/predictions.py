@@ -57,7 +57,7 @@ class PredictionWriter(BasePredictionWriter):
     ) -> None:
         """Write one row for each patch of the batch."""
         rows = pl_module.prediction_rows(prediction)  # type: ignore[operator]
-        files = trainer.datamodule.files(batch.index.tolist())  # type: ignore[attr-defined]
+        files = trainer.datamodule.files(batch.indices.tolist())  # type: ignore[attr-defined]
         lines = [[file, *row] for file, row in zip(files, rows, strict=True)]
         if trainer.world_size > 1:
             of_all: list[Any] = [None] * trainer.world_size

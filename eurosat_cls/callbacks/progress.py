@@ -1,4 +1,4 @@
-"""One line per epoch, a bar on a terminal, and the figures of the training itself."""
+"""One line per epoch, a bar on a terminal, and the metrics of the training itself."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ SHOWN = ("train/loss", "val/loss", "val/accuracy", "val/macro_f1")
 
 
 class EpochBar(RichProgressBar):
-    """Lightning's bar; it counts epochs as the lines of :class:`EpochSummary` do and repeats none of their figures."""
+    """Lightning's bar; it counts epochs as the lines of :class:`EpochSummary` do and repeats none of their metrics."""
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Return nothing: the run folder's name, of which Lightning shows the last letters, has been told."""
@@ -59,7 +59,7 @@ class EpochSummary(Callback):
         logged = trainer.callback_metrics  # brings together what all processes have, so all must ask for it
         if trainer.is_global_zero:
             seconds = time.perf_counter() - self._start
-            figures = {k: float(v) for k, v in logged.items()}
-            shown = [f"{name} {figures[name]:.4f}" for name in SHOWN if name in figures]
+            metrics = {k: float(v) for k, v in logged.items()}
+            shown = [f"{name} {metrics[name]:.4f}" for name in SHOWN if name in metrics]
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             print(f"{epoch}  {'  '.join(shown)}  {rate:.0f} images/s  {seconds:.1f} s", file=sys.stderr, flush=True)

@@ -14,19 +14,19 @@ from eurosat_cls.utils.files import write_json
 
 
 class StopAtTarget(Callback):
-    """End the training when a figure of the validation reaches a value.
+    """End the training when a metric of the validation reaches a value.
 
     A training that is continued after it reached the value ends at once, before its first step; give another value to
     train on.
 
     Args:
-        monitor: logged name of the figure.
+        monitor: logged name of the metric.
         value: what it is to reach.
         mode: whether it is reached from below (``max``) or from above (``min``); by its name when None: from above for
             losses and errors.
 
     Raises:
-        UserError: for a value that is no number; at the first validation, for a figure that is not logged.
+        UserError: for a value that is no number; at the first validation, for a metric that is not logged.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class StopAtTarget(Callback):
         return self._generate_state_key(monitor=self.monitor, mode=self.mode)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best figure so far."""
+        """The best metric so far."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -57,20 +57,20 @@ class StopAtTarget(Callback):
             self._stop(trainer, f"{self.monitor} had reached {self.best:.4f} before (target {self.value:g})")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the figure."""
+        """Look at the metric."""
         if trainer.state.fn != "fit":
             return
         check_logged(trainer, self.monitor, "StopAtTarget")
         if trainer.sanity_checking:
             return
-        figure = float(trainer.callback_metrics[self.monitor])
-        if self.best is None or (figure > self.best if self.mode == "max" else figure < self.best):
-            self.best = figure
-        if trainer.strategy.reduce_boolean_decision(self._reaches(figure), all=False):
-            self._stop(trainer, f"{self.monitor} reached {figure:.4f} (target {self.value:g})")
+        metric = float(trainer.callback_metrics[self.monitor])
+        if self.best is None or (metric > self.best if self.mode == "max" else metric < self.best):
+            self.best = metric
+        if trainer.strategy.reduce_boolean_decision(self._reaches(metric), all=False):
+            self._stop(trainer, f"{self.monitor} reached {metric:.4f} (target {self.value:g})")
 
-    def _reaches(self, figure: float) -> bool:
-        return figure >= self.value if self.mode == "max" else figure <= self.value
+    def _reaches(self, metric: float) -> bool:
+        return metric >= self.value if self.mode == "max" else metric <= self.value
 
     def _stop(self, trainer: Trainer, reason: str) -> None:
         self.reason, trainer.should_stop = reason, True
@@ -141,11 +141,11 @@ class StopRecord(Callback):
 
 
 def check_logged(trainer: Trainer, monitor: str, callback: str) -> None:
-    """Refuse the name of a figure that a validation does not log.
+    """Refuse the name of a metric that a validation does not log.
 
     Raises:
         UserError: naming those that are logged.
     """
     if monitor not in trainer.callback_metrics:
         logged = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith("val/")))
-        raise UserError(f"{callback}.monitor: {monitor!r} is not logged; there are {logged or 'no val figures'}.")
+        raise UserError(f"{callback}.monitor: {monitor!r} is not logged; there are {logged or 'no val metrics'}.")

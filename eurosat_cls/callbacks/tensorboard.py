@@ -13,7 +13,7 @@ _LONGEST = 60  # letters of a value
 
 
 class TensorBoardText(Callback):
-    """Log the configuration as text, and the run as one of the HParams tab with the figures that it logs anyway.
+    """Log the configuration as text, and the run as one of the HParams tab with the metrics that it logs anyway.
 
     No further run appears in TensorBoard: what is written belongs to the run itself.
 

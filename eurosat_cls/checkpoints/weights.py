@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from eurosat_cls.checkpoints.tensors import read_tensors
 from eurosat_cls.utils.configurable import Configurable
-from eurosat_cls.utils.distributed import say
+from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 
 
@@ -87,14 +87,14 @@ class Weights(Configurable):
                 f"weights: nothing in {self.path} fits the {self.part}: it has {_some(sorted(theirs))}, the model "
                 f"{_some(sorted(ours))}{shape}. Set prefix or rename, or use the encoder that they belong to."
             )
-        say(f"weights: {len(outcome['loaded'])} of {len(ours)} tensors loaded from {self.path}")
+        rank_zero_print(f"weights: {len(outcome['loaded'])} of {len(ours)} tensors loaded from {self.path}")
         if outcome["missing"]:
-            say(f"  not in the file, left as they were: {_some(outcome['missing'])}")
+            rank_zero_print(f"  not in the file, left as they were: {_some(outcome['missing'])}")
         for name in outcome["other_shape"][:5]:
             shapes = f"{list(theirs[name].shape)} there, {list(ours[name].shape)} here"
-            say(f"  of another shape, left as they were: {name} ({shapes})")
+            rank_zero_print(f"  of another shape, left as they were: {name} ({shapes})")
         if outcome["unused"]:
-            say(f"  not used: {_some(outcome['unused'])}")
+            rank_zero_print(f"  not used: {_some(outcome['unused'])}")
 
 
 def _places(ours: Mapping[str, Any]) -> list[str]:

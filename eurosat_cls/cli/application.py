@@ -24,12 +24,12 @@ from eurosat_cls.callbacks import (
     Freeze,
     PredictionWriter,
     Reconstructions,
-    Report,
-    RunRecord,
-    RunReport,
+    RunMetadata,
     StopOnNonFiniteLoss,
     StopRecord,
     TensorBoardText,
+    TestReport,
+    TestScores,
 )
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import read_checkpoint
@@ -43,9 +43,9 @@ from eurosat_cls.config.parser import Parser
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.data.splits.check import check_split, split_of
 from eurosat_cls.models.autoencoder import AutoEncoder
-from eurosat_cls.training.execution import Execution, settle
+from eurosat_cls.training.execution import Execution, resolve_auto
 from eurosat_cls.training.trainer import Trainer
-from eurosat_cls.utils.distributed import is_first_process, say
+from eurosat_cls.utils.distributed import is_first_process, rank_zero_print
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.git import revisions
 from eurosat_cls.utils.machine import environment, versions
@@ -130,7 +130,7 @@ class EuroSATCLI(LightningCLI):
         root = saved[-1] if saved else self.root  # a run's own configuration means that run
         path, differences = find_checkpoint(name, root, self._plain_config())  # type: ignore[arg-type]
         note = f" (trained with other {', '.join(differences)})" if differences else ""
-        say(f"{name} checkpoint: {path}{note}")
+        rank_zero_print(f"{name} checkpoint: {path}{note}")
         return path
 
     def _plain_config(self) -> dict[str, Any]:
@@ -181,7 +181,9 @@ class EuroSATCLI(LightningCLI):
                 check_split(
                     split_of(self.checkpoint), self.datamodule.split, config.ckpt_path, self.subcommand == "fit"
                 )
-        execution = settle(self.model, self.datamodule, config, self.checkpoint, self.subcommand in ("fit", *FINDS))
+        execution = resolve_auto(
+            self.model, self.datamodule, config, self.checkpoint, self.subcommand in ("fit", *FINDS)
+        )
         if self.subcommand in FINDS:
             return self._finding_trainer(execution)
         folder = self._run_folder(config)
@@ -195,7 +197,7 @@ class EuroSATCLI(LightningCLI):
         kwargs["enable_progress_bar"] = bar
         if given.enable_model_summary is None and self.subcommand == "fit":
             parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-            say(f"{type(self.model).__name__}: {parameters:,} trainable parameters")
+            rank_zero_print(f"{type(self.model).__name__}: {parameters:,} trainable parameters")
         kwargs["enable_model_summary"] = bool(given.enable_model_summary)
         callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
         callbacks += [EpochBar()] if bar and not given.barebones else []
@@ -228,7 +230,7 @@ class EuroSATCLI(LightningCLI):
         folder = run_folder_of(Path(config.ckpt_path)) if config.ckpt_path else None
         if folder is None:
             folder = self.new_folder() if not config.trainer.fast_dev_run else self.root
-        say(f"run folder: {folder}")
+        rank_zero_print(f"run folder: {folder}")
         return folder
 
     def new_folder(self) -> Path:
@@ -246,8 +248,8 @@ class EuroSATCLI(LightningCLI):
         }
         if self.subcommand != "fit":
             details = {"split": split, "execution": settings, "versions": versions()}
-            report = [RunReport(folder)] if self.subcommand == "test" else []
-            return [Report(folder, config.ckpt_path, details), *report]
+            report = [TestReport(folder)] if self.subcommand == "test" else []
+            return [TestScores(folder, config.ckpt_path, details), *report]
         checkpoints = self.config_init[self.subcommand].checkpoint
         checkpoints.dirpath = checkpoints.dirpath or str(folder / "checkpoints")
         record = {
@@ -257,7 +259,7 @@ class EuroSATCLI(LightningCLI):
             "data": {**split, "patches": patches_by_class(self.datamodule)},
         }
         text = self._dump(folder)
-        kept = [RunRecord(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
+        kept = [RunMetadata(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
         own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
         return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
 

@@ -6,10 +6,10 @@ from eurosat_cls.utils.errors import UserError
 
 CONFIGURED = {  # commands that take a configuration
     "fit": "train; --ckpt_path last goes on with a training",
-    "validate": "figures of the validation patches",
-    "test": "figures, pictures and a report of the test patches",
+    "validate": "metrics of the validation patches",
+    "test": "metrics, pictures and a report of the test patches",
     "predict": "probabilities of patches, or of a folder of images, as CSV",
-    "statistics": "figures of bands, classes and split",
+    "statistics": "statistics of bands, classes and split",
     "show": "pictures of the data and of what augmentations do",
     "summary": "layers, parameters and multiply-adds of the network",
     "lr_find": "suggest a learning rate",

@@ -10,7 +10,7 @@ _WARNINGS = (
     ".*experiment logs directory .* exists and is not empty.*",  # a run that is continued or tested
     ".*Precision .* is not supported by the model summary.*",
     ".*Couldn't infer the batch indices.*",  # a batch carries its own
-    ".*is smaller than the logging interval.*",  # figures are logged by epoch
+    ".*is smaller than the logging interval.*",  # metrics are logged by epoch
     ".*Checkpoint directory .* exists and is not empty.*",
 )
 _MESSAGES = (

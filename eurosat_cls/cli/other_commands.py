@@ -29,7 +29,7 @@ def report(arguments: Sequence[str]) -> None:
 
 
 def describe(arguments: Sequence[str]) -> None:
-    """Print what a checkpoint is: classes, bands, network, figures, data, seed, versions, revision."""
+    """Print what a checkpoint is: classes, bands, network, metrics, data, seed, versions, revision."""
     parser = argparse.ArgumentParser("eurosat_cls describe", description=describe.__doc__, allow_abbrev=False)
     parser.add_argument("checkpoint", type=Path, help="a checkpoint, or a run folder, whose best one is taken")
     parser.add_argument("--config", action="store_true", help="print its configuration, as YAML that fit takes")

@@ -8,7 +8,7 @@ from eurosat_cls.cli.log_filter import quieten
 from eurosat_cls.cli.other_commands import COMMANDS
 from eurosat_cls.config.trust import closed_parser, config_folders, trusting
 from eurosat_cls.utils.distributed import end_with_parent, is_lost_process
-from eurosat_cls.utils.errors import mistake_behind
+from eurosat_cls.utils.errors import find_user_error
 from eurosat_cls.utils.files import NO_SPACE
 from eurosat_cls.utils.machine import keep_freed_memory
 from eurosat_cls.utils.signals import Stopped, stopping
@@ -40,7 +40,7 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
         if is_lost_process(error):
             print(f"eurosat_cls: error: {LOST}", file=sys.stderr)
             raise SystemExit(1) from error
-        if (mistake := mistake_behind(error) or _of_disk(error)) is None:
+        if (mistake := find_user_error(error) or _of_disk(error)) is None:
             raise
         print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
         raise SystemExit(2) from error

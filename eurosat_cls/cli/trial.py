@@ -22,11 +22,11 @@ LOCK_SECONDS = 120.0  # for a process of the same trial whose search died, to no
 
 
 class ReportToSearch(Callback):
-    """Keep the figures of the best epoch in ``trial.json``, tell the search of every epoch, and stop when it says so.
+    """Keep the metrics of the best epoch in ``trial.json``, tell the search of every epoch, and stop when it says so.
 
     Args:
         folder: the run folder.
-        monitor: the figure that counts.
+        monitor: the metric that counts.
         mode: ``max`` or ``min``.
         channel: the line to the search; None in all processes of a training but the first.
     """
@@ -42,18 +42,18 @@ class ReportToSearch(Callback):
             self.best = json.loads(self.path.read_text(encoding="utf-8")).get("value")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the figures."""
-        figures = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
-        figures = {name: value for name, value in figures.items() if name.startswith("val/")}
+        """Look at the metrics."""
+        metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        metrics = {name: value for name, value in metrics.items() if name.startswith("val/")}
         if self.monitor not in trainer.callback_metrics:
-            self._write(trainer, {"logged": list(figures)})
-            raise UserError(f"{self.monitor!r} is not logged; there are {', '.join(figures) or 'no val figures'}.")
+            self._write(trainer, {"logged": list(metrics)})
+            raise UserError(f"{self.monitor!r} is not logged; there are {', '.join(metrics) or 'no val metrics'}.")
         if trainer.sanity_checking:
             return
         value, epoch = float(trainer.callback_metrics[self.monitor]), trainer.current_epoch + 1
         if value == value and (self.best is None or (value > self.best if self.mode == "max" else value < self.best)):
             self.best = value
-            self._write(trainer, {"value": value, "epoch": epoch, "figures": figures})
+            self._write(trainer, {"value": value, "epoch": epoch, "metrics": metrics})
         stop = self.channel is not None and self.channel.ask(epoch, value)
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             self.reason = f"the search ended the trial: {self.monitor} {value:.4f} is behind others at this epoch"

@@ -1,20 +1,10 @@
 """What the parser lets pass, and nobody can mean."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from eurosat_cls.config.mistakes import Mistake
-from eurosat_cls.config.settings import shown
-from eurosat_cls.config.tree import Path
-
-pass
-
-import inspect
-from typing import Any
-
-from eurosat_cls.config.mistakes import Mistake
-
-pass
 from eurosat_cls.config.settings import alternatives, linked_keys, settings_of, shown
 from eurosat_cls.config.tree import Node, Path, dotted
 
@@ -33,9 +23,9 @@ def check(parser: Any, tree: Node, parsed: dict[str, Any]) -> str | None:
     groups = {key.partition(".")[0] for key in settings_of(parser) if "." in key}
     for key, child in tree.value.items():
         if key in groups and child.mapping is None:
-            return Mistake((key,), f"expected keys and values, got {shown(child.value)}.").told(tree)
+            return Mistake((key,), f"expected keys and values, got {shown(child.value)}.").message(tree)
     mistake = _search(tree, parsed, (), linked_keys(parser)) or check_ranges(parsed)
-    return None if mistake is None else mistake.told(tree)
+    return None if mistake is None else mistake.message(tree)
 
 
 def _search(node: Node, parsed: Any, path: Path, linked: set[str]) -> Mistake | None:

@@ -10,7 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from eurosat_cls.config.compose import Composition
 from eurosat_cls.config.tree import Node, Path, located, nearest, plain
-from eurosat_cls.utils.errors import UserError, mistake_behind
+from eurosat_cls.utils.errors import UserError, find_user_error
 
 _LIBRARIES = ("torch", "torchvision", "torchmetrics", "lightning", "timm")
 _LONGEST = 400  # letters of a reason
@@ -30,14 +30,16 @@ def explaining(composition: Composition) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        mistake = mistake_behind(error)
-        told = _told(error, composition.tree) if mistake is None else _told_again(mistake, composition.tree)
-        if told is None:
+        mistake = find_user_error(error)
+        message = (
+            _library_message(error, composition.tree) if mistake is None else _own_message(mistake, composition.tree)
+        )
+        if message is None:
             raise
-        raise UserError(told) from error
+        raise UserError(message) from error
 
 
-def _told(error: Exception, tree: Node) -> str | None:
+def _library_message(error: Exception, tree: Node) -> str | None:
     building = isinstance(error, ValueError) and _package(_frames(error)) == "jsonargparse"
     root: BaseException = error
     while building and root.__cause__ is not None:
@@ -59,7 +61,7 @@ def _told(error: Exception, tree: Node) -> str | None:
     return f"{located(tree, path)}: {shortened}" if path else shortened
 
 
-def _told_again(mistake: UserError, tree: Node) -> str | None:
+def _own_message(mistake: UserError, tree: Node) -> str | None:
     """What a constructor, or a factory of the model, said of its arguments, after the place of what it refuses."""
     reason = str(mistake)
     if built := re.match(r"model\.\w+: (\w+): ", reason):

@@ -38,7 +38,7 @@ class Mistake(NamedTuple):
     text: str
     choices: str = ""
 
-    def told(self, tree: Node) -> str:
+    def message(self, tree: Node) -> str:
         """It as one or two lines, with the place in ``tree`` where it was written."""
         return "\n".join(filter(None, (": ".join(filter(None, (located(tree, self.path), self.text))), self.choices)))
 
@@ -59,7 +59,7 @@ def explain(
         One or two lines with file and line (or option), key, reason and the way out; None where nothing is found.
     """
     mistake = _Search(parser, elsewhere, words).settings(tree, settings_of(parser), (), command)
-    return None if mistake is None else mistake.told(tree)
+    return None if mistake is None else mistake.message(tree)
 
 
 class _Search:

@@ -35,13 +35,13 @@ PLACES = (
 )  # fmt: skip
 # Not even in those places, and never by --trust: what writes a given content to a given place, or serves a port.
 CLOSED = (
-    "eurosat_cls.callbacks.predictions", "eurosat_cls.callbacks.record", "eurosat_cls.callbacks.report",
-    "eurosat_cls.callbacks.run_report", "eurosat_cls.cli",
+    "eurosat_cls.callbacks.predictions", "eurosat_cls.callbacks.run_metadata", "eurosat_cls.callbacks.scores",
+    "eurosat_cls.cli",
     "lightning.pytorch.cli",
     "lightning.pytorch.serve",
     "lightning.fabric.plugins.io", "lightning.pytorch.plugins.io",
 )  # fmt: skip
-# Only when --trust names them: what sends figures to a server, or fetches a network of its own.
+# Only when --trust names them: what sends metrics to a server, or fetches a network of its own.
 ONLINE = (
     *(f"lightning.pytorch.loggers.{name}" for name in ("comet", "litlogger", "mlflow", "neptune", "wandb")),
     *(f"torchmetrics.{name}" for name in ("audio", "multimodal", "text")),

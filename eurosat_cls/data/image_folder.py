@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from eurosat_cls.data.augment import Augmentation
-from eurosat_cls.data.batch import Task
+from eurosat_cls.data.batch import TaskName
 from eurosat_cls.data.files.layout import distinct_names, plain_names
 from eurosat_cls.data.files.tree import is_clutter
 from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledFilesModule
@@ -60,7 +60,7 @@ class ImageFolder(LabelledFilesModule):
         root: str,
         bands: Literal["rgb", "all"] | list[str] | None = None,
         file_bands: list[str] | None = None,
-        task: Task = "multiclass",
+        task: TaskName = "multiclass",
         class_names: list[str] | None = None,
         split: SplitMethod | str = "random",
         shots_per_class: int | None = None,
@@ -109,12 +109,12 @@ class ImageFolder(LabelledFilesModule):
         label_of = {name: label for label, name in enumerate(names)}
         labels = {file: label_of[place.rsplit("/", 1)[-1]] for place in files for file in files[place]}
         _refuse_twins(self.root, labels)
-        self._tell_of_others([file for found in everything.values() for file in found if not _is_image(file)])
+        self._warn_of_others([file for found in everything.values() for file in found if not _is_image(file)])
         part_of = {file: parts[place.split("/", 1)[0]] for place in files for file in files[place]} if parts else None
         root = str(self.root)
         return LabelledFiles(self.root, labels, names, part_of, source=root, state="", identity=os.path.realpath(root))
 
-    def _tell_of_others(self, others: Sequence[str]) -> None:
+    def _warn_of_others(self, others: Sequence[str]) -> None:
         if kinds := Counter(os.path.splitext(file)[1] or "without extension" for file in others):
             some = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
             _log.warning("%s: %d files that are no images are left out (%s)", self.root, len(others), some)

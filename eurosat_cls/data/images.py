@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from torch.utils.data import DataLoader
 
-from eurosat_cls.data.batch import Batch, Task
+from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import BANDS, RGB
@@ -59,7 +59,7 @@ class ImageFiles(PatchDataModule):
         std: list[float] | None = None,
         batch_size: int = 128,
         on_error: Literal["raise", "skip"] = "raise",
-        task: Task = "multiclass",
+        task: TaskName = "multiclass",
     ) -> None:
         super().__init__(
             bands=bands, split="random", batch_size=batch_size, augment=None, predict_split="all", task=task

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.data.store.reader import RowReader
+from eurosat_cls.data.store.reader import PatchReader
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.errors import UserError
 
@@ -23,61 +23,61 @@ class PatchDataset(Dataset[Batch]):
     """
 
     def __init__(self, store: Store, channels: list[int]) -> None:
-        self.reader = RowReader(store.images)
+        self.reader = PatchReader(store.images)
         self.reader.map_ahead()
         self.labels = store.labels
         self.channels = None if channels == list(range(len(store.bands))) else channels
 
-    def __getitem__(self, rows: Any) -> Batch:
-        """Return the batch of these rows: an int64 array ``[B]`` of positions in the store."""
-        image = self.reader.read(rows, self.channels)
-        return Batch(torch.from_numpy(image), torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
+    def __getitem__(self, indices: Any) -> Batch:
+        """Return the batch of these indices: an int64 array ``[B]`` of positions in the store."""
+        image = self.reader.read(indices, self.channels)
+        return Batch(torch.from_numpy(image), torch.from_numpy(self.labels[indices]), torch.from_numpy(indices))
 
-    def ahead(self, rows: np.ndarray) -> None:
-        """Let the system fetch the rows of the batch after this one meanwhile."""
-        self.reader.ahead(rows, self.channels)
+    def ahead(self, indices: np.ndarray) -> None:
+        """Let the system fetch the indices of the batch after this one meanwhile."""
+        self.reader.ahead(indices, self.channels)
 
 
 class EpochBatches(DistributedSampler[np.ndarray]):
-    """Give the rows of each batch, in the share of one of several processes.
+    """Give the indices of each batch, in the share of one of several processes.
 
-    In training the batches of one step together are consecutive rows of the epoch's order, so that two processes with
-    batches of 64 see in each step what one process with batches of 128 sees; every process has equally many whole
+    In training the batches of one step together are consecutive indices of the epoch's order, so that two processes
+    with batches of 64 see in each step what one process with batches of 128 sees; every process has equally many whole
     batches. In evaluation every row is given once, to one process, and all have equally many batches, of sizes that
     differ by at most one row.
 
     It is a DistributedSampler so that Lightning leaves the sharing out to it.
 
     Args:
-        rows: int64 positions in the store.
-        batch_size: rows of a batch, at most.
-        shuffle_seed: seed of the order, or None for the order of ``rows``.
+        indices: int64 positions in the store.
+        batch_size: indices of a batch, at most.
+        shuffle_seed: seed of the order, or None for the order of ``indices``.
         drop_last: leave out a last batch that is not full, as in training.
         rank: which of the processes this is.
         processes: how many there are.
 
     Raises:
-        UserError: when there are fewer rows than batches that they have to be dealt out to.
+        UserError: when there are fewer indices than batches that they have to be dealt out to.
     """
 
     def __init__(
         self,
-        rows: np.ndarray,
+        indices: np.ndarray,
         batch_size: int,
         shuffle_seed: int | None,
         drop_last: bool,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        super().__init__(rows, processes, rank, shuffle_seed is not None, shuffle_seed or 0, drop_last)  # type: ignore[arg-type]
-        self.rows, self.batch_size = rows, batch_size
+        super().__init__(indices, processes, rank, shuffle_seed is not None, shuffle_seed or 0, drop_last)  # type: ignore[arg-type]
+        self.indices, self.batch_size = indices, batch_size
         self.ahead: Callable[[np.ndarray], None] | None = None  # is told of every batch while the one before is in use
         self.position = 0  # batches of the epoch given so far
         self._skipped = 0
-        if processes > 1 and not drop_last and 0 < len(rows) < len(self) * processes:
+        if processes > 1 and not drop_last and 0 < len(indices) < len(self) * processes:
             raise UserError(
-                f"{len(rows)} patches cannot be dealt out to {processes} processes in batches of at most {batch_size}: "
-                "take fewer processes, or another data.batch_size."
+                f"{len(indices)} patches cannot be dealt out to {processes} processes in batches of at most "
+                f"{batch_size}: take fewer processes, or another data.batch_size."
             )
 
     @property
@@ -91,11 +91,11 @@ class EpochBatches(DistributedSampler[np.ndarray]):
 
     def __len__(self) -> int:
         """Return the number of batches of this process."""
-        whole, rest = divmod(len(self.rows), self.global_batch)
+        whole, rest = divmod(len(self.indices), self.global_batch)
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield int64 arrays of rows."""
+        """Yield int64 arrays of indices."""
         first, self._skipped = self._skipped, 0
         batches = self._batches()[first:]
         for place, batch in enumerate(batches):
@@ -106,14 +106,14 @@ class EpochBatches(DistributedSampler[np.ndarray]):
 
     def _batches(self) -> list[np.ndarray]:
         """Return this process's batches of the epoch, views of its order."""
-        rows = self.rows
+        indices = self.indices
         if self.shuffle:
-            rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
+            indices = np.random.default_rng([self.seed, self.epoch]).permutation(indices)
         steps, processes = len(self), self.num_replicas
         if self.drop_last or processes == 1:
             starts = range(self.rank * self.batch_size, steps * self.global_batch, self.global_batch)
-            return [rows[start : start + self.batch_size] for start in starts]
-        return np.array_split(rows, steps * processes)[self.rank :: processes] if steps else []
+            return [indices[start : start + self.batch_size] for start in starts]
+        return np.array_split(indices, steps * processes)[self.rank :: processes] if steps else []
 
 
 class PatchLoader(DataLoader[Batch]):

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from eurosat_cls.data.augment import Augmentation, Mixing, augment_batch
-from eurosat_cls.data.batch import Batch, Task
+from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
 from eurosat_cls.data.splits import (
     RandomSplit,
@@ -25,7 +25,7 @@ from eurosat_cls.data.splits import (
 from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store.store import Store, class_counts
 from eurosat_cls.data.unit import Unit
-from eurosat_cls.utils.distributed import say
+from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.seeds import generator_for, run_seed
 
@@ -48,7 +48,7 @@ class PatchDataModule(LightningDataModule, ABC):
         shots_per_class: train on that many patches of each class only.
         train_fraction: train on that share of the training patches only.
         subset_seed: picks the patches of the two settings above.
-        task: what a label means, see :data:`eurosat_cls.data.batch.Task`.
+        task: what a label means, see :data:`eurosat_cls.data.batch.TaskName`.
 
     Raises:
         UserError: for a batch size below 1; later for anything wrong with the source or the split.
@@ -65,7 +65,7 @@ class PatchDataModule(LightningDataModule, ABC):
         shots_per_class: int | None = None,
         train_fraction: float = 1.0,
         subset_seed: int = 0,
-        task: Task = "multiclass",
+        task: TaskName = "multiclass",
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -73,7 +73,7 @@ class PatchDataModule(LightningDataModule, ABC):
         self.wanted_bands, self.split_source, self.task = bands, split, task
         self.shots_per_class, self.train_fraction, self.subset_seed = shots_per_class, train_fraction, subset_seed
         self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
-        self._first_row = 0
+        self._first_index = 0
 
     @abstractmethod
     def open_store(self) -> Store:
@@ -93,7 +93,7 @@ class PatchDataModule(LightningDataModule, ABC):
 
     @cached_property
     def split(self) -> Split:
-        """The rows of train, val and test."""
+        """The indices of train, val and test."""
         store, source = self.store, self.split_source
         split = (self.named_split(source) if isinstance(source, str) else source).divide(store)
         check_classes(split, store.labels, store.class_names)
@@ -176,13 +176,13 @@ class PatchDataModule(LightningDataModule, ABC):
     def _processes(self) -> int:
         return self.trainer.world_size if self.trainer is not None else 1
 
-    def files(self, rows: Sequence[int]) -> list[str]:
+    def files(self, indices: Sequence[int]) -> list[str]:
         """Names of the patches at these positions of the store."""
-        return [self.store.files[row] for row in rows]
+        return [self.store.files[index] for index in indices]
 
-    def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Raw patches ``[n, C, H, W]`` at these positions of the store, with the bands that the model gets."""
-        return self.store.read(np.asarray(rows, np.int64))[:, self.channels]
+        return self.store.read(np.asarray(indices, np.int64))[:, self.channels]
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of the data, as plain values."""
@@ -200,22 +200,24 @@ class PatchDataModule(LightningDataModule, ABC):
         if self.trainer is None or self.trainer.state.fn != "fit":
             return
         if state.get("fingerprint", self.store.fingerprint) != self.store.fingerprint:
-            say(f"warning: data: {self.store.source} is not what the checkpoint was trained on ({state['source']}), "
-                "or it has changed since.")  # fmt: skip
+            rank_zero_print(
+                f"warning: data: {self.store.source} is not what the checkpoint was trained on ({state['source']}), "
+                "or it has changed since."
+            )
         ours = {"seed": run_seed(), "global_batch": self.batch_size * self._processes}
         names = {"seed": "seed (seed_everything)", "global_batch": "patches of a step"}
         for key, now in ours.items():
             if state.get(key, now) != now:
-                say(
+                rank_zero_print(
                     f"warning: {names[key]}: {state[key]} in the checkpoint, {now} now; that makes it another training."
                 )
 
     # --- batches -------------------------------------------------------------------------------------------------
 
-    def _loader(self, rows: np.ndarray, training: bool) -> DataLoader[Batch]:
+    def _loader(self, indices: np.ndarray, training: bool) -> DataLoader[Batch]:
         seed = run_seed() if training else None
         rank = self.trainer.global_rank if self.trainer is not None else 0
-        batches = EpochBatches(rows, self.batch_size, seed, training, rank, self._processes)
+        batches = EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
         return make_loader(PatchDataset(self.store, self.channels), batches)
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -240,7 +242,7 @@ class PatchDataModule(LightningDataModule, ABC):
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move the batch; its first row, read before the move, seeds its augmentation."""
-        self._first_row = int(batch.index[0])
+        self._first_index = int(batch.indices[0])
         moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return moved
 
@@ -254,7 +256,7 @@ class PatchDataModule(LightningDataModule, ABC):
             shares = batch.target.float() if self.task == "binary" else self._one_hot(batch.target)
             batch = batch._replace(target=shares)
         epoch, epochs = self.trainer.current_epoch, self.trainer.max_epochs
-        generator = generator_for(epoch, self._first_row)
+        generator = generator_for(epoch, self._first_index)
         return augment_batch(self.augment, batch, epoch, generator, epochs if epochs and epochs > 0 else None)
 
     def _one_hot(self, target: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Place(NamedTuple):
+class BoundingBox(NamedTuple):
     """Where a patch lies.
 
     Attributes:
@@ -32,4 +32,4 @@ class Patch(NamedTuple):
     """
 
     pixels: np.ndarray
-    place: Place | None = None
+    place: BoundingBox | None = None

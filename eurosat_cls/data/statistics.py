@@ -75,14 +75,14 @@ class Statistics:
         return {name: _plain(value) if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
 
-def compute_statistics(store: Store, rows: np.ndarray, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
+def compute_statistics(store: Store, indices: np.ndarray, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
     """Compute mean and standard deviation of every band, in the sensor's unit.
 
     Integers of up to 16 bits are summed exactly, so the result depends on neither order nor chunks.
 
     Args:
         store: the patches.
-        rows: ``[n]`` positions of the patches to use.
+        indices: ``[n]`` positions of the patches to use.
         chunk: patches read at a time, at most.
 
     Returns:
@@ -92,7 +92,7 @@ def compute_statistics(store: Store, rows: np.ndarray, chunk: int = 64) -> tuple
         UserError: when there is no row.
     """
     moments = _Moments(store)
-    for _, patches in _stream(store, rows, chunk):
+    for _, patches in _stream(store, indices, chunk):
         moments.add(patches.astype(np.float64))
     return moments.mean_and_std()
 
@@ -161,13 +161,13 @@ def full_statistics(store: Store, split: Split) -> Statistics:
     return computed
 
 
-def _compute_all(store: Store, rows: np.ndarray) -> Statistics:
+def _compute_all(store: Store, indices: np.ndarray) -> Statistics:
     channels, classes = len(store.bands), len(store.class_names)
     counts = ValueCounts(channels, store.images.dtype)
     low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
     class_sums, class_squares = np.zeros((classes, channels)), np.zeros((classes, channels))
     moments = _Moments(store)
-    for part, patches in _stream(store, rows):
+    for part, patches in _stream(store, indices):
         values = patches.astype(np.float64)
         moments.add(values)
         counts.add(patches)
@@ -177,17 +177,17 @@ def _compute_all(store: Store, rows: np.ndarray) -> Statistics:
         class_sums += hot.T @ values.sum(axis=2)
         class_squares += hot.T @ np.einsum("ncp,ncp->nc", values, values)
     if counts.twice:
-        for _, patches in _stream(store, rows):
+        for _, patches in _stream(store, indices):
             counts.refine(patches)
     mean, std = moments.mean_and_std()
     edges, histogram = counts.histogram()
-    patches_of = np.array(class_counts(store.labels[rows], classes))
+    patches_of = np.array(class_counts(store.labels[indices], classes))
     with np.errstate(invalid="ignore"):  # a class without patches has NaN
         pixels = (patches_of * _pixels(store))[:, None]
         class_mean = class_sums / pixels
         class_std = np.sqrt(np.maximum(class_squares / pixels - class_mean**2, 0))
     return Statistics(
-        list(store.bands), str(store.images.dtype), len(rows), mean, std, low, high, counts.percentiles(),
+        list(store.bands), str(store.images.dtype), len(indices), mean, std, low, high, counts.percentiles(),
         edges, histogram, patches_of, class_mean, class_std,
     )  # fmt: skip
 
@@ -196,14 +196,14 @@ def _pixels(store: Store) -> int:
     return int(store.images.shape[2] * store.images.shape[3])
 
 
-def _stream(store: Store, rows: np.ndarray, chunk: int = 64) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield some of the rows and their patches as ``[n, C, P]``."""
-    if not len(rows):
+def _stream(store: Store, indices: np.ndarray, chunk: int = 64) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield some of the indices and their patches as ``[n, C, P]``."""
+    if not len(indices):
         raise UserError("The train part of the split is empty: there are no patches to take statistics of.")
     chunk = max(1, min(chunk, _EXACT_VALUES // _pixels(store)))
-    with progress(len(rows), "statistics of the training patches") as advance:
-        for start in range(0, len(rows), chunk):
-            part = rows[start : start + chunk]
+    with progress(len(indices), "statistics of the training patches") as advance:
+        for start in range(0, len(indices), chunk):
+            part = indices[start : start + chunk]
             yield part, store.read(part).reshape(len(part), -1, _pixels(store))
             advance(len(part))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from eurosat_cls.data.augment import Augmentation
-from eurosat_cls.data.batch import Task
+from eurosat_cls.data.batch import TaskName
 from eurosat_cls.data.files.layout import distinct_names, plain_names
 from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledFilesModule, file_states
 from eurosat_cls.data.module import Part
@@ -71,7 +71,7 @@ class Table(LabelledFilesModule):
         class_names: list[str] | None = None,
         positive: str | None = None,
         split_column: str | None = None,
-        task: Task = "multiclass",
+        task: TaskName = "multiclass",
         bands: Literal["rgb", "all"] | list[str] | None = None,
         file_bands: list[str] | None = None,
         split: SplitMethod | str = "random",

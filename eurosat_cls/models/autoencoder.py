@@ -16,7 +16,7 @@ from eurosat_cls.metrics import MeanLoss
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.masking import CellMasking, Masking
 from eurosat_cls.models.network import connect
-from eurosat_cls.models.normalize import Normalize, Raw
+from eurosat_cls.models.normalize import NoNormalize, Normalize
 from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.seeds import generator_for
@@ -78,7 +78,7 @@ class AutoEncoder(PatchModule):
     """
 
     monitor = "val/loss"
-    normalize: Raw | Normalize
+    normalize: NoNormalize | Normalize
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class AutoEncoder(PatchModule):
             raise UserError("model.loss: an autoencoder needs an elementwise loss with `reduction`, as MSELoss is.")
         self.bands = list(bands)
         self.masking: Masking = build("masking", masking)
-        self.normalize = Raw() if mean is None or std is None else Normalize(mean, std)
+        self.normalize = NoNormalize() if mean is None or std is None else Normalize(mean, std)
         named = {"bands": self.bands} if accepts(encoder, "bands") else {}
         self.encoder = build("encoder", encoder, len(self.bands), **named)
         self.loss: nn.Module = build("loss", loss, reduction="none")

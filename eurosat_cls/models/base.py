@@ -20,7 +20,7 @@ from eurosat_cls.encoders import Encoder
 from eurosat_cls.models.network import compile_parts
 from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory, keep_multipliers, parameter_groups
 from eurosat_cls.models.restoring import Restored, after_restoring, before_restoring
-from eurosat_cls.models.resume import STATE, progress_of, take_up, within_epoch
+from eurosat_cls.models.resume import STATE, progress_of, restore_progress, within_epoch
 from eurosat_cls.utils.errors import UserError
 
 
@@ -58,7 +58,7 @@ class PatchModule(LightningModule):
         self.total_steps = total_steps
         self.memory_format, self.compile_encoder = memory_format, compile
         self._plateau_monitor = lr_scheduler_monitor or "val/loss"
-        self._plateau_figure: float | None = None
+        self._plateau_metric: float | None = None
         self._saved_progress: dict[str, Any] | None = None
         self._logs_anew = True
         self._restored: Restored | None = None
@@ -114,15 +114,15 @@ class PatchModule(LightningModule):
         }
         checkpoint[STATE] = progress_of(self.trainer, self)
         if isinstance(self.lr_schedulers(), ReduceLROnPlateau) and not within_epoch(self.trainer):
-            # Checkpoints are written before Lightning hands the epoch's figure to a plateau scheduler, and Lightning
-            # leaves that out after a resume: keep the figure and hand it over then.
-            figure = self.trainer.callback_metrics.get(self._plateau_monitor)
-            checkpoint["plateau_figure"] = None if figure is None else float(figure)
+            # Checkpoints are written before Lightning hands the epoch's metric to a plateau scheduler, and Lightning
+            # leaves that out after a resume: keep the metric and hand it over then.
+            metric = self.trainer.callback_metrics.get(self._plateau_monitor)
+            checkpoint["plateau_metric"] = None if metric is None else float(metric)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what on_save_checkpoint kept, for a training that goes on."""
         resuming = self._trainer is not None and self.trainer.state.fn == "fit"
-        self._plateau_figure = checkpoint.get("plateau_figure") if resuming else None
+        self._plateau_metric = checkpoint.get("plateau_metric") if resuming else None
         self._saved_progress = checkpoint.get(STATE) if resuming else None
         self._restored = before_restoring(self, checkpoint) if resuming else None
         self.weights = None  # a training that goes on has its own
@@ -194,18 +194,18 @@ class PatchModule(LightningModule):
         """Bring a restored training up to date, and its schedule to what is configured now."""
         self._logs_anew = True
         if self._saved_progress is not None:
-            take_up(self.trainer, self, self._saved_progress)
+            restore_progress(self.trainer, self, self._saved_progress)
             self._saved_progress = None
         schedule = self.lr_schedulers()
-        if isinstance(schedule, ReduceLROnPlateau) and self._plateau_figure is not None:
-            schedule.step(self._plateau_figure)
-            self._plateau_figure = None
+        if isinstance(schedule, ReduceLROnPlateau) and self._plateau_metric is not None:
+            schedule.step(self._plateau_metric)
+            self._plateau_metric = None
         if self._restored is not None:
             after_restoring(self, self._restored)
             self._restored = None
 
     def is_first(self, batch_idx: int) -> bool:
-        """Whether a training batch is the first of its epoch, or the first after a resume: then figures are named."""
+        """Whether a training batch is the first of its epoch, or the first after a resume: then metrics are named."""
         first, self._logs_anew = batch_idx == 0 or self._logs_anew, False
         return first
 

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.config.factories import accepts, build
 from eurosat_cls.data.augment import dihedral_view
-from eurosat_cls.data.batch import Batch, Task
+from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.decoders import Decoder, LinearHead
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.metrics import MeanLoss
 from eurosat_cls.models.indices import SpectralIndices, WithIndices
 from eurosat_cls.models.network import connect
-from eurosat_cls.models.normalize import Normalize, Raw
+from eurosat_cls.models.normalize import NoNormalize, Normalize
 from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory
 from eurosat_cls.models.postprocessing import DecidingModule
 from eurosat_cls.models.prediction_arrays import Predictions, predict_arrays
@@ -79,7 +79,7 @@ class Classifier(DecidingModule):
         torch.Size([3, 2])
     """
 
-    normalize: Raw | Normalize | WithIndices
+    normalize: NoNormalize | Normalize | WithIndices
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Classifier(DecidingModule):
         lr_scheduler_monitor: str | None = None,
         total_steps: int | None = None,
         metrics: Mapping[str, MetricFactory] | None = None,
-        task: Task = "multiclass",
+        task: TaskName = "multiclass",
         threshold: float | Literal["tune"] = 0.5,
         indices: Sequence[str] | None = None,
         class_weights: dict[str, float] | Literal["balanced"] | None = None,
@@ -175,7 +175,7 @@ class Classifier(DecidingModule):
         scored = self.rules.scored(judged.detach(), batch.target, threshold)
         self.metrics[f"{stage}_"].update(*scored)  # type: ignore[operator]
         if stage != "train":
-            self.outcomes[f"{stage}_"].update(logits.detach(), batch.target, batch.index)  # type: ignore[operator]
+            self.output_collectors[f"{stage}_"].update(logits.detach(), batch.target, batch.indices)  # type: ignore[operator]
         if first:  # Lightning keeps the objects and computes them when the epoch ends; every further call costs time
             self.log(f"{stage}/loss", self.losses[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
             self.log_dict(self.metrics[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
@@ -228,7 +228,7 @@ class Classifier(DecidingModule):
 
 def _input_layer(
     bands: Sequence[str], indices: Sequence[str] | None, mean: Sequence[float] | None, std: Sequence[float] | None
-) -> Raw | Normalize | WithIndices:
+) -> NoNormalize | Normalize | WithIndices:
     """What raw patches pass before the encoder."""
-    normalize = Raw() if mean is None or std is None else Normalize(mean, std)
+    normalize = NoNormalize() if mean is None or std is None else Normalize(mean, std)
     return WithIndices(normalize, SpectralIndices(bands, indices)) if indices else normalize

@@ -12,7 +12,7 @@ from eurosat_cls.utils.errors import UserError
 UNIT_FACTOR = 7.0
 
 
-class Raw(nn.Module):
+class NoNormalize(nn.Module):
     """Hand raw values on as float32, where no statistics are given."""
 
     def forward(self, image: Tensor) -> Tensor:

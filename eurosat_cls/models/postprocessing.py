@@ -1,4 +1,4 @@
-"""From logits to probabilities, decisions and figures: the part of a classifier that is no network."""
+"""From logits to probabilities, decisions and metrics: the part of a classifier that is no network."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.data.batch import Task
+from eurosat_cls.data.batch import TaskName
 from eurosat_cls.models.base import PatchModule
-from eurosat_cls.models.predictions import Outcome, Outcomes
-from eurosat_cls.models.tasks import TaskRules, rules_for
+from eurosat_cls.models.predictions import EpochOutputs, OutputCollector
+from eurosat_cls.models.tasks import Task, task_for
 from eurosat_cls.models.temperature import fit_temperature
 from eurosat_cls.utils.errors import UserError
 
@@ -29,16 +29,16 @@ class DecidingModule(PatchModule):
 
     may_lack = ("temperature", *CLASS_WEIGHTS)  # tensors that checkpoints need not have, nor this model
     class_names: list[str]
-    task: Task
-    rules: TaskRules
+    task: TaskName
+    rules: Task
     threshold: Tensor  # [number of independent decisions], none in a multiclass task
     temperature: Tensor
-    outcomes: nn.ModuleDict
+    output_collectors: nn.ModuleDict
 
     def _set_decisions(
-        self, class_names: Sequence[str], task: Task, threshold: float | Literal["tune"], calibrate: bool
+        self, class_names: Sequence[str], task: TaskName, threshold: float | Literal["tune"], calibrate: bool
     ) -> None:
-        self.class_names, self.task, self.rules = list(class_names), task, rules_for(task, class_names)
+        self.class_names, self.task, self.rules = list(class_names), task, task_for(task, class_names)
         if threshold != "tune" and not 0 < threshold < 1:
             raise UserError(f"model.threshold must be between 0 and 1, or tune; got {threshold}.")
         if task == "multiclass" and threshold != 0.5:
@@ -48,7 +48,7 @@ class DecidingModule(PatchModule):
         self.register_buffer("threshold", torch.full((self.rules.thresholds,), start))
         self.calibrate = calibrate
         self.register_buffer("temperature", torch.ones(()))
-        self.outcomes = nn.ModuleDict({f"{stage}_": Outcomes() for stage in ("val", "test")})
+        self.output_collectors = nn.ModuleDict({f"{stage}_": OutputCollector() for stage in ("val", "test")})
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights; those of an earlier version, without a temperature, have that of 1."""
@@ -98,46 +98,46 @@ class DecidingModule(PatchModule):
     def prediction_rows(self, probabilities: Tensor) -> list[list[str]]:
         """Write what ``predict_step`` returned as a row for each patch."""
         names, confidence = self.name_predictions(probabilities)
-        figures = torch.cat([confidence[:, None], probabilities], dim=1).tolist()
-        return [[name, *(f"{figure:.6f}" for figure in row)] for name, row in zip(names, figures, strict=True)]
+        numbers = torch.cat([confidence[:, None], probabilities], dim=1).tolist()
+        return [[name, *(f"{number:.6f}" for number in row)] for name, row in zip(names, numbers, strict=True)]
 
     # --- what was said in an epoch -------------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
         """Forget what the epoch before said."""
-        self.outcomes["val_"].reset()  # type: ignore[operator]
+        self.output_collectors["val_"].reset()  # type: ignore[operator]
 
     def on_validation_epoch_end(self) -> None:
         """Fit the temperature, and choose thresholds where they are tuned, before the epoch's checkpoint is saved."""
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            logits, target, _ = self.outcome("val")
+            logits, target, _ = self.epoch_outputs("val")
             self.temperature.fill_(fit_temperature(logits, target, self.task))
             if self.tune_threshold:
                 self.threshold.copy_(self.rules.best_thresholds(logits, target))
 
     def on_test_epoch_start(self) -> None:
         """Forget what the test before said."""
-        self.outcomes["test_"].reset()  # type: ignore[operator]
+        self.output_collectors["test_"].reset()  # type: ignore[operator]
 
-    def outcome(self, stage: Literal["val", "test"]) -> Outcome:
+    def epoch_outputs(self, stage: Literal["val", "test"]) -> EpochOutputs:
         """What was said of every patch in the stage's last epoch; to be called by all processes of a training.
 
         Its logits are those of the network, whether ``calibrate`` is set or not; :meth:`probabilities` takes them.
         """
-        found = self.outcomes[f"{stage}_"].compute()  # type: ignore[operator]
-        count = found.rows.numel()  # a single patch comes without its axis
-        return Outcome(found.logits.reshape(count, -1), found.target.reshape(count, *found.target.shape[1:]),
-                       found.rows.reshape(count))  # fmt: skip
+        found = self.output_collectors[f"{stage}_"].compute()  # type: ignore[operator]
+        count = found.indices.numel()  # a single patch comes without its axis
+        return EpochOutputs(found.logits.reshape(count, -1), found.target.reshape(count, *found.target.shape[1:]),
+                       found.indices.reshape(count))  # fmt: skip
 
     def confusion_matrix(self, stage: Literal["val", "test"]) -> Tensor:
         """Counts of the stage's last epoch: ``[K, K]`` with true classes in rows and predicted ones in columns.
 
         In a multilabel task ``[K, 2, 2]``: for each label the same of its absence and presence.
         """
-        return self.count_confusion(self.outcome(stage))
+        return self.count_confusion(self.epoch_outputs(stage))
 
-    def count_confusion(self, outcome: Outcome) -> Tensor:
-        """Return the :meth:`confusion_matrix` of an outcome."""
-        counts = self.rules.confusion().to(outcome.logits.device)
-        matrix: Tensor = counts(*self.rules.scored(outcome.logits, outcome.target, self.threshold))
+    def count_confusion(self, epoch_outputs: EpochOutputs) -> Tensor:
+        """Return the :meth:`confusion_matrix` of an epoch's outputs."""
+        counts = self.rules.confusion().to(epoch_outputs.logits.device)
+        matrix: Tensor = counts(*self.rules.scored(epoch_outputs.logits, epoch_outputs.target, self.threshold))
         return matrix

@@ -7,21 +7,21 @@ from torch import Tensor
 from torchmetrics import Metric
 
 
-class Outcome(NamedTuple):
+class EpochOutputs(NamedTuple):
     """Patches in the order of the store, each once.
 
     Attributes:
         logits: ``[n, outputs]`` float32.
         target: ``[n]`` int64, or ``[n, K]`` float32 where a patch has several labels.
-        rows: ``[n]`` int64, positions in the store.
+        indices: ``[n]`` int64, positions in the store.
     """
 
     logits: Tensor
     target: Tensor
-    rows: Tensor
+    indices: Tensor
 
 
-class Outcomes(Metric):
+class OutputCollector(Metric):
     """Collect logits and targets of an epoch, of all processes.
 
     The 5,400 test patches of EuroSAT take 0.3 MB.
@@ -30,27 +30,27 @@ class Outcomes(Metric):
     full_state_update = False
     logits: list[Tensor]
     target: list[Tensor]
-    rows: list[Tensor]
+    indices: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
-        for name in Outcome._fields:
+        for name in EpochOutputs._fields:
             self.add_state(name, [], dist_reduce_fx="cat")
 
-    def update(self, logits: Tensor, target: Tensor, rows: Tensor) -> None:
+    def update(self, logits: Tensor, target: Tensor, indices: Tensor) -> None:
         """Add a batch: detached ``[B, outputs]``, ``[B]`` or ``[B, K]``, ``[B]``."""
         self.logits.append(logits.float())
         self.target.append(target)
-        self.rows.append(rows)
+        self.indices.append(indices)
 
-    def compute(self) -> Outcome:
+    def compute(self) -> EpochOutputs:
         """Return what was collected; a patch that several processes have seen counts once."""
         # Lists before they are brought together, tensors after that.
-        logits, target, rows = (
-            torch.cat(state) if isinstance(state, list) else state for state in (self.logits, self.target, self.rows)
+        logits, target, indices = (
+            torch.cat(state) if isinstance(state, list) else state for state in (self.logits, self.target, self.indices)
         )
-        rows, order = rows.sort(stable=True)
-        first = torch.ones_like(rows, dtype=torch.bool)
-        first[1:] = rows[1:] != rows[:-1]
+        indices, order = indices.sort(stable=True)
+        first = torch.ones_like(indices, dtype=torch.bool)
+        first[1:] = indices[1:] != indices[:-1]
         order = order[first]
-        return Outcome(logits[order], target[order], rows[first])
+        return EpochOutputs(logits[order], target[order], indices[first])

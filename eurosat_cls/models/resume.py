@@ -35,7 +35,7 @@ def progress_of(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
     return {"random": states, "metrics": {name: _state_of(metric) for name, metric in metrics.items()}}
 
 
-def take_up(trainer: Trainer, module: LightningModule, saved: dict[str, Any]) -> None:
+def restore_progress(trainer: Trainer, module: LightningModule, saved: dict[str, Any]) -> None:
     """Go on from a state of :func:`progress_of`, when the training is about to take its first step.
 
     The first process takes up the metrics of all. With more processes than the checkpoint was written by, the further

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from eurosat_cls.data.batch import Task
+from eurosat_cls.data.batch import TaskName
 
 LOWEST, HIGHEST = 0.1, 10.0  # temperatures; without an error among the patches the best one would be 0
 _STEPS = 50
@@ -17,7 +17,7 @@ def finite(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return logits[kept], target[kept]
 
 
-def fit_temperature(logits: Tensor, target: Tensor, task: Task) -> float:
+def fit_temperature(logits: Tensor, target: Tensor, task: TaskName) -> float:
     """Return the temperature at which the negative log likelihood is lowest, within [0.1, 10].
 
     The likelihood is convex in the inverse temperature, so Newton's method, kept between bounds, finds it in a few
@@ -54,7 +54,7 @@ def fit_temperature(logits: Tensor, target: Tensor, task: Task) -> float:
     return 1 / inverse
 
 
-def _likelihood(logits: Tensor, target: Tensor, task: Task) -> Callable[[float], tuple[float, float]]:
+def _likelihood(logits: Tensor, target: Tensor, task: TaskName) -> Callable[[float], tuple[float, float]]:
     """Return what gives the first and second derivative of the NLL by the inverse temperature."""
     if task != "multiclass":
         labels = target.reshape(logits.shape)

@@ -24,7 +24,7 @@ class Channel:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def ask(self, epoch: int, value: float) -> bool:
-        """Tell a figure; return whether the search wants the training to stop."""
+        """Tell a metric; return whether the search wants the training to stop."""
         try:
             print(json.dumps({"epoch": epoch, "value": value}), file=self._out, flush=True)
         except OSError:  # the search is gone, and _listen has noticed

@@ -14,7 +14,6 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from eurosat_cls.search.configuration import Base, Merge, check_space, read_base, write_best
-from eurosat_cls.search.owner import Owner
 from eurosat_cls.search.queue import Queue
 from eurosat_cls.search.results import draw, line_of, print_summary, write_table
 from eurosat_cls.search.rows import best_of, rows_of
@@ -23,6 +22,7 @@ from eurosat_cls.search.space import Params, Space
 from eurosat_cls.search.space_file import SEED, read_overlays, read_seeds, read_space
 from eurosat_cls.search.study import PrunerName, open_storage, open_study, pruner_of, sampler_of, storage_errors
 from eurosat_cls.search.sweep import write_sweep
+from eurosat_cls.search.worker_lock import WorkerLock
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import NO_SPACE
 
@@ -55,7 +55,7 @@ def search(arguments: Sequence[str], merge: Merge, program: str) -> None:
         raise UserError(f"--study: {name!r} has other characters than letters, digits, '.', '-' and '_'.")
     folder = base.root / f"search_{name}"
     try:
-        owner = Owner(folder)
+        owner = WorkerLock(folder)
     except OSError as error:
         raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from None
     try:
@@ -88,7 +88,7 @@ class _Search:
     """A study, those who work on it, and what comes out."""
 
     def __init__(
-        self, name: str, base: Base, plan: _Plan, given: argparse.Namespace, folder: Path, owner: Owner
+        self, name: str, base: Base, plan: _Plan, given: argparse.Namespace, folder: Path, owner: WorkerLock
     ) -> None:
         self.base, self.plan, self.given, self.folder = base, plan, given, folder
         self.place = given.storage or str(folder / "journal.log")
@@ -115,7 +115,7 @@ class _Search:
             print(f"study {self.study.study_name} in {self.place}: {before} of {self.queue.target} trials have ended",
                   file=sys.stderr, flush=True)  # fmt: skip
             given = self.given
-            runner = Runner(self.queue, self.base, self.folder, given.workers, given.test, self._tell, program)
+            runner = Runner(self.queue, self.base, self.folder, given.workers, given.test, self._print_trial, program)
             previous = signal.signal(signal.SIGTERM, _terminate)
             try:
                 if self.queue.target:
@@ -129,7 +129,7 @@ class _Search:
                 signal.signal(signal.SIGTERM, previous)
                 self._write()
 
-    def _tell(self, trial: FrozenTrial) -> None:
+    def _print_trial(self, trial: FrozenTrial) -> None:
         rows = rows_of(self.queue.finished())
         best = best_of(rows, self.base.mode) if self.plan.kind != "seeds" else None
         row = next(row for row in rows if row.number == trial.number)
@@ -180,12 +180,12 @@ def _parser() -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--space", type=Path, help="YAML file of the settings that vary")
     what.add_argument("--overlays", type=Path, nargs="+", help="configuration files, each a trial on top of --config")
-    what.add_argument("--seeds", help="seeds, such as 0-4 or 0,1,5: the figures' mean and spread over them")
+    what.add_argument("--seeds", help="seeds, such as 0-4 or 0,1,5: the metrics' mean and spread over them")
     parser.add_argument("--grid", action="store_true", help="every combination of the space, instead of samples")
     parser.add_argument("--trials", type=int, help=f"trials in all, those before included; {DEFAULT_TRIALS} by default,"
                         " all of a list or grid; 0 draws what there is")  # fmt: skip
     parser.add_argument("--workers", type=int, default=1, help="trials at a time on this machine")
-    parser.add_argument("--metric", help="figure that tells how good a trial is, checkpoint.monitor by default")
+    parser.add_argument("--metric", help="metric that tells how good a trial is, checkpoint.monitor by default")
     parser.add_argument("--mode", choices=("max", "min"), help="whether more or less of it is better")
     parser.add_argument("--pruner", choices=("median", "hyperband", "none"), help="how hopeless trials are ended "
                         "early; median for samples, none for lists by default")  # fmt: skip
@@ -206,7 +206,7 @@ def _check(given: argparse.Namespace) -> None:
     if given.grid and not given.space:
         raise UserError("--grid needs --space.")
     if given.test and not given.seeds:
-        raise UserError("--test goes with --seeds only: settings that are chosen by test figures are not tested.")
+        raise UserError("--test goes with --seeds only: settings that are chosen by test metrics are not tested.")
     if given.seeds and (given.pruner or "none") != "none":
         raise UserError("--pruner: with --seeds every training runs to its end.")
     if given.trials is not None and given.seeds:

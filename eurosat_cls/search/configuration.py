@@ -13,7 +13,6 @@ import yaml
 
 from eurosat_cls.checkpoints.runs import LOGS
 from eurosat_cls.config.trust import trusted_packages
-from eurosat_cls.metrics import mode_of
 from eurosat_cls.search.space import Params, Space
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import replacing
@@ -55,7 +54,7 @@ class Base:
     Attributes:
         arguments: of ``fit``, as they were given, and the packages that are trusted.
         config: the whole configuration that they make.
-        monitor: the figure that tells how good a trial is.
+        monitor: the metric that tells how good a trial is.
         mode: ``max`` or ``min``.
         merge: reads arguments of ``fit``, with an overlay on top, into a whole configuration.
     """
@@ -88,7 +87,7 @@ class Base:
         return {key: value for key, value in flatten(self.config).items() if not key.startswith(NOT_SETTINGS)}
 
     def overlay(self, space: Space, params: Params) -> dict[str, Any]:
-        """The overlay of a trial: what varies, and the figure that the checkpoints go by."""
+        """The overlay of a trial: what varies, and the metric that the checkpoints go by."""
         settings = space.overlay(params)
         return {**settings, "checkpoint": {**settings.get("checkpoint", {}), "monitor": self.monitor,
                                            "mode": self.mode}}  # fmt: skip
@@ -99,13 +98,15 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None, me
 
     Args:
         arguments: of ``fit``.
-        metric: another figure than the configuration's ``checkpoint.monitor``.
+        metric: another metric than the configuration's ``checkpoint.monitor``.
         mode: another direction than ``checkpoint.mode``.
         merge: as in :class:`Base`.
 
     Raises:
         UserError: for what ``fit`` refuses, and for settings with which trials would not be runs of their own.
     """
+    from eurosat_cls.metrics import mode_of  # torch takes seconds to import, and --help needs none of it
+
     config = merge(arguments, None)
     for key, why in (
         ("ckpt_path", "every trial starts from the beginning; model.init_args.weights takes weights to start from"),
@@ -116,7 +117,7 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None, me
             raise UserError(f"{key} cannot be set in a search: {why}.")
     given = config["checkpoint"]
     monitor = metric or given["monitor"] or _monitor_of(config["model"]["class_path"])
-    # As the checkpoints choose; a mode that the configuration has is about its own figure.
+    # As the checkpoints choose; a mode that the configuration has is about its own metric.
     configured = given["mode"] if monitor == given["monitor"] or not metric else None
     trusted = [f"--trust={package}" for package in trusted_packages()]
     return Base((*arguments, *trusted), config, monitor, mode or configured or mode_of(monitor), merge)

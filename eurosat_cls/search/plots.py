@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eurosat_cls.analysis.plots.style import BLUE, LIGHT, ORANGE, VERMILION, new_figure, shortened, tidy
-from eurosat_cls.search.rows import told
+from eurosat_cls.search.rows import format_value
 
 if TYPE_CHECKING:
     from eurosat_cls.search.rows import Row
@@ -152,7 +152,7 @@ def _number(value: float, shown: Sequence[float]) -> str:
 
 
 def _categories(values: Sequence[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]:
-    texts = [told(v) for v in values]
+    texts = [format_value(v) for v in values]
     different = sorted(dict.fromkeys(texts), key=lambda text: (text == NOT_DECIDED, text), reverse=True)
     place = {text: 0.5 if len(different) == 1 else k / (len(different) - 1) for k, text in enumerate(different)}
     ticks = [(place[text], shortened(text, 18)) for text in different]

@@ -7,8 +7,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from eurosat_cls.search.owner import BEAT_SECONDS, Owner
 from eurosat_cls.search.space import Choice, Params, Range, Scalar, Space
+from eurosat_cls.search.worker_lock import BEAT_SECONDS, WorkerLock
 
 # Attributes of a trial. A trial with VOID counts as if it had never been.
 VOID, OWNER, BEAT, FOLDER, REASON, RETRIES = "void", "owner", "beat", "folder", "reason", "retries"
@@ -32,7 +32,7 @@ class Queue:
     """
 
     def __init__(
-        self, study: optuna.Study, space: Space, target: int, owner: Owner, points: Sequence[Params] | None = None
+        self, study: optuna.Study, space: Space, target: int, owner: WorkerLock, points: Sequence[Params] | None = None
     ) -> None:
         self.study, self.space, self.owner = study, space, owner
         self.points = None if points is None else list(points)[:target]
@@ -109,7 +109,7 @@ class Queue:
         self._running.pop(trial.number, None)
         self._put_back(self.study.get_trials(deepcopy=False)[trial.number], reason, retries)
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Show that the trials of this process are alive; to be called often."""
         if time.monotonic() - self._beaten >= BEAT_SECONDS:
             self._beaten = time.monotonic()

@@ -12,7 +12,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from eurosat_cls.search.queue import FOLDER, REASON, VOID
-from eurosat_cls.search.rows import _STATES, Row, short_names, told
+from eurosat_cls.search.rows import _STATES, Row, format_value, short_names
 from eurosat_cls.search.space import Scalar
 from eurosat_cls.utils.files import replacing, write_text
 
@@ -21,14 +21,14 @@ ENOUGH_FOR_IMPORTANCE, ENOUGH_TO_TRUST = 4, 30  # complete trials
 
 def line_of(row: Row, best: Row | None, monitor: str, target: int, done: int) -> str:
     """Say in a line what became of a trial."""
-    params = "  ".join(f"{name} {told(value)}" for name, value in row.params.items())
-    figure = "" if row.value is None else f"  {monitor} {row.value:.4f}"
+    params = "  ".join(f"{name} {format_value(value)}" for name, value in row.params.items())
+    metric = "" if row.value is None else f"  {monitor} {row.value:.4f}"
     state = "" if row.state == "complete" else f" {row.state}"
     same = f" (as trial {row.attrs['same_as']})" if "same_as" in row.attrs else ""
     lead = "" if best is None or best.value is None else f"  best {best.value:.4f} (trial {best.number})"
     seconds = f"  {row.attrs['seconds']:.0f} s" if "seconds" in row.attrs else ""
     reason = f"\n    {row.attrs[REASON]}" if row.state == "failed" and REASON in row.attrs else ""
-    return f"[{done}/{target}] trial {row.number}{state}{same}{figure}{lead}  {params}{seconds}{reason}"
+    return f"[{done}/{target}] trial {row.number}{state}{same}{metric}{lead}  {params}{seconds}{reason}"
 
 
 def write_table(trials: Sequence[FrozenTrial], path: Path) -> None:
@@ -43,15 +43,15 @@ def write_table(trials: Sequence[FrozenTrial], path: Path) -> None:
         value = trial.value if trial.state == TrialState.COMPLETE else attrs.get("best", "")
         writer.writerow([
             trial.number, state, value, attrs.get("epoch", ""), attrs.get("seconds", ""), attrs.get(FOLDER, ""),
-            attrs.get(VOID, attrs.get(REASON, "")), *(told_exactly(trial.params[n]) if n in trial.params else ""
+            attrs.get(VOID, attrs.get(REASON, "")), *(format_exactly(trial.params[n]) if n in trial.params else ""
                                                       for n in names),
         ])  # fmt: skip
     write_text(path, stream.getvalue())
 
 
-def told_exactly(value: Scalar) -> str:
+def format_exactly(value: Scalar) -> str:
     """Write a value as YAML would."""
-    return told(value) if value is None or isinstance(value, bool) else str(value)
+    return format_value(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def importance_of(study: optuna.Study) -> dict[str, float]:
@@ -91,9 +91,9 @@ def draw(study: optuna.Study, rows: Sequence[Row], monitor: str, mode: str, fold
         found["importance"] = pictures.draw_importance(importance, note)
     if len(valued) > 1 and any(row.params for row in valued):
         found["parallel"] = pictures.draw_parallel(valued, monitor, mode, study.study_name)
-    for name, figure in found.items():
+    for name, metric in found.items():
         with replacing(folder / f"{name}.png") as part:
-            figure.savefig(part, format="png")
+            metric.savefig(part, format="png")
     return [folder / f"{name}.png" for name in found]
 
 
@@ -104,7 +104,7 @@ def print_summary(rows: Sequence[Row], mode: str, monitor: str) -> None:
     sign = -1 if mode == "max" else 1
     complete = [row for row in rows if row.state == "complete" and row.value is not None]
     for row in sorted(complete, key=lambda row: (sign * (row.value or 0.0), row.number))[:5]:
-        params = "  ".join(f"{name} {told(value)}" for name, value in row.params.items())
+        params = "  ".join(f"{name} {format_value(value)}" for name, value in row.params.items())
         print(f"  {monitor} {row.value:.4f}  trial {row.number}  {params}")
     for row in rows:
         if row.state != "complete" and REASON in row.attrs and "pruned after" not in row.attrs[REASON]:

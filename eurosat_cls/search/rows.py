@@ -1,19 +1,12 @@
 """The trials of a study as rows of a table, with short names for what varies."""
 
 import re
-from collections.abc import Iterable
-
-from eurosat_cls.search.space import Scalar
-
-pass
-
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-pass
 from eurosat_cls.search.queue import counts
 from eurosat_cls.search.space import Scalar
 
@@ -25,9 +18,9 @@ class Row:
     Attributes:
         number: the study's number of it.
         state: ``complete``, ``pruned`` or ``failed``.
-        value: the best figure that it reached; None when it has none.
+        value: the best metric that it reached; None when it has none.
         params: what was decided, by short name.
-        attrs: what else is known: folder, epoch, seconds, reason, figures, same_as.
+        attrs: what else is known: folder, epoch, seconds, reason, metrics, same_as.
     """
 
     number: int
@@ -57,7 +50,7 @@ def rows_of(trials: Sequence[FrozenTrial]) -> list[Row]:
 
 
 def best_of(rows: Sequence[Row], mode: str) -> Row | None:
-    """Return the complete trial with the best figure, the first one of several; None when none is complete."""
+    """Return the complete trial with the best metric, the first one of several; None when none is complete."""
     complete = [row for row in rows if row.state == "complete" and row.value is not None]
     sign = 1 if mode == "max" else -1
     return max(complete, key=lambda row: (sign * (row.value or 0.0), -row.number), default=None)
@@ -81,11 +74,11 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return short
 
 
-def told(value: Scalar) -> str:
+def format_value(value: Scalar) -> str:
     """Write a value in a few letters.
 
     Example:
-        >>> told(0.00123456), told(8), told(True), told(None)
+        >>> format_value(0.00123456), format_value(8), format_value(True), format_value(None)
         ('0.001235', '8', 'true', 'null')
     """
     if value is None or isinstance(value, bool):

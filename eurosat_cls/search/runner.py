@@ -60,7 +60,7 @@ class Runner:
         """Run until all trials have ended, or until an exception; what is running then can be continued later.
 
         Raises:
-            UserError: when the study is lost, the figure is not logged, or everything fails.
+            UserError: when the study is lost, the metric is not logged, or everything fails.
             KeyboardInterrupt: as it comes.
         """
         with ThreadPoolExecutor(self.workers) as pool:
@@ -70,7 +70,7 @@ class Runner:
                     if any(future.done() and future.exception() for future in futures):
                         break
                     with self._lock:
-                        self.queue.beat()
+                        self.queue.heartbeat()
             finally:
                 self._end_all()
         for future in futures:
@@ -94,12 +94,12 @@ class Runner:
                 if trial is None and len(self.queue.finished()) >= self.queue.target:
                     return
             if trial is None:
-                self._tell_of_others()
+                self._print_others()
                 self._stop.wait(POLL_SECONDS)
             else:
                 self._make(trial, slot)
 
-    def _tell_of_others(self) -> None:
+    def _print_others(self) -> None:
         with self._lock:
             others = [trial for trial in self.queue.elsewhere() if trial.number not in self._told_of]
         for trial in others:
@@ -113,7 +113,7 @@ class Runner:
         with self._lock:
             twin = self.queue.twin(trial)
             if twin is not None:
-                kept = {key: twin.user_attrs[key] for key in (FOLDER, "epoch", "figures") if key in twin.user_attrs}
+                kept = {key: twin.user_attrs[key] for key in (FOLDER, "epoch", "metrics") if key in twin.user_attrs}
                 self._close(trial, TrialState.COMPLETE, {**kept, "same_as": twin.number}, twin.value)
                 return
             former = Path(str(trial.user_attrs.get(FOLDER, "")))
@@ -189,19 +189,19 @@ class Runner:
     def _settle(self, trial: optuna.Trial, code: int, folder: Path, result: dict[str, Any]) -> None:
         """Tell the study what became of a trial."""
         retries = trial.user_attrs.get(RETRIES, 0)
-        attrs: dict[str, Any] = {key: result[key] for key in ("epoch", "figures", "seconds") if key in result}
+        attrs: dict[str, Any] = {key: result[key] for key in ("epoch", "metrics", "seconds") if key in result}
         attrs |= {"best": result["value"]} if "value" in result else {}
         if code == 0 and REASON in trial.user_attrs:
             self._close(trial, TrialState.PRUNED, attrs)
         elif code == 0 and "value" in result:
-            attrs["figures"] = {**result["figures"], **(_test_figures(folder) if self.test else {})}
+            attrs["metrics"] = {**result["metrics"], **(_test_metrics(folder) if self.test else {})}
             self._close(trial, TrialState.COMPLETE, attrs, result["value"])
         elif self._stop.is_set():
             self.queue.again(trial, "the search was stopped", retries)
         elif "diverged" in result:  # pruned, so that the sampler keeps away from there
             self._close(trial, TrialState.PRUNED, {**attrs, REASON: result["diverged"]})
         elif "logged" in result:
-            self.queue.end(trial, TrialState.FAIL, {VOID: "the figure is not logged"})
+            self.queue.end(trial, TrialState.FAIL, {VOID: "the metric is not logged"})
             raise UserError(_unknown(self.base.monitor, result["logged"]))
         elif was_killed(code) and retries == 0:
             print(f"trial {trial.number} {reason_of(code, folder)}; it is tried once more", file=sys.stderr, flush=True)
@@ -245,7 +245,7 @@ def _result(folder: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
-def _test_figures(folder: Path) -> dict[str, float]:
+def _test_metrics(folder: Path) -> dict[str, float]:
     content = json.loads((folder / "test.json").read_text(encoding="utf-8"))
     return {key: value for key, value in content.items() if key.startswith("test/") and isinstance(value, float)}
 

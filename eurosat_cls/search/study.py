@@ -84,7 +84,7 @@ def _drop_torn_line(path: Path) -> None:
 def pruner_of(name: PrunerName, epochs: int) -> BasePruner:
     """Return the pruner of this name for trials of so many epochs.
 
-    ``median`` ends a trial whose best figure so far is worse than the median of the others at the same epoch: after
+    ``median`` ends a trial whose best metric so far is worse than the median of the others at the same epoch: after
     the first third of the epochs, and once four trials have finished. ``hyperband`` ends more and sooner.
     """
     if name == "median":

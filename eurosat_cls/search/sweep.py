@@ -1,4 +1,4 @@
-"""Figures of the same training with several seeds: mean, standard deviation, and how well the mean is known."""
+"""Metrics of the same training with several seeds: mean, standard deviation, and how well the mean is known."""
 
 import csv
 import io
@@ -18,11 +18,11 @@ from eurosat_cls.utils.files import write_json, write_text
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over seeds.
+    """A metric over seeds.
 
     Attributes:
         n: number of seeds.
-        mean: of the figure.
+        mean: of the metric.
         std: sample standard deviation, with n - 1; None for one seed.
         low: lower end of the 95 % interval of the mean, by Student's t; None for one seed.
         high: upper end of it.
@@ -75,33 +75,33 @@ def t_quantile(p: float, degrees: int) -> float:
 
 
 def write_sweep(rows: Sequence[Row], folder: Path, about: str) -> dict[str, Spread]:
-    """Print the spread of every figure; write it to ``seeds.json``, and the figures of each seed to ``seeds.csv``.
+    """Print the spread of every metric; write it to ``seeds.json``, and the metrics of each seed to ``seeds.csv``.
 
     Args:
         rows: trials that have ended.
         folder: where the files go.
-        about: what the figures are of.
+        about: what the metrics are of.
     """
     complete = sorted((row for row in rows if row.state == "complete"), key=lambda row: int(str(row.params[SEED])))
-    names = list(dict.fromkeys(name for row in complete for name in row.attrs["figures"]))
-    values = {name: [row.attrs["figures"][name] for row in complete if name in row.attrs["figures"]] for name in names}
+    names = list(dict.fromkeys(name for row in complete for name in row.attrs["metrics"]))
+    values = {name: [row.attrs["metrics"][name] for row in complete if name in row.attrs["metrics"]] for name in names}
     spreads = {name: spread_of(found) for name, found in values.items()}
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["seed", "best_epoch", "folder", *names])
     for row in complete:
-        own = [row.attrs["figures"].get(name, "") for name in names]
+        own = [row.attrs["metrics"].get(name, "") for name in names]
         writer.writerow([row.params[SEED], row.attrs.get("epoch", ""), row.attrs.get(FOLDER, ""), *own])
     write_text(folder / "seeds.csv", stream.getvalue())
     seeds = [row.params[SEED] for row in complete]
-    figures = {name: {**asdict(spread), "values": values[name]} for name, spread in spreads.items()}
-    write_json(folder / "seeds.json", {"seeds": seeds, "about": about, "figures": figures})
+    metrics = {name: {**asdict(spread), "values": values[name]} for name, spread in spreads.items()}
+    write_json(folder / "seeds.json", {"seeds": seeds, "about": about, "metrics": metrics})
     _print(spreads, about)
     return spreads
 
 
 def _print(spreads: dict[str, Spread], about: str) -> None:
-    table = Table("figure", title=about)
+    table = Table("metric", title=about)
     for head in ("seeds", "mean", "standard deviation", "95 % interval of the mean"):
         table.add_column(head, justify="right")
     for name, spread in spreads.items():

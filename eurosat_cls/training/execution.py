@@ -18,7 +18,7 @@ from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.network import Network, compile_parts
 from eurosat_cls.training.precision import can_run, check_precision, device_of, supports_bf16
 from eurosat_cls.utils.cache import cache_folder, exclusive
-from eurosat_cls.utils.distributed import say
+from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_json
 from eurosat_cls.utils.machine import cpu_name
@@ -180,7 +180,7 @@ def _step(
     return step
 
 
-def settle(model: Any, data: Any, config: Any, checkpoint: dict[str, Any] | None, training: bool) -> Execution:
+def resolve_auto(model: Any, data: Any, config: Any, checkpoint: dict[str, Any] | None, training: bool) -> Execution:
     """Turn every ``auto`` into a choice, in the model and in the configuration that is saved.
 
     Args:
@@ -209,7 +209,7 @@ def settle(model: Any, data: Any, config: Any, checkpoint: dict[str, Any] | None
     config.trainer.precision = execution.precision
     config.model.init_args.memory_format = execution.memory_format
     config.model.init_args.compile = execution.compile
-    say(f"running with {execution}")
+    rank_zero_print(f"running with {execution}")
     return execution
 
 

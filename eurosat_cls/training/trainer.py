@@ -84,7 +84,7 @@ class Trainer(LightningTrainer):
         datamodule: LightningDataModule | None = None,
         output: str = LOOK_FOLDER,
     ) -> None:
-        """Print figures of the data: of every band over the training patches, of classes and split.
+        """Print statistics of the data: of every band over the training patches, of classes and split.
 
         Args:
             model: not used.

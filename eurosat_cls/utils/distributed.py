@@ -18,7 +18,7 @@ def is_first_process() -> bool:
     return all(int(os.environ.get(name) or 0) == 0 for name in _RANKS)
 
 
-def say(text: str) -> None:
+def rank_zero_print(text: str) -> None:
     """Print a line on stderr, in the first process only."""
     if is_first_process():
         print(text, file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ class UserError(ValueError):
     """
 
 
-def mistake_behind(error: BaseException | None) -> UserError | None:
+def find_user_error(error: BaseException | None) -> UserError | None:
     """Return the UserError that another exception was made of, if any: the parser wraps what constructors raise."""
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__

@@ -33,7 +33,7 @@ def cpu_name() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a run's figures depend on."""
+    """Versions of what a run's metrics depend on."""
     names = ["eurosat-cls", "torch", "torchvision", "lightning", "torchmetrics", "jsonargparse", "numpy", "pillow"]
     found = {"python": platform.python_version()}
     for name in names:

@@ -1,4 +1,4 @@
-"""Calibration: figures by their definition, the best temperature, and decisions that stay as they are."""
+"""Calibration: metrics by their definition, the best temperature, and decisions that stay as they are."""
 
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,16 @@ from eurosat_cls.analysis.calibration import BINS, reliability
 from eurosat_cls.callbacks import Checkpoints, WeightAverage
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.data import Demo
-from eurosat_cls.data.batch import Task
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.data.batch import TaskName
+from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.models.temperature import HIGHEST, LOWEST, fit_temperature
 from tests.conftest import BARE
 from tests.models.test_classifier import NAMES, TINY, build
 
-TASKS: list[Task] = ["multiclass", "binary", "multilabel"]
+TASKS: list[TaskName] = ["multiclass", "binary", "multilabel"]
 
 
-def drawn(task: Task, temperature: float, n: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
+def drawn(task: TaskName, temperature: float, n: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits that are too large by a factor, and the labels that they would be right about without it."""
     generator = torch.Generator().manual_seed(1)
     honest = torch.randn(n, 1 if task == "binary" else 5, generator=generator) * 2
@@ -36,7 +36,7 @@ def drawn(task: Task, temperature: float, n: int = 4000) -> tuple[torch.Tensor, 
     return honest * temperature, target
 
 
-def nll(logits: torch.Tensor, target: torch.Tensor, task: Task, temperature: float) -> float:
+def nll(logits: torch.Tensor, target: torch.Tensor, task: TaskName, temperature: float) -> float:
     scaled = logits.double() / temperature
     if task == "multiclass":
         return float(F.cross_entropy(scaled, target))
@@ -45,7 +45,7 @@ def nll(logits: torch.Tensor, target: torch.Tensor, task: Task, temperature: flo
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
-def test_the_temperature_is_found_and_is_the_best(task: Task, temperature: float) -> None:
+def test_the_temperature_is_found_and_is_the_best(task: TaskName, temperature: float) -> None:
     logits, target = drawn(task, temperature)
     found = fit_temperature(logits, target, task)
     assert found == pytest.approx(temperature, rel=0.06)
@@ -66,7 +66,7 @@ def test_a_temperature_that_has_no_best_value_is_a_bound_or_one() -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_patches_with_nan_change_nothing(task: Task) -> None:
+def test_patches_with_nan_change_nothing(task: TaskName) -> None:
     logits, target = drawn(task, 2.0, 300)
     damaged = torch.cat([logits, torch.full_like(logits[:9], torch.nan), torch.full_like(logits[:1], torch.inf)])
     labels = torch.cat([target, target[:10]])
@@ -74,7 +74,7 @@ def test_patches_with_nan_change_nothing(task: Task) -> None:
     assert reliability(damaged, labels, task).error == reliability(logits, target, task).error
 
 
-def test_the_figures_agree_with_their_definitions() -> None:
+def test_the_metrics_agree_with_their_definitions() -> None:
     logits, target = drawn("multiclass", 2.0)
     found = reliability(logits, target, "multiclass")
     probabilities = logits.double().softmax(1)
@@ -91,7 +91,7 @@ def test_the_figures_agree_with_their_definitions() -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_temperature_makes_probabilities_more_honest(task: Task) -> None:
+def test_the_temperature_makes_probabilities_more_honest(task: TaskName) -> None:
     logits, target = drawn(task, 3.0)
     before, after = (reliability(logits, target, task, t) for t in (1.0, fit_temperature(logits, target, task)))
     assert after.error < before.error / 3
@@ -102,7 +102,7 @@ def test_the_temperature_makes_probabilities_more_honest(task: Task) -> None:
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("temperature", [LOWEST, 0.7, HIGHEST])
 @pytest.mark.parametrize("threshold", [0.001, 0.3, 0.5, 0.995])
-def test_decisions_never_change(task: Task, temperature: float, threshold: float) -> None:
+def test_decisions_never_change(task: TaskName, temperature: float, threshold: float) -> None:
     names = NAMES[:2] if task == "binary" else NAMES
     chosen = {} if task == "multiclass" else {"threshold": threshold}
     plain, calibrated = (build(class_names=names, task=task, calibrate=c, **chosen) for c in (False, True))
@@ -116,8 +116,8 @@ def test_decisions_never_change(task: Task, temperature: float, threshold: float
     scored = (calibrated.rules.scored(judged, target, moved)[0], plain.rules.scored(logits, target, plain.threshold)[0])
     decided = [scores.argmax(1) if task == "multiclass" else scores > 0.5 for scores in scored]
     assert torch.equal(*decided)
-    outcome = Outcome(logits, target, torch.arange(4000))
-    assert torch.equal(plain.count_confusion(outcome), calibrated.count_confusion(outcome))
+    epoch_outputs = EpochOutputs(logits, target, torch.arange(4000))
+    assert torch.equal(plain.count_confusion(epoch_outputs), calibrated.count_confusion(epoch_outputs))
 
 
 def fit(folder: Path, epochs: int = 3, resume: Path | None = None, callbacks: Any = (), **settings: Any) -> Classifier:
@@ -140,7 +140,7 @@ def test_every_checkpoint_holds_the_temperature_of_its_own_validation(tmp_path: 
         data = Demo(patches_per_class=20, batch_size=40)
         trainer = Trainer(accelerator="cpu", precision="32-true", **BARE)
         trainer.validate(model, datamodule=data, verbose=False)
-        logits, target, _ = model.outcome("val")
+        logits, target, _ = model.epoch_outputs("val")
         found.append(float(model.temperature))
         assert found[-1] == pytest.approx(fit_temperature(logits, target, "multiclass"), rel=1e-3)
     assert 1.0 not in found

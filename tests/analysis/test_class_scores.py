@@ -8,14 +8,14 @@ import torch
 
 from eurosat_cls.analysis.class_scores import ClassScore, append_scores, read_scores, score_classes, write_scores
 from eurosat_cls.analysis.ranking import rank_classes
-from eurosat_cls.models.tasks import rules_for
+from eurosat_cls.models.tasks import task_for
 
 SCORE = ClassScore(12, 0.5, 0.25, 1 / 3, float("nan"))
 
 
 def test_scores_are_counted_and_missing_where_there_is_nothing_to_count() -> None:
     matrix = torch.tensor([[3, 1, 0, 0], [2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]])
-    rules = rules_for("multiclass", list("abcd"))
+    rules = task_for("multiclass", list("abcd"))
     rankings = rank_classes(rules, torch.eye(4)[[0, 1, 2]], torch.tensor([0, 1, 2]))
     a, b, c, d = score_classes(matrix, rankings)
     assert list(a[:4]) == pytest.approx([4, 3 / 5, 3 / 4, 2 / 3])
@@ -29,7 +29,7 @@ def test_scores_are_counted_and_missing_where_there_is_nothing_to_count() -> Non
 
 def test_labels_are_scored_one_by_one() -> None:
     matrix = torch.tensor([[[5, 1], [2, 4]], [[9, 3], [0, 0]]])
-    rankings = rank_classes(rules_for("multilabel", ["a", "b"]), torch.zeros(1, 2), torch.ones(1, 2))
+    rankings = rank_classes(task_for("multilabel", ["a", "b"]), torch.zeros(1, 2), torch.ones(1, 2))
     a, b = score_classes(matrix, rankings)
     assert list(a[:3]) == pytest.approx([6, 4 / 5, 4 / 6])
     assert b.precision == 0

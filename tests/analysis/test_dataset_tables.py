@@ -1,4 +1,4 @@
-"""The command ``statistics``: figures of the data without training anything."""
+"""The command ``statistics``: metrics of the data without training anything."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tests.conftest import BARE
 Run = Callable[..., tuple[int, str]]
 
 
-def test_figures_are_printed_and_written(run: Run) -> None:
+def test_metrics_are_printed_and_written(run: Run) -> None:
     code, printed = run("statistics")
     assert code == 0
     for head in ("band", "nm", "mean", "std", "min", "1 %", "median", "99 %", "max", "train", "val", "test"):

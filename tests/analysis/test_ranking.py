@@ -8,7 +8,7 @@ import torch
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from eurosat_cls.analysis.ranking import rank, rank_classes
-from eurosat_cls.models.tasks import rules_for
+from eurosat_cls.models.tasks import task_for
 
 
 @pytest.mark.parametrize("decimals", [1, 8])
@@ -23,7 +23,7 @@ def test_average_precision_and_area_are_the_usual_ones(decimals: int) -> None:
     assert (found.positives, found.negatives) == (truth.sum(), (~truth).sum())
 
 
-def test_a_class_without_patches_and_one_without_others_have_no_figures() -> None:
+def test_a_class_without_patches_and_one_without_others_have_no_metrics() -> None:
     none, all_ = (rank(np.arange(4.0), np.full(4, value)) for value in (False, True))
     assert math.isnan(none.average_precision)
     assert math.isnan(none.area)
@@ -36,18 +36,18 @@ def test_a_class_without_patches_and_one_without_others_have_no_figures() -> Non
 
 def test_classes_of_each_task_are_ranked_and_patches_with_nan_left_out() -> None:
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [torch.nan, 0.0], [3.0, 0.0]])
-    several = rank_classes(rules_for("multiclass", ["a", "b"]), logits, torch.tensor([0, 1, 1, 0]))
+    several = rank_classes(task_for("multiclass", ["a", "b"]), logits, torch.tensor([0, 1, 1, 0]))
     assert [ranking.positives for ranking in several] == [2, 1]
     assert [ranking.average_precision for ranking in several] == [1, 1]
     sets = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
-    labels = rank_classes(rules_for("multilabel", ["a", "b"]), logits, sets)
+    labels = rank_classes(task_for("multilabel", ["a", "b"]), logits, sets)
     assert [ranking.positives for ranking in labels] == [2, 1]
     assert labels[0].average_precision == pytest.approx((1 / 2 + 2 / 3) / 2)
-    binary = rank_classes(rules_for("binary", ["no", "yes"]), logits[:, :1], torch.tensor([1, 0, 0, 1]))
+    binary = rank_classes(task_for("binary", ["no", "yes"]), logits[:, :1], torch.tensor([1, 0, 0, 1]))
     assert [ranking.area for ranking in binary] == [1, 1]
 
 
 def test_confident_predictions_are_no_ties() -> None:
     logits = torch.tensor([[30.0, 0.0], [31.0, 0.0], [32.0, 0.0]])
-    (first, _) = rank_classes(rules_for("multiclass", ["a", "b"]), logits, torch.tensor([1, 0, 0]))
+    (first, _) = rank_classes(task_for("multiclass", ["a", "b"]), logits, torch.tensor([1, 0, 0]))
     assert first.average_precision == 1

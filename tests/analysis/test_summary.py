@@ -28,7 +28,7 @@ def cifar_resnet18() -> nn.Module:
     return nn.Sequential(ResNet(3, widths=[64, 128, 256, 512], stem_stride=1), nn.Linear(512, 10))
 
 
-def test_cifar_resnet18_has_its_known_figures() -> None:
+def test_cifar_resnet18_has_its_known_metrics() -> None:
     found = layers(cifar_resnet18(), torch.zeros(64, 3, 32, 32))
     assert found[0].parameters == 11_173_962
     assert round(found[0].multiply_adds / 1e9, 2) == 35.55
@@ -43,7 +43,7 @@ def test_cifar_resnet18_has_its_known_figures() -> None:
         ("vit_b_32", 224, 4_409_290_752 - 1_000 * 768),  # attention
     ],
 )
-def test_figures_are_those_that_torchvision_publishes(name: str, size: int, published: int) -> None:
+def test_metrics_are_those_that_torchvision_publishes(name: str, size: int, published: int) -> None:
     found = layers(TorchvisionBackbone(3, name).train(), torch.zeros(1, 3, size, size))
     assert found[0].multiply_adds == pytest.approx(published, rel=0.01)
 
@@ -104,7 +104,7 @@ def test_looking_changes_neither_modes_nor_statistics() -> None:
 # --- the command -------------------------------------------------------------------------------------------------
 
 
-def test_the_command_tells_the_known_figures_of_the_shipped_config(
+def test_the_command_tells_the_known_metrics_of_the_shipped_config(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_cifar10(tmp_path / "cifar")

@@ -61,11 +61,11 @@ def test_a_checkpoint_holds_both_and_later_uses_take_the_average(tmp_path: Path)
     again = Classifier.load_from_checkpoint(tmp_path / "last.ckpt")
     torch.testing.assert_close(again.state_dict()[name], saved["state_dict"][name])
     data = Demo(patches_per_class=20)
-    figures = [
+    metrics = [
         Trainer(accelerator="cpu", precision="32-true", **BARE).validate(m, datamodule=data, verbose=False)[0]
         for m in (model, again)
     ]
-    assert figures[0] == figures[1]
+    assert metrics[0] == metrics[1]
 
 
 @pytest.mark.parametrize("kind", ["ema", "swa"])

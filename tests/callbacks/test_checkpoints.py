@@ -1,4 +1,4 @@
-"""Which checkpoints are kept, by which figure, and when they are saved."""
+"""Which checkpoints are kept, by which metric, and when they are saved."""
 
 from collections.abc import Callable
 from functools import partial
@@ -61,7 +61,7 @@ def test_the_clock_decides_what_is_saved_within_epochs(
 def test_a_kill_between_best_and_last_leaves_a_last_that_comes_before_both(
     run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The epoch is then trained again, finds the same figure, and is the best again."""
+    """The epoch is then trained again, finds the same metric, and is the best again."""
 
     def killed(source: Path, target: Path) -> None:
         raise KeyboardInterrupt

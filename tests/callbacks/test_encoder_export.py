@@ -24,7 +24,7 @@ TINY = partial(ResNet, widths=(8, 16), blocks=(1, 1))
 
 
 class Worse(Callback):
-    """Log a figure in which every later epoch is worse than the first."""
+    """Log a metric in which every later epoch is worse than the first."""
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         pl_module.log("val/loss_of_time", float(trainer.current_epoch))
@@ -96,9 +96,9 @@ def test_averaged_weights_are_the_ones_that_are_exported(tmp_path: Path) -> None
 def test_another_network_takes_it_up(tmp_path: Path) -> None:
     fit(tmp_path)
     other = model(Demo(patches_per_class=10), seed=5)
-    outcome = Weights(str(tmp_path / "encoder.safetensors")).load_into(other)
+    epoch_outputs = Weights(str(tmp_path / "encoder.safetensors")).load_into(other)
     assert_same(dict(other.encoder.state_dict()), encoder_of(tmp_path / "checkpoints/best.ckpt")[1])
-    assert outcome["missing"] == outcome["unused"] == []
+    assert epoch_outputs["missing"] == epoch_outputs["unused"] == []
 
 
 def test_without_checkpoints_the_last_weights_are_written_where_one_says(tmp_path: Path) -> None:

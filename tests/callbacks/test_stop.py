@@ -10,7 +10,7 @@ import torch
 
 from eurosat_cls import UserError
 from eurosat_cls.callbacks import StopAtTarget
-from tests.callbacks.finders.test_rehearsal import assert_same
+from tests.callbacks.finders.test_undoable_steps import assert_same
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
@@ -87,7 +87,7 @@ def test_no_number_is_refused_and_no_number_reaches_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["StopAtTarget", "EarlyStopping"])
-def test_a_figure_that_is_not_logged_is_told_in_a_line(name: str, run: Run) -> None:
+def test_a_metric_that_is_not_logged_is_told_in_a_line(name: str, run: Run) -> None:
     code, printed = run("fit", *callbacks((name, {"monitor": "val/acuracy"})))
     assert code == 2
     line = printed.splitlines()[-1]

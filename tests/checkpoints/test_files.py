@@ -162,7 +162,7 @@ def test_a_disk_that_is_full_for_any_other_file_is_told_in_a_line(
     def full(*values: object, **named: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "metrics.csv")
 
-    monkeypatch.setattr("eurosat_cls.callbacks.record.write_text", full)
+    monkeypatch.setattr("eurosat_cls.callbacks.run_metadata.write_text", full)
     code, printed = run("fit")
     assert code == 2
     assert "eurosat_cls: error: metrics.csv: No space left on device. Free some space" in printed

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eurosat_cls.data import EuroSAT
-from eurosat_cls.data.patch import Place
+from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.sentinel2 import BANDS
 from eurosat_cls.data.splits import OfficialSplit, RandomSplit, SplitLists
 from eurosat_cls.utils.errors import UserError
@@ -69,13 +69,13 @@ def test_the_bands_decide_which_set_is_read(
     if dtype == "uint16":
         rows = [BANDS.index(name) for name in names]
         assert np.array_equal(data.store.read(np.array([first]))[0], NUMBERS)
-        assert np.array_equal(batch.image.numpy(), data.store.read(batch.index.numpy())[:, rows])
+        assert np.array_equal(batch.image.numpy(), data.store.read(batch.indices.numpy())[:, rows])
 
 
 def test_patches_keep_their_places(root: Path) -> None:
     store = EuroSAT(str(root), "all").store
     row = store.files.index("Forest/Forest_2.tif")
-    assert store.places[row] == Place(32632, 301_280, 4_998_720, 301_920, 4_999_360)
+    assert store.places[row] == BoundingBox(32632, 301_280, 4_998_720, 301_920, 4_999_360)
     assert EuroSAT(str(root)).store.places == [None] * 50
 
 
@@ -161,7 +161,7 @@ def test_wrong_files_can_be_left_out(tmp_path: Path) -> None:
     assert len(store.files) == len(store.places) == 29
     assert store.skipped == {"River/River_2.tif": "empty file"}
     row = store.files.index("River/River_3.tif")
-    assert store.places[row] == Place(32632, 301_920, 4_994_240, 302_560, 4_994_880)
+    assert store.places[row] == BoundingBox(32632, 301_920, 4_994_240, 302_560, 4_994_880)
     assert np.array_equal(store.images[row], tiff_pixels(8, 3))
 
 

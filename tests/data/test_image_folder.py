@@ -100,7 +100,7 @@ def test_any_number_of_bands_keeps_values_dtype_and_order(tmp_path: Path) -> Non
     names = ["B02", "green", "B04", "elevation", "nir"]
     data = ImageFolder(str(tmp_path), bands=["nir", "elevation", "B03"], file_bands=names, batch_size=9)
     batch = next(iter(data.val_dataloader()))
-    row = int(batch.index[0])
+    row = int(batch.indices[0])
     assert data.store.bands == ["B02", "B03", "B04", "elevation", "B08"]
     assert data.bands == ["B08", "elevation", "B03"]
     assert np.array_equal(batch.image[0].numpy(), data.store.read(np.array([row]))[0][[4, 3, 1]])

@@ -13,7 +13,7 @@ from tests.data.helpers import make_rgb_tree, make_rgb_zip
 def rows_of(data: Demo, epoch: int) -> list[int]:
     loader = data.train_dataloader()
     loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
-    return [int(row) for batch in loader for row in batch.index]
+    return [int(row) for batch in loader for row in batch.indices]
 
 
 def test_the_order_depends_on_seed_and_epoch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def test_batches_are_raw_and_name_their_files() -> None:
     batch = batches[0]
     assert batch.image.dtype == torch.uint8
     assert batch.image.shape == (30, 3, 64, 64)
-    for name, label in zip(data.files(batch.index.tolist()), batch.target.tolist()):
+    for name, label in zip(data.files(batch.indices.tolist()), batch.target.tolist()):
         assert name.split("/")[0] == data.class_names[label]
 
 

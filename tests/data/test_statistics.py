@@ -123,7 +123,7 @@ def test_a_patch_counts_in_each_of_its_classes(tmp_path: Path) -> None:
     assert np.isnan(found.class_mean[2, 0])
 
 
-def test_selected_bands_keep_their_figures(tmp_path: Path) -> None:
+def test_selected_bands_keep_their_metrics(tmp_path: Path) -> None:
     found = full_statistics(store_of(some_images("uint16"), tmp_path), all_train(np.arange(90)))
     two = found.select([3, 1])
     assert two.bands == ["band3", "band1"]

@@ -187,7 +187,7 @@ def test_batches_of_several_labels_are_zeros_and_ones(tmp_path: Path) -> None:
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
     assert batch.target.shape == (7, 3)
     assert batch.target.dtype == torch.float32
-    for file, row in zip(data.files(batch.index.tolist()), batch.target.tolist()):
+    for file, row in zip(data.files(batch.indices.tolist()), batch.target.tolist()):
         assert {name for name, there in zip(data.class_names, row) if there} == labels_of(data)[file]
 
 

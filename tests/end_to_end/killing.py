@@ -119,7 +119,7 @@ def train(folder: Path, arguments: list[str], tick: int = 0, seconds: float | No
 
 
 def result(folder: Path) -> dict[str, Any]:
-    """All that a finished training has left: both checkpoints, and the figures of every epoch but the speed."""
+    """All that a finished training has left: both checkpoints, and the metrics of every epoch but the speed."""
     run = next((folder / LOGS).glob("*/checkpoints/last.ckpt")).parent.parent
     names = sorted(path.name for path in (run / "checkpoints").iterdir())
     found: dict[str, Any] = {"files": " ".join(names)}

@@ -165,7 +165,7 @@ def test_best_of_a_run_with_another_learning_rate_is_taken_and_named(run: Run) -
     assert "trained with other model.optimizer" in printed
 
 
-def test_best_is_the_epoch_with_the_best_monitored_figure(run: Run) -> None:
+def test_best_is_the_epoch_with_the_best_monitored_metric(run: Run) -> None:
     run("fit", "--trainer.max_epochs", "4", "--checkpoint.monitor", "val/loss", "--checkpoint.mode", "min")
     events = EventAccumulator(str(RUN))
     events.Reload()

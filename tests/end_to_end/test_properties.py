@@ -92,7 +92,7 @@ def patches(channels: int, count: int = 16, size: int = 64) -> Tensor:
     return torch.randn(count, channels, size, size)
 
 
-def settle(module: nn.Module, *inputs: Any) -> Tensor:
+def resolve_auto(module: nn.Module, *inputs: Any) -> Tensor:
     """Train on one batch whose statistics batch normalisation then evaluates with; return what came out."""
 
     def exactly(norm: Any, given: tuple[Tensor, ...], _: Tensor) -> None:
@@ -170,7 +170,7 @@ def test_a_gradient_reaches_every_parameter_of_an_encoder(case: str) -> None:
 def test_encoder_agrees_in_training_and_evaluation(case: str) -> None:
     encoder, x = encoder_of(case, 3), patches(3)
     with torch.no_grad():
-        trained = settle(encoder, x)
+        trained = resolve_auto(encoder, x)
         assert_near(encoder.eval()(x), trained, 1e-3)
 
 
@@ -184,7 +184,7 @@ def test_encoder_is_the_same_after_a_reload(case: str) -> None:
 def test_encoder_in_channels_last_and_bfloat16_differs_by_rounding(case: str) -> None:
     encoder, x = encoder_of(case, 3), patches(3)
     with torch.no_grad():
-        settle(encoder, x)
+        resolve_auto(encoder, x)
         expected = encoder.eval()(x)
         encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         assert_near(encoder(x.contiguous(memory_format=torch.channels_last)), expected, 1e-3)
@@ -225,9 +225,9 @@ def test_decoder_shapes_for_any_number_of_outputs(case: str, outputs: int) -> No
 def test_decoder_agrees_in_training_and_evaluation_and_in_bfloat16(case: str) -> None:
     decoder = decoder_of(case)
     x = encoded(decoder, 5 if case == "Identity" else WIDTH)
-    assert_gradients(decoder, settle(decoder, x))
+    assert_gradients(decoder, resolve_auto(decoder, x))
     expected = decoder.eval()(x)
-    assert_near(settle(decoder, x), expected, 1e-3)
+    assert_near(resolve_auto(decoder, x), expected, 1e-3)
     with torch.autocast("cpu", torch.bfloat16):
         assert_near(decoder.eval()(x), expected, 0.02)
 
@@ -261,7 +261,7 @@ def test_embedding_shapes_for_any_band_count(case: str, channels: int) -> None:
 @EMBEDDING
 def test_embedding_agrees_in_training_and_evaluation_and_in_bfloat16(case: str) -> None:
     embedding, x = embedding_of(case)
-    trained = settle(embedding, x)
+    trained = resolve_auto(embedding, x)
     assert_gradients(embedding, trained)
     expected = embedding.eval()(x)
     assert_near(trained, expected, 1e-3)

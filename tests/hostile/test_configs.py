@@ -50,15 +50,15 @@ def test_a_stranger_is_not_imported(run: Run, stranger: str, place: str) -> None
 
 
 def test_a_file_cannot_be_given_any_content(run: Run) -> None:
-    spec = yaml.safe_dump([{"class_path": "eurosat_cls.callbacks.RunRecord", "init_args": RECORD}])
-    refused(run, "fit", "RunRecord is refused", "--trainer.callbacks", spec)
+    spec = yaml.safe_dump([{"class_path": "eurosat_cls.callbacks.RunMetadata", "init_args": RECORD}])
+    refused(run, "fit", "RunMetadata is refused", "--trainer.callbacks", spec)
 
 
 def test_what_is_found_out_after_the_import_is_told_with_its_place(run: Run, tmp_path: Path) -> None:
     overlay = tmp_path / "evil.yaml"
     overlay.write_text(
         "trainer:\n  max_epochs: 1\n  callbacks:\n    - class_path: lightning.pytorch.callbacks.Timer\n"
-        f"    - class_path: eurosat_cls.callbacks.RunRecord\n      init_args: {RECORD}\n"
+        f"    - class_path: eurosat_cls.callbacks.RunMetadata\n      init_args: {RECORD}\n"
     )
     refused(run, "fit", "evil.yaml:5: trainer.callbacks[1].class_path: ", "--config", str(overlay))
 

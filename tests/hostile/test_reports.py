@@ -18,7 +18,7 @@ from eurosat_cls.analysis.report.page import write_report
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><a href='javascript:alert(1)'>x</a>"
 TAGS = {
-    "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "div", "b", "table", "tr", "th", "td", "figure",
+    "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "div", "b", "table", "tr", "th", "td", "metric",
     "img", "figcaption", "details", "summary", "pre",
 }  # fmt: skip
 

@@ -74,7 +74,7 @@ def test_a_loss_of_means_and_variances_gets_both() -> None:
     torch.testing.assert_close(model.errors(seen).mean(), expected)
 
 
-@pytest.mark.parametrize("masking", [partial(CellMasking, cell=8), partial(BandMasking, share=0.5)])
+@pytest.mark.parametrize("masking", [partial(CellMasking, cell_size=8), partial(BandMasking, mask_ratio=0.5)])
 def test_the_encoder_sees_nothing_of_what_is_hidden(masking: Any) -> None:
     model = build(bands=3, masking=masking).eval()
     image = images(bands=3)
@@ -189,11 +189,14 @@ def test_training_lowers_the_loss_and_needs_no_labels(monkeypatch: pytest.Monkey
 
 
 def test_a_checkpoint_is_self_contained(tmp_path: Path) -> None:
-    arguments = {"masking": partial(CellMasking, cell=4, share=0.7), "loss": partial(nn.SmoothL1Loss, beta=0.5)}
+    arguments = {
+        "masking": partial(CellMasking, cell_size=4, mask_ratio=0.7),
+        "loss": partial(nn.SmoothL1Loss, beta=0.5),
+    }
     model, trainer, data = fit(epochs=1, optimizer=partial(torch.optim.SGD, lr=0.01), **arguments)
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     again = AutoEncoder.load_from_checkpoint(tmp_path / "a.ckpt", weights_only=True)
-    assert (again.masking.cell, again.masking.share) == (4, 0.7)
+    assert (again.masking.cell_size, again.masking.mask_ratio) == (4, 0.7)
     assert again.loss.beta == 0.5
     assert again.bands == model.bands
     image = torch.from_numpy(data.store.read(data.split.val))

@@ -54,8 +54,8 @@ def test_every_place_is_hidden_as_often_as_any_other() -> None:
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
 def test_a_share_of_nothing_or_everything_is_refused(share: float) -> None:
     for kind in (CellMasking, BandMasking):
-        with pytest.raises(UserError, match=f"{kind.__name__}: share must be between 0 and 1"):
-            kind(share=share)
+        with pytest.raises(UserError, match=f"{kind.__name__}: mask_ratio must be between 0 and 1"):
+            kind(mask_ratio=share)
 
 
 def test_cells_that_do_not_fit_are_refused() -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from eurosat_cls.models.normalize import Normalize, Raw
+from eurosat_cls.models.normalize import NoNormalize, Normalize
 from eurosat_cls.utils.errors import UserError
 
 MEAN, STD = [90.0, 97.0, 104.0], [52.0, 35.0, 30.0]
@@ -49,4 +49,4 @@ def test_inverting_gives_the_raw_values_back() -> None:
     image = torch.randint(0, 4000, (2, 3, 4, 4), dtype=torch.int32)
     normalize = Normalize([900.0, 1000.0, 1200.0], [100.0, 300.0, 2.0])
     torch.testing.assert_close(normalize.invert(normalize(image)), image.float(), rtol=1e-5, atol=1e-2)
-    assert torch.equal(Raw().invert(Raw()(image)), image.float())
+    assert torch.equal(NoNormalize().invert(NoNormalize()(image)), image.float())

@@ -9,11 +9,11 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from eurosat_cls.search.configuration import Base
-from eurosat_cls.search.owner import Owner
 from eurosat_cls.search.queue import Queue
 from eurosat_cls.search.runner import Runner
 from eurosat_cls.search.space import Entry, Params, Range, Space, choice
 from eurosat_cls.search.study import open_storage, open_study, pruner_of, sampler_of
+from eurosat_cls.search.worker_lock import WorkerLock
 from tests.conftest import REPOSITORY
 
 X = Entry(("x",), "x", Range(0.0, 1.0))
@@ -37,12 +37,12 @@ def base() -> Base:
 
 
 @pytest.fixture
-def owners(tmp_path: Path) -> Iterator[Callable[[], Owner]]:
+def owners(tmp_path: Path) -> Iterator[Callable[[], WorkerLock]]:
     """Make what stands for a process."""
-    made: list[Owner] = []
+    made: list[WorkerLock] = []
 
-    def make() -> Owner:
-        made.append(Owner(tmp_path))
+    def make() -> WorkerLock:
+        made.append(WorkerLock(tmp_path))
         return made[-1]
 
     yield make
@@ -62,7 +62,7 @@ def study(tmp_path: Path) -> Callable[..., optuna.Study]:
 
 
 @pytest.fixture
-def queue(study: Callable[..., optuna.Study], owners: Callable[[], Owner]) -> Callable[..., Queue]:
+def queue(study: Callable[..., optuna.Study], owners: Callable[[], WorkerLock]) -> Callable[..., Queue]:
     def make(
         space: Space, target: int, points: list[Params] | None = None, pruner: str = "none", place: str = ""
     ) -> Queue:

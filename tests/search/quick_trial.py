@@ -1,6 +1,6 @@
 """A process that says what a training says, in a tenth of a second; run with ``python -m`` in place of one.
 
-Its overlay has ``x``, the figure that it reaches in three epochs, and ``act``, what happens after the first one.
+Its overlay has ``x``, the metric that it reaches in three epochs, and ``act``, what happens after the first one.
 """
 
 import errno
@@ -28,7 +28,7 @@ def run(folder: Path, arguments: list[str]) -> None:
         for epoch in range(done + 1, EPOCHS + 1):
             file.write(f"{epoch}\n")
             file.flush()
-            write_json(folder / RESULT, {"value": x * epoch, "epoch": epoch, "figures": {"val/accuracy": x * epoch}})
+            write_json(folder / RESULT, {"value": x * epoch, "epoch": epoch, "metrics": {"val/accuracy": x * epoch}})
             stop = channel.ask(epoch, x * epoch)
             write_text(last, str(epoch))
             if stop:

@@ -92,8 +92,8 @@ def test_a_killed_trial_and_a_killed_search_lose_nothing(
     for row in ended:
         run = Path(row["folder"])
         assert sorted(read_metrics(run / "metrics.csv")) == list(range(1, 11))
-        figures = [epoch["val/accuracy"] for epoch in read_metrics(run / "metrics.csv").values()]
-        assert float(row["value"]) == max(figures)
+        metrics = [epoch["val/accuracy"] for epoch in read_metrics(run / "metrics.csv").values()]
+        assert float(row["value"]) == max(metrics)
     best = max(ended, key=lambda row: float(row["value"]))
     config = yaml.safe_load((FOLDER / "best.yaml").read_text())
     assert config["model"]["init_args"]["lr_scheduler"]["init_args"]["max_lr"] == float(best[RATE])
@@ -120,11 +120,11 @@ def test_seeds_are_told_with_mean_and_spread(quick: list[str], capsys: pytest.Ca
     by_seed = {row["seed"]: row for row in rows(folder / "seeds.csv")}
     for name in ("val/accuracy", "test/accuracy"):
         values = [float(by_seed[seed][name]) for seed in ("0", "3")]
-        figure = content["figures"][name]
-        assert figure["values"] == values
-        assert figure["mean"] == pytest.approx(statistics.mean(values))
-        assert figure["std"] == pytest.approx(statistics.stdev(values))
-        assert figure["high"] - figure["mean"] == pytest.approx(12.7062 * figure["std"] / 2**0.5, rel=1e-4, abs=1e-9)
+        metric = content["metrics"][name]
+        assert metric["values"] == values
+        assert metric["mean"] == pytest.approx(statistics.mean(values))
+        assert metric["std"] == pytest.approx(statistics.stdev(values))
+        assert metric["high"] - metric["mean"] == pytest.approx(12.7062 * metric["std"] / 2**0.5, rel=1e-4, abs=1e-9)
     run = Path(by_seed["3"]["folder"])
     assert yaml.safe_load((run / "config.yaml").read_text())["seed_everything"] == 3
     assert json.loads((run / "test.json").read_text())["test/accuracy"] == float(by_seed["3"]["test/accuracy"])

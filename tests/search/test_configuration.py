@@ -44,7 +44,7 @@ def test_a_setting_that_the_search_varies_is_named(
     assert "--trainer.max_epochs has no effect" in capsys.readouterr().err
 
 
-def test_the_figure_is_that_of_the_checkpoints(quick: list[str]) -> None:
+def test_the_metric_is_that_of_the_checkpoints(quick: list[str]) -> None:
     chosen = read_base(quick, None, None, merged)
     assert (chosen.monitor, chosen.mode) == ("val/accuracy", "max")
     configured = ["--checkpoint.monitor", "val/brier", "--checkpoint.mode", "min"]

@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from eurosat_cls.search import owner as owner_module
+from eurosat_cls.search import worker_lock as owner_module
 from eurosat_cls.search.queue import OWNER, Queue
 from eurosat_cls.search.space import Space
 from tests.search.conftest import X, acts
@@ -78,7 +78,7 @@ def test_a_process_of_another_machine_is_given_up_when_its_beat_stands_still(
     assert second.next() is None
     now[0] += 200
     monkeypatch.setattr(first, "_beaten", 0.0)
-    first.beat()
+    first.heartbeat()
     assert second.next() is None
     now[0] += 200
     assert second.next() is None, "it has beaten since"

@@ -20,13 +20,13 @@ MakeQueue = Callable[..., Queue]
 
 
 @pytest.mark.parametrize("place", ["", "sqlite:///search.db"])
-def test_every_trial_ends_with_its_best_figure(place: str, queue: MakeQueue, work: Work) -> None:
+def test_every_trial_ends_with_its_best_metric(place: str, queue: MakeQueue, work: Work) -> None:
     ended = work(queue(Space([X]), 3, place=place), workers=2)
     assert sorted(trial.number for trial in ended) == [0, 1, 2]
     for trial in ended:
         assert trial.state == TrialState.COMPLETE
         assert trial.value == pytest.approx(3 * trial.params["x"])
-        assert trial.user_attrs["figures"] == {"val/accuracy": trial.value}
+        assert trial.user_attrs["metrics"] == {"val/accuracy": trial.value}
         assert trial.intermediate_values == pytest.approx({e: e * trial.params["x"] for e in (1, 2, 3)})
 
 
@@ -71,7 +71,7 @@ def test_a_divergence_counts_as_a_bad_result(queue: MakeQueue, work: Work) -> No
     assert "loss is nan" in trial.user_attrs["reason"]
 
 
-def test_an_unknown_figure_ends_the_search_with_the_nearest_names(queue: MakeQueue, work: Work, base: Base) -> None:
+def test_an_unknown_metric_ends_the_search_with_the_nearest_names(queue: MakeQueue, work: Work, base: Base) -> None:
     object.__setattr__(base, "monitor", "val/acuracy")
     asked = queue(acts("unlogged"), 3)
     with pytest.raises(UserError, match="did you mean val/accuracy"):

@@ -23,7 +23,8 @@ def draw_batch(
 
     Args:
         images: ``[B, C, H, W]`` raw values.
-        targets: labels or shares of them, as :func:`eurosat_cls.analysis.plots.labels.label_text` takes them, ``[B, ...]``.
+        targets: labels or shares of them, as
+            :func:`eurosat_cls.analysis.plots.labels.label_text` takes them, ``[B, ...]``.
         class_names: ``[K]`` names; None for no labels.
         bands: ``[C]`` names.
         multilabel: whether a patch can have several labels or none.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eurosat_cls.analysis.hard_examples import Hardest, Said
+from eurosat_cls.analysis.hard_examples import HardExamples, ScoredTarget
 from eurosat_cls.analysis.plots.gallery import Row, draw_gallery
 from eurosat_cls.analysis.plots.misclassified import short_file, to_tiles
 from eurosat_cls.analysis.plots.overlay import enlarge, overlay, scaled
@@ -16,7 +16,12 @@ _LETTERS = 20  # of a name below a tile
 
 
 def draw_evidence(
-    images: np.ndarray, hardest: Hardest, maps: np.ndarray, files: Sequence[str], bands: Sequence[str], note: str = ""
+    images: np.ndarray,
+    hardest: HardExamples,
+    maps: np.ndarray,
+    files: Sequence[str],
+    bands: Sequence[str],
+    note: str = "",
 ) -> np.ndarray:
     """Draw each patch and beside it the evidence for what was said, and for what is true or was next likely.
 
@@ -42,7 +47,12 @@ def draw_evidence(
 
 
 def draw_rollouts(
-    images: np.ndarray, hardest: Hardest, maps: np.ndarray, files: Sequence[str], bands: Sequence[str], note: str = ""
+    images: np.ndarray,
+    hardest: HardExamples,
+    maps: np.ndarray,
+    files: Sequence[str],
+    bands: Sequence[str],
+    note: str = "",
 ) -> np.ndarray:
     """Draw each patch and beside it where attention goes.
 
@@ -65,6 +75,6 @@ def draw_rollouts(
     return draw_gallery("Attention rollout: where the network looks", rows, note, min(len(rows), _TILES // 2))
 
 
-def _caption(word: str, said: Said, cells: np.ndarray | None = None) -> str:
+def _caption(word: str, said: ScoredTarget, cells: np.ndarray | None = None) -> str:
     text = f"{shortened(said.side.name, _LETTERS)}\n{word}, {100 * said.probability:.1f} %"
     return text if cells is None or cells.max() > 0 else f"{text}\nno evidence"

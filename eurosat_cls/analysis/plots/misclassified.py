@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eurosat_cls.analysis.hard_examples import Case, Hardest, Said
+from eurosat_cls.analysis.hard_examples import HardExample, HardExamples, ScoredTarget
 from eurosat_cls.analysis.plots.colour import displayed, stretch_limits, to_rgb
 from eurosat_cls.analysis.plots.gallery import Row, draw_gallery
 from eurosat_cls.analysis.plots.overlay import enlarge
@@ -14,7 +14,7 @@ _IN_A_ROW = 6
 
 
 def draw_misclassified(
-    images: np.ndarray, hardest: Hardest, files: Sequence[str], bands: Sequence[str], note: str = ""
+    images: np.ndarray, hardest: HardExamples, files: Sequence[str], bands: Sequence[str], note: str = ""
 ) -> np.ndarray:
     """Draw patches with their file, what was said of them, and what is true or was next likely.
 
@@ -45,12 +45,12 @@ def to_tiles(images: np.ndarray, bands: Sequence[str]) -> np.ndarray:
     return to_rgb(shown, *stretch_limits(shown))
 
 
-def percent(said: Said) -> str:
+def percent(said: ScoredTarget) -> str:
     """Name a side and its probability.
 
     Example:
-        >>> from eurosat_cls.analysis.hard_examples import Side
-        >>> percent(Said(Side("River", 1, 1), 0.976))
+        >>> from eurosat_cls.analysis.hard_examples import ClassTarget
+        >>> percent(ScoredTarget(ClassTarget("River", 1, 1), 0.976))
         'River 97.6 %'
     """
     return f"{shortened(said.side.name, 20)} {100 * said.probability:.1f} %"
@@ -61,5 +61,5 @@ def short_file(file: str, length: int = 26) -> str:
     return shortened(file.rsplit("/", 1)[-1], length)
 
 
-def _caption(case: Case, file: str, other: str) -> str:
+def _caption(case: HardExample, file: str, other: str) -> str:
     return f"{short_file(file)}\nsaid {percent(case.said)}\n{other} {percent(case.other)}"

@@ -15,7 +15,7 @@ SIDE_BY_SIDE = ("curves", "confusion_matrix_test", "calibration")
 
 
 def write_comparison(folders: Sequence[Path], output: Path) -> Path:
-    """Write a page that compares runs: figures, differences of configuration, and whether figures differ by chance.
+    """Write a page that compares runs: metrics, differences of configuration, and whether metrics differ by chance.
 
     Args:
         folders: two run folders or more.
@@ -27,7 +27,7 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Path:
     runs = [read_run(folder) for folder in folders]
     labels = _labels(runs)
     parts = [heading("Comparison of runs", 1), table(["run", "state"], [[n, r.state] for n, r in zip(labels, runs)])]
-    parts += [heading("Figures"), _figures(runs, labels)]
+    parts += [heading("Metrics"), _metrics(runs, labels)]
     parts += [heading("Is the difference more than chance?"), *_paired(runs, labels)]
     parts += [heading("Differences of configuration"), _differences(runs, labels)]
     for name in SIDE_BY_SIDE:
@@ -47,10 +47,10 @@ def _labels(runs: Sequence[Run]) -> list[str]:
     return labels
 
 
-def _figures(runs: Sequence[Run], labels: Sequence[str]) -> str:
-    names = list(dict.fromkeys(name for run in runs for name in run.figures))
-    rows = [[name, *(f"{run.figures[name]:.4f}" if name in run.figures else "" for run in runs)] for name in names]
-    return table(["figure", *labels], rows)
+def _metrics(runs: Sequence[Run], labels: Sequence[str]) -> str:
+    names = list(dict.fromkeys(name for run in runs for name in run.metrics))
+    rows = [[name, *(f"{run.metrics[name]:.4f}" if name in run.metrics else "" for run in runs)] for name in names]
+    return table(["metric", *labels], rows)
 
 
 def _paired(runs: Sequence[Run], labels: Sequence[str]) -> list[str]:
@@ -60,7 +60,7 @@ def _paired(runs: Sequence[Run], labels: Sequence[str]) -> list[str]:
         shared = first.answers.keys() & second.answers.keys()
         if not shared or len(shared) < max(len(first.answers), len(second.answers)):
             told.append(
-                note(f"{a} and {b} were not tested on the same patches: their figures cannot be compared in pairs.")
+                note(f"{a} and {b} were not tested on the same patches: their metrics cannot be compared in pairs.")
             )
             continue
         if any(first.answers[file][0] != second.answers[file][0] for file in shared):
@@ -125,11 +125,11 @@ def _differences(runs: Sequence[Run], labels: Sequence[str]) -> str:
         for key in keys
         if len({repr(settings.get(key)) for settings in flat}) > 1 and not key.startswith(NOT_SETTINGS)
     ]
-    rows = [[key, *(_told(settings, key) for settings in flat)] for key in differing]
+    rows = [[key, *(_format_setting(settings, key) for settings in flat)] for key in differing]
     return table(["key", *labels], rows) if rows else note("None.")
 
 
-def _told(settings: dict[str, Any], key: str) -> str:
+def _format_setting(settings: dict[str, Any], key: str) -> str:
     return str(settings[key]) if key in settings else "(not set)"
 
 

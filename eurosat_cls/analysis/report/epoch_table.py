@@ -1,4 +1,4 @@
-"""``metrics.csv``: the figures of every epoch."""
+"""``metrics.csv``: the metrics of every epoch."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ def read_metrics(path: Path) -> dict[int, dict[str, float]]:
 
 
 def write_metrics(path: Path, rows: dict[int, dict[str, float]]) -> None:
-    """Write the rows, by epoch; an empty cell is a figure that an epoch does not have."""
+    """Write the rows, by epoch; an empty cell is a metric that an epoch does not have."""
     names = sorted({name for row in rows.values() for name in row})
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

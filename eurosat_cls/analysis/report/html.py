@@ -76,9 +76,9 @@ def note(text: str) -> str:
     return f'<p class="note">{html.escape(text)}</p>'
 
 
-def tiles(figures: Iterable[tuple[str, str]]) -> str:
+def tiles(metrics: Iterable[tuple[str, str]]) -> str:
     """Return names and values, side by side."""
-    each = (f'<div class="tile">{html.escape(name)}<b>{html.escape(value)}</b></div>' for name, value in figures)
+    each = (f'<div class="tile">{html.escape(name)}<b>{html.escape(value)}</b></div>' for name, value in metrics)
     return f'<div class="tiles">{"".join(each)}</div>'
 
 

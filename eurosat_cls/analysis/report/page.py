@@ -35,7 +35,7 @@ def write_report(folder: Path) -> Path:
 
 
 def _parts(run: Run) -> list[str]:
-    parts = [heading(f"Run {run.name}", 1), note(f"{run.folder.resolve()}; {run.state}"), figure_tiles(run)]
+    parts = [heading(f"Run {run.name}", 1), note(f"{run.folder.resolve()}; {run.state}"), metric_tiles(run)]
     if run.test is not None:
         parts.append(note(f"Test of {run.test.get('checkpoint', 'a checkpoint')}"))
     parts += [heading("Data and split"), _data(run)]
@@ -50,9 +50,9 @@ def _parts(run: Run) -> list[str]:
     return parts
 
 
-def figure_tiles(run: Run) -> str:
-    """Return the run's figures as tiles."""
-    return tiles((name, f"{value:.4f}") for name, value in run.figures.items()) or note("No figures yet.")
+def metric_tiles(run: Run) -> str:
+    """Return the run's metrics as tiles."""
+    return tiles((name, f"{value:.4f}") for name, value in run.metrics.items()) or note("No metrics yet.")
 
 
 def _data(run: Run) -> str:

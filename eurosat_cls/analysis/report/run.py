@@ -24,7 +24,7 @@ class Run:
         config: the whole configuration.
         environment: what ``environment.json`` holds; empty when there is none.
         test: what ``test.json`` holds; None before a test.
-        epochs: figures by epoch, from 1.
+        epochs: metrics by epoch, from 1.
         answers: by file what the test said of each patch: the true and the predicted class.
     """
 
@@ -56,8 +56,8 @@ class Run:
         return told if self.test else f"{told}; not tested yet"
 
     @property
-    def figures(self) -> dict[str, float]:
-        """Figures of the test, or of the last epoch before there is one."""
+    def metrics(self) -> dict[str, float]:
+        """Metrics of the test, or of the last epoch before there is one."""
         if self.test is not None:
             return {k: v for k, v in self.test.items() if k.startswith("test/") and isinstance(v, (int, float))}
         last = self.epochs[max(self.epochs)] if self.epochs else {}
@@ -100,7 +100,7 @@ def _json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no figures.")
+        raise UserError(f"{path}: holds no metrics.")
     return content
 
 

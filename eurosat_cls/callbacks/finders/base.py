@@ -38,7 +38,7 @@ class Finder(Callback):
             raise UserError(f"{name} needs a Classifier or an AutoEncoder, got {type(module).__name__}.")
         return module, require_patches(getattr(trainer, "datamodule", None), name)
 
-    def tell(self, text: str) -> None:
+    def print_suggestion(self, text: str) -> None:
         """Print a result: to stdout for the command that asked for it, to stderr amid a training."""
         print(text, file=sys.stdout if self.then_leave else sys.stderr, flush=True)
 
@@ -53,7 +53,7 @@ class Finder(Callback):
             UserError: when they cannot be written, and they were all that was asked for.
         """
         try:
-            self.tell("written to " + ", ".join(map(str, files())))
+            self.print_suggestion("written to " + ", ".join(map(str, files())))
         except UserError as error:
             if self.then_leave:
                 raise

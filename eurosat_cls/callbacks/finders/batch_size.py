@@ -19,9 +19,10 @@ from eurosat_cls.utils.errors import UserError
 class BatchSizeFinder(Finder):
     """Before a training, measure how fast batches of growing size train, and train with the recommended size.
 
-    Sizes are doubled until memory or data end; see :func:`~eurosat_cls.callbacks.finders.batch_sizes.measure_batch_sizes`. The
-    recommendation is the smallest batch within 5 % of the best rate. ``batch_size.png``, ``batch_size.json`` and
-    ``batch_size.yaml`` go to the run folder. The training is the one that a configuration with this batch size gives,
+    Sizes are doubled until memory or data end; see
+    :func:`~eurosat_cls.callbacks.finders.batch_sizes.measure_batch_sizes`. The recommendation is the smallest
+    batch within 5 % of the best rate. ``batch_size.png``, ``batch_size.json`` and ``batch_size.yaml`` go to the run
+    folder. The training is the one that a configuration with this batch size gives,
     its schedule included. The learning rate stays; a :class:`~eurosat_cls.callbacks.LearningRateFinder` may follow. A
     training that goes on keeps the batch size with which it began.
 
@@ -82,7 +83,7 @@ class BatchSizeFinder(Finder):
         if module.compile_encoder is True:
             torch.compiler.reset()  # what was compiled for other sizes would be used again otherwise
         found = BatchSizes(trials, ended)
-        self.tell(f"recommended batch size {found.recommended}, largest {found.largest} ({ended})")
+        self.print_suggestion(f"recommended batch size {found.recommended}, largest {found.largest} ({ended})")
         folder, device = self.target(trainer), trainer.strategy.root_device.type
         self.write(lambda: write_batch_sizes(found, data.batch_size, device, folder))
         if self.then_leave:

@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_error
 
 from eurosat_cls.callbacks.finders.memory import PeakMemory, available_memory
-from eurosat_cls.callbacks.finders.rehearsal import rehearsal
+from eurosat_cls.callbacks.finders.undoable_steps import undoable_steps
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
@@ -77,7 +77,8 @@ def measure_batch_sizes(
     need more than 70 % of the memory that was available at the start. What that is: twice the last batch takes twice
     what it took at its peak beyond what the process had before the first.
 
-    Everything is as it was found after every size, see :func:`~eurosat_cls.callbacks.finders.rehearsal.rehearsal`.
+    Everything is as it was found after every size, see
+    :func:`~eurosat_cls.callbacks.finders.undoable_steps.undoable_steps`.
 
     Args:
         trainer: that is about to train.
@@ -136,7 +137,7 @@ def _try(trainer: Trainer, module: PatchModule, data: PatchDataModule, size: int
 def _seconds(trainer: Trainer, module: PatchModule, data: PatchDataModule, device: torch.device) -> float:
     """Seconds of the quickest of a few steps, so that other work on the machine does not decide."""
     quickest, steps = float("inf"), 0
-    with rehearsal(trainer, module) as trial:
+    with undoable_steps(trainer, module) as trial:
         batches = trial.batches(data)
         begin = time.perf_counter()
         while steps < WARM_STEPS + FEWEST_STEPS or (steps < MOST_STEPS and time.perf_counter() - begin < SECONDS):

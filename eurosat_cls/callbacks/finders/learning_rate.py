@@ -19,12 +19,11 @@ class LearningRateFinder(Finder):
     """Before the first epoch, run a learning-rate range test, and train with the learning rate that it suggests.
 
     The test takes training steps on the very model, loss, data, augmentation, precision and optimizer, with a learning
-    rate that grows from step to step, and undoes them; see :func:`~eurosat_cls.callbacks.finders.learning_rate_range.range_test`, and
-    :func:`~eurosat_cls.callbacks.finders.learning_rate_range.analyse` for how the suggestion is computed. ``lr_find.png``, ``lr_find.json``
-    and ``lr_find.yaml`` go to the run folder. The learning rate of the steepest descent becomes that of the optimizer,
-    and the highest one that the loss bears the ``max_lr`` of a schedule that has one: the training is the one that a
-    configuration with these values gives. A training that goes on
-    keeps what was found when it began.
+    rate that grows from step to step, and undoes them; see
+    :mod:`~eurosat_cls.callbacks.finders.learning_rate_range` for how the suggestion is computed. ``lr_find.png``,
+    ``lr_find.json`` and ``lr_find.yaml`` go to the run folder. The learning rate of the steepest descent becomes
+    that of the optimizer, and the highest one that the loss bears the ``max_lr`` of a schedule that has one: the
+    training is the one that a configuration with these values gives. A training that goes on keeps what was found when it began.
 
     Args:
         min_lr: learning rate of the first step.
@@ -84,19 +83,19 @@ class LearningRateFinder(Finder):
         found = range_test(trainer, module, data, self.min_lr, self.max_lr, self.steps)
         if found.steepest is not None and found.highest is not None:
             self.rates = (found.steepest, found.highest)
-        self._tell(trainer, module, found)
+        self._write(trainer, module, found)
         if self.then_leave:
             raise _TunerExitException
         if self.apply and self.rates is not None:
             set_rates(module, trainer.optimizers[0], *self.rates)
             trainer.strategy.setup_optimizers(trainer)
 
-    def _tell(self, trainer: Trainer, module: PatchModule, found: RangeTest) -> None:
+    def _write(self, trainer: Trainer, module: PatchModule, found: RangeTest) -> None:
         """Print and write what was found, in the first process."""
         if not trainer.is_global_zero:
             return
         folder = self.target(trainer)
-        self.tell(describe_range_test(found, module))
+        self.print_suggestion(describe_range_test(found, module))
         self.write(lambda: write_range_test(found, module, trainer.optimizers[0], folder))
         if found.steepest is None and self.then_leave:
             raise UserError(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from lightning.pytorch import Trainer
 
-from eurosat_cls.callbacks.finders.rehearsal import rehearsal
+from eurosat_cls.callbacks.finders.undoable_steps import undoable_steps
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
@@ -65,7 +65,7 @@ def range_test(
 ) -> RangeTest:
     """Train with learning rates that grow exponentially, until the last one or until the loss diverges.
 
-    Everything is as it was found afterwards, see :func:`~eurosat_cls.callbacks.finders.rehearsal.rehearsal`.
+    Everything is as it was found afterwards, see :func:`~eurosat_cls.callbacks.finders.undoable_steps.undoable_steps`.
 
     Args:
         trainer: that is about to train, its loaders set up.
@@ -82,8 +82,8 @@ def range_test(
     """
     rates = np.geomspace(min_lr, max_lr, steps)
     losses: list[float] = []
-    shown = progress(steps, "learning-rate range test") if trainer.is_global_zero else nullcontext(_tell_nothing)
-    with rehearsal(trainer, module) as trial, shown as advance:
+    shown = progress(steps, "learning-rate range test") if trainer.is_global_zero else nullcontext(_no_progress)
+    with undoable_steps(trainer, module) as trial, shown as advance:
         batches = trial.batches(data, trainer.num_training_batches)
         for rate in rates:
             trial.set_rate(float(rate))
@@ -100,7 +100,7 @@ def range_test(
     return analyse(rates[: len(seen)], np.array(seen), _diverged(losses))
 
 
-def _tell_nothing(steps: int) -> None:
+def _no_progress(steps: int) -> None:
     """What the other processes of a training have to say."""
 
 

@@ -54,7 +54,7 @@ class AttentionMaps(Callback):
         chosen = choose_patches(data.store.labels, data.split.val, len(data.class_names))
         if not chosen:
             raise UserError("there are no validation patches.")
-        images = data.read([rows[0] for _, rows in chosen])
+        images = data.read([indices[0] for _, indices in chosen])
         with inspecting(module):
             maps = attention_received(module.encoder, normalised(module, images)).cpu().numpy()
         names = [data.class_names[k] for k, _ in chosen]

@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from eurosat_cls.analysis.plots.files import pixels_of, write_png
 from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
 
 if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
 Stage = Literal["val", "test"]
 
 
-class Picture(Callback):
+class PlotCallback(Callback):
     """Draw something from what a classifier said of every patch of a validation or a test.
 
     Nothing is drawn in the check before a training, nor by a process other than the first. A picture that cannot be
@@ -37,7 +37,7 @@ class Picture(Callback):
         self._drawn: int | None = None  # epoch of the training's last picture
 
     @abstractmethod
-    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
         """Draw what was said, with :func:`save_picture`; called in the first process only."""
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -58,13 +58,13 @@ class Picture(Callback):
         self._draw(trainer, pl_module, "test")
 
     def _draw(self, trainer: Trainer, module: LightningModule, stage: Stage) -> None:
-        if not isinstance(module, Classifier) or not module.outcomes[f"{stage}_"].update_called:
+        if not isinstance(module, Classifier) or not module.output_collectors[f"{stage}_"].update_called:
             return  # no classifier, or a training that ended before its first validation
-        outcome = module.outcome(stage)  # brings together what all processes have, so all must call it
-        if not trainer.is_global_zero or not len(outcome.rows):
+        epoch_outputs = module.epoch_outputs(stage)  # brings together what all processes have, so all must call it
+        if not trainer.is_global_zero or not len(epoch_outputs.indices):
             return
         try:
-            self.draw(trainer, module, stage, outcome)
+            self.draw(trainer, module, stage, epoch_outputs)
         except UserError as error:
             warnings.warn(f"{type(self).__name__}: {error}", stacklevel=3)
 

@@ -8,38 +8,38 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from eurosat_cls.analysis.calibration import BINS, before_and_after, reliability
-from eurosat_cls.callbacks.pictures.base import Picture, Stage, save_picture
+from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.models.temperature import HIGHEST, LOWEST
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import replacing, write_json
 
 
-class Calibration(Picture):
+class Calibration(PlotCallback):
     """Draw how often predictions of each probability come true, without and with the temperature of the validation.
 
     After the last validation of a training ``calibration_val.png``, after a test ``calibration_test.png`` and the same
-    as ``calibration.png``; the figures go to ``calibration.json``: expected calibration error over 15 bins of equal
+    as ``calibration.png``; the metrics go to ``calibration.json``: expected calibration error over 15 bins of equal
     width, Brier score and negative log likelihood, of the last validation and of the test.
 
     The temperature is fitted on every validation, whether this callback is there or not; see
-    :func:`eurosat_cls.models.temperature.fit_temperature`. On the very patches that it was fitted on it looks a little better
-    than it is; the test shows what it is worth. ``model.init_args.calibrate`` applies it.
+    :func:`eurosat_cls.models.temperature.fit_temperature`. On the very patches that it was fitted on it looks a
+    little better than it is; the test shows what it is worth. ``model.init_args.calibrate`` applies it.
 
     Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.Picture`.
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
     """
 
     def __init__(self, every_n_epochs: int | None = None) -> None:
         super().__init__(every_n_epochs)
 
-    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
-        """Draw the outcome and write its figures."""
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
+        """Draw the epoch's outputs and write its metrics."""
         from eurosat_cls.analysis.plots.calibration import draw_calibration
 
-        logits, target, temperature = outcome.logits, outcome.target, float(module.temperature)
+        logits, target, temperature = epoch_outputs.logits, epoch_outputs.target, float(module.temperature)
         found = before_and_after(logits, target, module.task, temperature)
         if not found["patches"]:
             raise UserError("no patch has finite logits, so there is nothing to calibrate.")

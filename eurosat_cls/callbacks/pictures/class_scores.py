@@ -16,16 +16,16 @@ from eurosat_cls.analysis.class_scores import (
     write_scores,
 )
 from eurosat_cls.analysis.ranking import rank_classes
-from eurosat_cls.callbacks.pictures.base import Picture, Stage, save_picture
+from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
 from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
 
 FILE = "class_scores.csv"
 
 
-class ClassScores(Picture):
+class ClassScores(PlotCallback):
     """Keep precision, recall, F1 and average precision of each class, and draw what is behind them.
 
     Every validation of a training adds a row for each class to ``class_scores.csv`` and a point to TensorBoard, under
@@ -34,7 +34,7 @@ class ClassScores(Picture):
     class is there, and how often it is predicted). A training that is continued keeps the rows of the epochs before.
 
     Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.Picture`.
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
     """
 
     def __init__(self, every_n_epochs: int | None = None) -> None:
@@ -55,14 +55,16 @@ class ClassScores(Picture):
         """Add the rows of the epoch; draw when it is due."""
         fast = getattr(trainer, "fast_dev_run", False)
         if trainer.state.fn == "fit" and not trainer.sanity_checking and not fast and isinstance(pl_module, Classifier):
-            outcome = pl_module.outcome("val")
-            if trainer.is_global_zero and len(outcome.rows):
-                self._add(trainer, pl_module, outcome)
+            epoch_outputs = pl_module.epoch_outputs("val")
+            if trainer.is_global_zero and len(epoch_outputs.indices):
+                self._add(trainer, pl_module, epoch_outputs)
         super().on_validation_end(trainer, pl_module)
 
-    def _add(self, trainer: Trainer, module: Classifier, outcome: Outcome) -> None:
-        rankings = rank_classes(module.rules, outcome.logits, outcome.target)
-        scores = dict(zip(module.class_names, score_classes(module.count_confusion(outcome), rankings), strict=True))
+    def _add(self, trainer: Trainer, module: Classifier, epoch_outputs: EpochOutputs) -> None:
+        rankings = rank_classes(module.rules, epoch_outputs.logits, epoch_outputs.target)
+        scores = dict(
+            zip(module.class_names, score_classes(module.count_confusion(epoch_outputs), rankings), strict=True)
+        )
         path = run_folder(trainer) / FILE
         try:
             append_scores(path, trainer.current_epoch + 1, scores)
@@ -71,22 +73,26 @@ class ClassScores(Picture):
         for logger in tensorboards(trainer):
             _log(logger, scores, trainer.global_step)
 
-    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
-        """Draw the scores over the epochs, and the curves and labels of the outcome."""
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
+        """Draw the scores over the epochs, and the curves and labels of the epoch's outputs."""
         from eurosat_cls.analysis.plots.class_curves import draw_precision_recall, draw_roc
         from eurosat_cls.analysis.plots.label_counts import draw_label_counts
 
         names, binary = module.class_names, module.task == "binary"
         if stage == "val":
             self._draw_epochs(trainer, module)
-        _, true, predicted = counts_by_class(module.count_confusion(outcome))
-        note = f"{stage}, {len(outcome.rows):,} patches"
+        _, true, predicted = counts_by_class(module.count_confusion(epoch_outputs))
+        note = f"{stage}, {len(epoch_outputs.indices):,} patches"
         save_picture(trainer, f"labels_{stage}", draw_label_counts(true, predicted, names, note))
-        rankings = rank_classes(module.rules, outcome.logits, outcome.target)
-        ranked = len(outcome.rows) - int((~outcome.logits.isfinite().all(dim=1)).sum())
+        rankings = rank_classes(module.rules, epoch_outputs.logits, epoch_outputs.target)
+        ranked = len(epoch_outputs.indices) - int((~epoch_outputs.logits.isfinite().all(dim=1)).sum())
         if not ranked:
             raise UserError("no patch has finite logits, so there are no curves.")
-        note += f", {len(outcome.rows) - ranked} without a finite logit left out" if ranked < len(outcome.rows) else ""
+        note += (
+            f", {len(epoch_outputs.indices) - ranked} without a finite logit left out"
+            if ranked < len(epoch_outputs.indices)
+            else ""
+        )
         shown = slice(1, None) if binary else slice(None)  # the curves of both classes mirror each other
         save_picture(trainer, f"precision_recall_{stage}", draw_precision_recall(rankings[shown], names[shown], note))
         save_picture(trainer, f"roc_{stage}", draw_roc(rankings[shown], names[shown], note))

@@ -4,21 +4,21 @@ import warnings
 
 from lightning.pytorch import LightningModule, Trainer
 
-from eurosat_cls.callbacks.pictures.base import Picture, Stage, save_picture
-from eurosat_cls.callbacks.pictures.inference import outcome_over
+from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
+from eurosat_cls.callbacks.pictures.inference import outputs_over
 from eurosat_cls.callbacks.pictures.patches import patches_of
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
 
 
-class ConfusionMatrix(Picture):
+class ConfusionMatrix(PlotCallback):
     """Draw ``confusion_matrix_val.png`` at the end of a training, ``confusion_matrix_test.png`` after a test.
 
     Cells hold counts and the share of their true class.
 
     Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.Picture`.
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
         train: at the end of a training, also run the network as it is then over all training patches, without
             augmentation, and draw ``confusion_matrix_train.png``. That takes about a third of an epoch, once.
     """
@@ -27,9 +27,9 @@ class ConfusionMatrix(Picture):
         super().__init__(every_n_epochs)
         self.train = train
 
-    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
-        """Draw the counts of the outcome."""
-        _draw(trainer, module, stage, outcome, "")
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
+        """Draw the counts of the epoch's outputs."""
+        _draw(trainer, module, stage, epoch_outputs, "")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the last validation, and the training patches where they are asked for."""
@@ -38,15 +38,15 @@ class ConfusionMatrix(Picture):
         if not self.train or fast or not trainer.is_global_zero or not isinstance(pl_module, Classifier):
             return
         try:
-            outcome = outcome_over(trainer, pl_module, patches_of(trainer).split.train)
-            _draw(trainer, pl_module, "train", outcome, ", after the last epoch, without augmentation")
+            epoch_outputs = outputs_over(trainer, pl_module, patches_of(trainer).split.train)
+            _draw(trainer, pl_module, "train", epoch_outputs, ", after the last epoch, without augmentation")
         except UserError as error:
             warnings.warn(f"ConfusionMatrix: {error}", stacklevel=2)
 
 
-def _draw(trainer: Trainer, module: Classifier, stage: str, outcome: Outcome, remark: str) -> None:
+def _draw(trainer: Trainer, module: Classifier, stage: str, epoch_outputs: EpochOutputs, remark: str) -> None:
     from eurosat_cls.analysis.plots.confusion import draw_confusion
 
-    matrix = module.count_confusion(outcome).cpu().numpy()
-    note = f"{stage}, {len(outcome.rows):,} patches{remark}"
+    matrix = module.count_confusion(epoch_outputs).cpu().numpy()
+    note = f"{stage}, {len(epoch_outputs.indices):,} patches{remark}"
     save_picture(trainer, f"confusion_matrix_{stage}", draw_confusion(matrix, module.class_names, note))

@@ -1,4 +1,4 @@
-"""The figures of every epoch, as a table and as a picture."""
+"""The metrics of every epoch, as a table and as a picture."""
 
 import warnings
 from pathlib import Path
@@ -16,7 +16,7 @@ STAGES = ("train/", "val/")
 class LearningCurves(Callback):
     """Write ``metrics.csv`` after every epoch, and draw it as ``curves.png`` when the training ends.
 
-    The table has a row for each epoch and a column for each figure, the learning rate included. A training that is
+    The table has a row for each epoch and a column for each metric, the learning rate included. A training that is
     continued keeps the rows of the epochs before.
     """
 
@@ -30,10 +30,10 @@ class LearningCurves(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the epoch's row."""
-        figures = trainer.callback_metrics  # brings together what all processes have, so all must ask for it
+        metrics = trainer.callback_metrics  # brings together what all processes have, so all must ask for it
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
-        row = {k: float(v) for k, v in figures.items() if k.startswith(STAGES)}
+        row = {k: float(v) for k, v in metrics.items() if k.startswith(STAGES)}
         row["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         self._rows[trainer.current_epoch + 1] = row
         _write(run_folder(trainer) / "metrics.csv", self._rows)

@@ -7,8 +7,8 @@ import torch
 from lightning.pytorch import Trainer
 
 from eurosat_cls.analysis.explanations import NoMap, attention_of, attention_rollout, grad_cam, inspecting
-from eurosat_cls.analysis.hard_examples import Case, Side
-from eurosat_cls.callbacks.pictures.base import Picture, Stage, save_picture
+from eurosat_cls.analysis.hard_examples import ClassTarget, HardExample
+from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
 from eurosat_cls.callbacks.pictures.patches import (
     HardPatches,
     check_count,
@@ -19,10 +19,10 @@ from eurosat_cls.callbacks.pictures.patches import (
     patches_of,
 )
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.predictions import EpochOutputs
 
 
-class GradCAM(Picture):
+class GradCAM(PlotCallback):
     """Draw ``gradcam.png``, after a training's last validation and after a test, of the patches of `Misclassified`.
 
     Each patch is shown with the evidence for what was said of it, and for what is true or was next likely, found by
@@ -33,13 +33,14 @@ class GradCAM(Picture):
     views.
 
     Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.Picture`.
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
         patches: how many errors to show, and how many hits; at most 60 of each.
 
     Raises:
         UserError: for a number of patches outside 1 to 60.
 
-    Source: :func:`eurosat_cls.analysis.explanations.grad_cam`, :func:`eurosat_cls.analysis.explanations.attention_rollout`.
+    Source: :func:`eurosat_cls.analysis.explanations.grad_cam`,
+    :func:`eurosat_cls.analysis.explanations.attention_rollout`.
     """
 
     def __init__(self, every_n_epochs: int | None = None, patches: int = 12) -> None:
@@ -47,11 +48,11 @@ class GradCAM(Picture):
         self.patches = check_count(type(self).__name__, patches)
         self._without_maps = False  # found out, and said
 
-    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
         """Explain the hardest patches and draw them."""
         if self._without_maps:
             return
-        shown = hard_patches(patches_of(trainer), decide(module, outcome), self.patches)
+        shown = hard_patches(patches_of(trainer), decide(module, epoch_outputs), self.patches)
         draw = _draw_evidence if attention_of(module.encoder) is None else _draw_rollouts
         try:
             picture = draw(module, shown, describe_errors(shown.decisions, stage))
@@ -61,7 +62,7 @@ class GradCAM(Picture):
         save_picture(trainer, "gradcam", picture)
 
 
-def find_evidence(module: Classifier, images: np.ndarray, cases: Sequence[Case]) -> np.ndarray:
+def find_evidence(module: Classifier, images: np.ndarray, cases: Sequence[HardExample]) -> np.ndarray:
     """Return Grad-CAM's maps for what was said and for the other side.
 
     Args:
@@ -83,7 +84,7 @@ def find_evidence(module: Classifier, images: np.ndarray, cases: Sequence[Case])
         return maps.transpose(0, 1).cpu().numpy()
 
 
-def _directions(sides: Sequence[Side], outputs: int) -> torch.Tensor:
+def _directions(sides: Sequence[ClassTarget], outputs: int) -> torch.Tensor:
     """``[n, outputs]``: the logit that decides for each side, with its sign."""
     directions = torch.zeros(len(sides), outputs)
     for row, side in enumerate(sides):

@@ -10,17 +10,17 @@ from lightning.pytorch import Trainer
 
 from eurosat_cls.analysis.hard_examples import Decisions
 from eurosat_cls.analysis.plots.colour import colour_name
-from eurosat_cls.callbacks.pictures.base import Picture, Stage, save_picture
+from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
 from eurosat_cls.callbacks.pictures.patches import check_count, decide, describe_errors, hard_patches, patches_of
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
 
 
-class Misclassified(Picture):
+class Misclassified(PlotCallback):
     """Write ``misclassified.csv`` and draw ``misclassified.png``, after a training's last validation and after a test.
 
     The picture shows the most confident errors and the least certain hits. In a multilabel task a patch is shown with
@@ -28,7 +28,7 @@ class Misclassified(Picture):
     last; in a multilabel task all wrong decisions.
 
     Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.Picture`.
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
         patches: how many errors to show, and how many hits; at most 60 of each.
 
     Raises:
@@ -39,11 +39,11 @@ class Misclassified(Picture):
         super().__init__(every_n_epochs)
         self.patches = check_count(type(self).__name__, patches)
 
-    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
         """Write the table, and draw what there is to see."""
         from eurosat_cls.analysis.plots.misclassified import draw_misclassified
 
-        data, decisions = patches_of(trainer), decide(module, outcome)
+        data, decisions = patches_of(trainer), decide(module, epoch_outputs)
         self._write_table(run_folder(trainer) / "misclassified.csv", data, decisions)
         shown = hard_patches(data, decisions, self.patches)
         note = f"{describe_errors(shown.decisions, stage)}; {colour_name(shown.bands)}"
@@ -67,11 +67,11 @@ def error_table(decisions: Decisions, data: PatchDataModule) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     label_column = ["label"] if decisions.multilabel else []
     writer.writerow(["file", *label_column, "true", "predicted", "confidence", "true_probability"])
-    files: Sequence[str] = data.files(decisions.rows[decisions.place[errors]].tolist())
+    files: Sequence[str] = data.files(decisions.indices[decisions.place[errors]].tolist())
     for file, m in zip(files, errors.tolist(), strict=True):
         said, true, confidence = int(decisions.said[m]), int(decisions.true[m]), float(decisions.confidence[m])
         label = [decisions.sides[decisions.sides[said].output].name] if decisions.multilabel else []
         predicted = "" if np.isnan(confidence) else decisions.sides[said].name
-        figures = (f"{value:.6f}" for value in (confidence, decisions.probabilities[decisions.place[m], true]))
-        writer.writerow([file, *label, decisions.sides[true].name, predicted, *figures])
+        numbers = (f"{value:.6f}" for value in (confidence, decisions.probabilities[decisions.place[m], true]))
+        writer.writerow([file, *label, decisions.sides[true].name, predicted, *numbers])
     return stream.getvalue()

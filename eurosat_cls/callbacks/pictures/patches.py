@@ -7,10 +7,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from eurosat_cls.analysis.hard_examples import Decisions, Hardest, decisions_of, find_hardest
+from eurosat_cls.analysis.hard_examples import Decisions, HardExamples, decisions_of, find_hard_examples
 from eurosat_cls.data.module import PatchDataModule, require_patches
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
 
 MOST_PATCHES = 60
@@ -44,16 +44,16 @@ class HardPatches(NamedTuple):
     """
 
     decisions: Decisions
-    hardest: Hardest
+    hardest: HardExamples
     images: np.ndarray
     files: list[str]
     bands: list[str]
 
 
-def decide(module: Classifier, outcome: Outcome) -> Decisions:
+def decide(module: Classifier, epoch_outputs: EpochOutputs) -> Decisions:
     """Return the decisions of a validation or a test, with calibrated probabilities where the model has such."""
-    logits, threshold = module.judged(outcome.logits)
-    return decisions_of(module.rules, threshold, outcome._replace(logits=logits))
+    logits, threshold = module.judged(epoch_outputs.logits)
+    return decisions_of(module.rules, threshold, epoch_outputs._replace(logits=logits))
 
 
 def hard_patches(data: PatchDataModule, decisions: Decisions, count: int) -> HardPatches:
@@ -62,9 +62,9 @@ def hard_patches(data: PatchDataModule, decisions: Decisions, count: int) -> Har
     Raises:
         UserError: where none has a probability.
     """
-    hardest = find_hardest(decisions, count)
-    rows = [case.row for case in hardest.cases]
-    return HardPatches(decisions, hardest, data.read(rows), data.files(rows), data.bands)
+    hardest = find_hard_examples(decisions, count)
+    indices = [case.patch for case in hardest.cases]
+    return HardPatches(decisions, hardest, data.read(indices), data.files(indices), data.bands)
 
 
 def check_count(name: str, patches: int) -> int:
@@ -80,7 +80,7 @@ def check_count(name: str, patches: int) -> int:
 
 def describe_errors(decisions: Decisions, stage: str) -> str:
     """Say how many there are, e.g. ``"test: 123 of 5,400 patches are wrong (2.28 %)"``."""
-    bad, patches = len(np.unique(decisions.place[decisions.wrong])), len(decisions.rows)
+    bad, patches = len(np.unique(decisions.place[decisions.wrong])), len(decisions.indices)
     text = f"{stage}: {bad:,} of {patches:,} patches are wrong ({100 * bad / patches:.2f} %)"
     if decisions.multilabel:
         text += f", by {decisions.wrong.sum():,} of {len(decisions.wrong):,} decisions"

@@ -14,20 +14,20 @@ from eurosat_cls.analysis.projector_files import (
     write_arrays,
     write_projector,
 )
-from eurosat_cls.callbacks.pictures.base import Picture, Stage
-from eurosat_cls.callbacks.pictures.inference import pass_over
+from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage
+from eurosat_cls.callbacks.pictures.inference import run_over
 from eurosat_cls.callbacks.pictures.patches import patches_of
 from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
 
 _FEWEST = 3  # points, below which there is nothing to project
 _FOR_COLOURS = 200  # patches that the stretch of colours is taken from
 
 
-class Projector(Picture):
+class Projector(PlotCallback):
     """Show features of validation patches in the projector tab of TensorBoard; keep them as ``embeddings.npz``.
 
     Features are what the encoder gives, before the decoder. Each patch is shown with its class, what it was taken for,
@@ -35,8 +35,8 @@ class Projector(Picture):
     time, so that the run folder does not grow.
 
     Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.Picture`; TensorBoard reads it anew when it
-            is started again.
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`; TensorBoard reads
+            it anew when it is started again.
         patches: how many; a stratified sample, the same in every epoch.
         seed: decides which.
         spherize: list the features a second time, their mean moved to the origin and each of length 1.
@@ -71,23 +71,23 @@ class Projector(Picture):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Do nothing: the validation patches are those to look at while choices are made."""
 
-    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, outcome: Outcome) -> None:
+    def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
         """Write features, metadata and thumbnails of the sample."""
         data = patches_of(trainer)
-        chosen = stratified_sample(outcome.target.cpu().numpy(), self.patches, self.seed)
-        rows = outcome.rows.cpu().numpy()[chosen]
-        features = pass_over(trainer, module, rows, lambda images: module.encoder(module.normalize(images))).numpy()
+        chosen = stratified_sample(epoch_outputs.target.cpu().numpy(), self.patches, self.seed)
+        indices = epoch_outputs.indices.cpu().numpy()[chosen]
+        features = run_over(trainer, module, indices, lambda images: module.encoder(module.normalize(images))).numpy()
         finite = np.isfinite(features).all(axis=1)
         if finite.sum() < _FEWEST:
-            raise UserError(f"{finite.sum()} of {len(rows)} patches have finite features; {_FEWEST} are needed.")
-        embeddings = _described(module, data, outcome, chosen[finite], features[finite])
+            raise UserError(f"{finite.sum()} of {len(indices)} patches have finite features; {_FEWEST} are needed.")
+        embeddings = _described(module, data, epoch_outputs, chosen[finite], features[finite])
         folder = run_folder(trainer)
         try:
             write_arrays(folder / "embeddings.npz", embeddings)
             loggers = tensorboards(trainer)
             if not loggers:
                 return
-            sprite, size = draw_sprite(_thumbnails(data, rows[finite]), self.thumbnail)
+            sprite, size = draw_sprite(_thumbnails(data, indices[finite]), self.thumbnail)
             for logger in loggers:
                 folder = Path(logger.log_dir)
                 write_projector(folder, embeddings, sprite, size, self.spherize)
@@ -96,21 +96,23 @@ class Projector(Picture):
 
 
 def _described(
-    module: Classifier, data: PatchDataModule, outcome: Outcome, chosen: np.ndarray, features: np.ndarray
+    module: Classifier, data: PatchDataModule, epoch_outputs: EpochOutputs, chosen: np.ndarray, features: np.ndarray
 ) -> Embeddings:
     """Put to features what is known of their patches."""
-    logits, target = outcome.logits[chosen], outcome.target[chosen]
+    logits, target = epoch_outputs.logits[chosen], epoch_outputs.target[chosen]
     predicted, _ = module.name_predictions(module.probabilities(logits))
     truth = module.rules.names_of(target)
     correct = np.array([said == true for said, true in zip(predicted, truth, strict=True)])
-    files = data.files(outcome.rows[chosen].tolist())
+    files = data.files(epoch_outputs.indices[chosen].tolist())
     return Embeddings(features, target.cpu().numpy(), files, truth, predicted, correct, module.class_names)
 
 
-def _thumbnails(data: PatchDataModule, rows: np.ndarray) -> np.ndarray:
+def _thumbnails(data: PatchDataModule, indices: np.ndarray) -> np.ndarray:
     """Return patches in true colour, uint8 ``[n, H, W, 3]``; of all bands of the store, not only the model's."""
     channels = displayed(data.store.bands)
-    parts = [data.store.read(part)[:, channels] for part in np.array_split(rows, -(-len(rows) // data.batch_size))]
+    parts = [
+        data.store.read(part)[:, channels] for part in np.array_split(indices, -(-len(indices) // data.batch_size))
+    ]
     images = np.concatenate(parts)
     limits = stretch_limits(images[:: max(1, len(images) // _FOR_COLOURS)])
     return to_rgb(images, *limits)

@@ -24,7 +24,7 @@ class Augmentation(nn.Module, ABC):
 
     Args:
         probability: chance of each patch to be changed, drawn anew in every epoch.
-        off_last_epochs: leave patches alone in that many last epochs of the training; 0 for never.
+        disable_last_epochs: leave patches alone in that many last epochs of the training; 0 for never.
 
     Raises:
         UserError: when one of them is out of range.
@@ -32,11 +32,11 @@ class Augmentation(nn.Module, ABC):
 
     in_place: ClassVar[bool] = True  # whether apply_all writes into the image that it is given
 
-    def __init__(self, probability: float = 1.0, off_last_epochs: int = 0) -> None:
+    def __init__(self, probability: float = 1.0, disable_last_epochs: int = 0) -> None:
         super().__init__()
         self.require(0 <= probability <= 1, f"probability must be between 0 and 1, got {probability}")
-        self.require(off_last_epochs >= 0, f"off_last_epochs must be at least 0, got {off_last_epochs}")
-        self.probability, self.off_last_epochs = probability, off_last_epochs
+        self.require(disable_last_epochs >= 0, f"disable_last_epochs must be at least 0, got {disable_last_epochs}")
+        self.probability, self.disable_last_epochs = probability, disable_last_epochs
 
     def require(self, fulfilled: bool, otherwise: str) -> None:
         """Raise a UserError that names this augmentation unless a condition is fulfilled."""
@@ -45,7 +45,7 @@ class Augmentation(nn.Module, ABC):
 
     def active(self, epoch: int, epochs: int | None) -> bool:
         """Return whether this augmentation is on in an epoch (from 0) of a training of ``epochs``, if known."""
-        return epochs is None or epoch < epochs - self.off_last_epochs
+        return epochs is None or epoch < epochs - self.disable_last_epochs
 
     def choose(self, count: int, generator: torch.Generator) -> Tensor:
         """Return which patches of a batch are changed: ``[count]`` bool on the CPU."""
@@ -82,7 +82,7 @@ def augment_batch(
         batch: raw patches; none of its tensors is changed.
         epoch: current epoch, from 0.
         generator: a CPU generator, seeded for this very batch.
-        epochs: length of the training, on which ``off_last_epochs`` counts back; None where it is not known.
+        epochs: length of the training, on which ``disable_last_epochs`` counts back; None where it is not known.
 
     Returns:
         The changed batch, with the same ``index``.
@@ -97,13 +97,13 @@ def augment_batch(
 
 
 def check_schedule(augmentations: Sequence[Augmentation], epochs: int | None) -> None:
-    """Warn of an ``off_last_epochs`` that does not do what it says in a training of this length, if known."""
+    """Warn of an ``disable_last_epochs`` that does not do what it says in a training of this length, if known."""
     for part in augmentations:
-        name, last = type(part).__name__, part.off_last_epochs
+        name, last = type(part).__name__, part.disable_last_epochs
         if last and epochs is None:
-            warnings.warn(f"{name}: off_last_epochs has no effect without trainer.max_epochs", stacklevel=2)
+            warnings.warn(f"{name}: disable_last_epochs has no effect without trainer.max_epochs", stacklevel=2)
         elif epochs is not None and last >= epochs:
-            warnings.warn(f"{name} is off in all of the {epochs} epochs: off_last_epochs is {last}", stacklevel=2)
+            warnings.warn(f"{name} is off in all of the {epochs} epochs: disable_last_epochs is {last}", stacklevel=2)
 
 
 def _family(part: Augmentation) -> type[Augmentation]:

@@ -19,7 +19,7 @@ class Cutout(Patchwise):
         holes: holes of a patch.
         fill: what covers them: each band's ``mean`` over the patch, or raw value ``zero``.
         probability: chance of each patch to be changed; the paper has 1.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range.
@@ -31,9 +31,9 @@ class Cutout(Patchwise):
         holes: int = 1,
         fill: Literal["mean", "zero"] = "mean",
         probability: float = 0.5,
-        off_last_epochs: int = 0,
+        disable_last_epochs: int = 0,
     ) -> None:
-        super().__init__(probability, off_last_epochs)
+        super().__init__(probability, disable_last_epochs)
         self.require(size >= 1, f"size must be at least 1, got {size}")
         self.require(holes >= 1, f"holes must be at least 1, got {holes}")
         self.require(fill in ("mean", "zero"), f"fill must be mean or zero, got {fill!r}")
@@ -59,14 +59,14 @@ class BandDropout(Patchwise):
     Args:
         bands: how many bands of a patch, drawn anew for each.
         probability: chance of each patch to be changed.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range; in training, when no band would be left.
     """
 
-    def __init__(self, bands: int = 1, probability: float = 0.2, off_last_epochs: int = 0) -> None:
-        super().__init__(probability, off_last_epochs)
+    def __init__(self, bands: int = 1, probability: float = 0.2, disable_last_epochs: int = 0) -> None:
+        super().__init__(probability, disable_last_epochs)
         self.require(bands >= 1, f"bands must be at least 1, got {bands}")
         self.bands = bands
 

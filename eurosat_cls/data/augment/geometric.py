@@ -83,14 +83,14 @@ class Dihedral(Geometric):
         cycle: give each patch the next of its eight views in every epoch, so that eight epochs show all of them
             exactly once; otherwise a random view every time.
         probability: chance of each patch to be turned.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range; in training, when patches are not square.
     """
 
-    def __init__(self, cycle: bool = True, probability: float = 1.0, off_last_epochs: int = 0) -> None:
-        super().__init__(probability, off_last_epochs)
+    def __init__(self, cycle: bool = True, probability: float = 1.0, disable_last_epochs: int = 0) -> None:
+        super().__init__(probability, disable_last_epochs)
         self.cycle = cycle
 
     def move(
@@ -101,7 +101,7 @@ class Dihedral(Geometric):
             raise UserError(f"Dihedral needs square patches, got {down.shape[1]}x{across.shape[1]}.")
         if self.cycle:
             # Knuth's multiplicative hash spreads neighbouring indices over all views.
-            view = ((batch.index * 2654435761 >> 13) + epoch) % 8
+            view = ((batch.indices * 2654435761 >> 13) + epoch) % 8
         else:
             view = torch.randint(8, (len(down),), generator=generator).to(down.device)
         up, back = down.flip(1), across.flip(1)
@@ -119,16 +119,16 @@ class Flip(Geometric):
         horizontal: swap left and right.
         vertical: swap top and bottom.
         probability: chance of each patch to be mirrored, in each of these ways independently.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range, or when neither way is on.
     """
 
     def __init__(
-        self, horizontal: bool = True, vertical: bool = False, probability: float = 0.5, off_last_epochs: int = 0
+        self, horizontal: bool = True, vertical: bool = False, probability: float = 0.5, disable_last_epochs: int = 0
     ) -> None:
-        super().__init__(probability, off_last_epochs)
+        super().__init__(probability, disable_last_epochs)
         self.require(horizontal or vertical, "horizontal or vertical must be true")
         self.horizontal, self.vertical = horizontal, vertical
 
@@ -153,9 +153,9 @@ class Shift(Geometric):
 
     Args:
         pixels: largest move in each direction.
-        fill: what enters: ``mirror`` the patch itself, mirrored without repeating its edge; ``zero`` raw value 0.
+        fill: what enters: ``reflect`` the patch itself, mirrored without repeating its edge; ``zero`` raw value 0.
         probability: chance of each patch to be moved.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range; in training, when ``pixels`` is not smaller than the patch.
@@ -164,13 +164,13 @@ class Shift(Geometric):
     def __init__(
         self,
         pixels: int = 4,
-        fill: Literal["mirror", "zero"] = "mirror",
+        fill: Literal["reflect", "zero"] = "reflect",
         probability: float = 1.0,
-        off_last_epochs: int = 0,
+        disable_last_epochs: int = 0,
     ) -> None:
-        super().__init__(probability, off_last_epochs)
+        super().__init__(probability, disable_last_epochs)
         self.require(pixels >= 0, f"pixels must be at least 0, got {pixels}")
-        self.require(fill in ("mirror", "zero"), f"fill must be mirror or zero, got {fill!r}")
+        self.require(fill in ("reflect", "zero"), f"fill must be reflect or zero, got {fill!r}")
         self.pixels, self.leaves_gaps = pixels, fill == "zero"
 
     def move(
@@ -199,9 +199,9 @@ class Crop(Shift):
 
     Args:
         padding: pixels added on each side before the cut.
-        fill: what they are: raw value ``zero``, or the ``mirror`` image of the patch.
+        fill: what they are: raw value ``zero``, or the ``reflect`` image of the patch.
         probability: chance of each patch to be cropped.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range; in training, when ``padding`` is not smaller than the patch.
@@ -210,12 +210,12 @@ class Crop(Shift):
     def __init__(
         self,
         padding: int = 4,
-        fill: Literal["mirror", "zero"] = "zero",
+        fill: Literal["reflect", "zero"] = "zero",
         probability: float = 1.0,
-        off_last_epochs: int = 0,
+        disable_last_epochs: int = 0,
     ) -> None:
         self.require(padding >= 0, f"padding must be at least 0, got {padding}")
-        super().__init__(padding, fill, probability, off_last_epochs)
+        super().__init__(padding, fill, probability, disable_last_epochs)
 
 
 def _take_pixels(image: Tensor, down: Tensor, across: Tensor, gaps: bool) -> Tensor:

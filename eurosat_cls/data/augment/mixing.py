@@ -25,24 +25,26 @@ class Mixing(Augmentation):
         alpha: both parameters of the Beta distribution that proportions are drawn from: 1 is uniform, lower
             numbers leave most patches almost pure.
         probability: chance of each patch to be mixed.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range.
     """
 
-    def __init__(self, alpha: float, probability: float = 0.5, off_last_epochs: int = 0) -> None:
-        super().__init__(probability, off_last_epochs)
+    def __init__(self, alpha: float, probability: float = 0.5, disable_last_epochs: int = 0) -> None:
+        super().__init__(probability, disable_last_epochs)
         self.require(alpha > 0, f"alpha must be above 0, got {alpha}")
         self.alpha = alpha
 
     @abstractmethod
-    def blend(self, image: Tensor, rows: Tensor, partners: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
+    def blend(
+        self, image: Tensor, indices: Tensor, partners: Tensor, share: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Overwrite some patches by their mixture with others.
 
         Args:
             image: ``[B, C, H, W]`` raw and contiguous.
-            rows: ``[n]`` int64 positions of the patches to overwrite, on the device of the image.
+            indices: ``[n]`` int64 positions of the patches to overwrite, on the device of the image.
             partners: ``[n]`` likewise of the patches to mix in, as they are before anything is overwritten.
             share: ``[n]`` float32 wanted share of the patch itself, on the CPU.
             generator: as in :func:`~eurosat_cls.data.augment.augment_batch`.
@@ -61,17 +63,17 @@ class Mixing(Augmentation):
 
     def _mix(self, batch: Batch, generator: torch.Generator) -> Batch:
         count, device = len(batch.image), batch.image.device
-        rows = self.choose(count, generator).nonzero()[:, 0]
-        partners = torch.randperm(count, generator=generator)[rows]
+        indices = self.choose(count, generator).nonzero()[:, 0]
+        partners = torch.randperm(count, generator=generator)[indices]
         seed = int(torch.randint(2**62, (), generator=generator))
-        if not len(rows):
+        if not len(indices):
             return batch
-        share = torch.from_numpy(np.random.default_rng(seed).beta(self.alpha, self.alpha, len(rows))).float()
-        rows, partners = rows.to(device), partners.to(device)
-        share = self.blend(batch.image, rows, partners, share, generator).to(batch.target)
+        share = torch.from_numpy(np.random.default_rng(seed).beta(self.alpha, self.alpha, len(indices))).float()
+        indices, partners = indices.to(device), partners.to(device)
+        share = self.blend(batch.image, indices, partners, share, generator).to(batch.target)
         share = share.view(-1, *[1] * (batch.target.ndim - 1))
-        mixed = torch.lerp(batch.target[partners], batch.target[rows], share)
-        return batch._replace(target=batch.target.index_copy(0, rows, mixed))
+        mixed = torch.lerp(batch.target[partners], batch.target[indices], share)
+        return batch._replace(target=batch.target.index_copy(0, indices, mixed))
 
 
 class Mixup(Mixing):
@@ -80,19 +82,21 @@ class Mixup(Mixing):
     Args:
         alpha: parameter of the Beta distribution of the patch's own share, see :class:`Mixing`.
         probability: chance of each patch to be mixed.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range.
     """
 
-    def __init__(self, alpha: float = 0.2, probability: float = 0.5, off_last_epochs: int = 0) -> None:
-        super().__init__(alpha, probability, off_last_epochs)
+    def __init__(self, alpha: float = 0.2, probability: float = 0.5, disable_last_epochs: int = 0) -> None:
+        super().__init__(alpha, probability, disable_last_epochs)
 
-    def blend(self, image: Tensor, rows: Tensor, partners: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
+    def blend(
+        self, image: Tensor, indices: Tensor, partners: Tensor, share: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Average these patches with their partners."""
-        own, other = take(image, rows), take(image, partners)
-        put(image, rows, own.sub_(other).mul_(share.to(own)[:, None, None, None]).add_(other))
+        own, other = take(image, indices), take(image, partners)
+        put(image, indices, own.sub_(other).mul_(share.to(own)[:, None, None, None]).add_(other))
         return share
 
 
@@ -105,25 +109,27 @@ class CutMix(Mixing):
     Args:
         alpha: parameter of the Beta distribution of the patch's own share, see :class:`Mixing`.
         probability: chance of each patch to be mixed.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range.
     """
 
-    def __init__(self, alpha: float = 1.0, probability: float = 0.5, off_last_epochs: int = 0) -> None:
-        super().__init__(alpha, probability, off_last_epochs)
+    def __init__(self, alpha: float = 1.0, probability: float = 0.5, disable_last_epochs: int = 0) -> None:
+        super().__init__(alpha, probability, disable_last_epochs)
 
-    def blend(self, image: Tensor, rows: Tensor, partners: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
+    def blend(
+        self, image: Tensor, indices: Tensor, partners: Tensor, share: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Paste a box of their partners into these patches."""
         size = image.shape[2:]
         limits = torch.tensor(size)[:, None]
         extent = ((1 - share).sqrt() * limits).round().long()
-        first = (torch.rand(2, len(rows), generator=generator) * limits).long() - extent // 2
+        first = (torch.rand(2, len(indices), generator=generator) * limits).long() - extent // 2
         after, first = torch.minimum(first + extent, limits), first.clamp(min=0)
         box = boxes(first[..., None].to(image.device), after[..., None].to(image.device), size)
         bits = as_bits(image)
-        own, other = bits.index_select(0, rows), bits.index_select(0, partners)
-        put_raw(image, rows, own.mul_(~box).add_(other.mul_(box)).view(image.dtype))
+        own, other = bits.index_select(0, indices), bits.index_select(0, partners)
+        put_raw(image, indices, own.mul_(~box).add_(other.mul_(box)).view(image.dtype))
         pasted: Tensor = ((after - first) / limits).prod(0)
         return 1 - pasted

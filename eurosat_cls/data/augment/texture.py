@@ -18,16 +18,16 @@ class Blur(Patchwise):
     Args:
         sigma: smallest and largest standard deviation of the Gaussian in pixels; it is cut off at three of the largest.
         probability: chance of each patch to be changed.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range; in training, when the Gaussian is wider than the patch.
     """
 
     def __init__(
-        self, sigma: tuple[float, float] = (0.3, 1.0), probability: float = 0.2, off_last_epochs: int = 0
+        self, sigma: tuple[float, float] = (0.3, 1.0), probability: float = 0.2, disable_last_epochs: int = 0
     ) -> None:
-        super().__init__(probability, off_last_epochs)
+        super().__init__(probability, disable_last_epochs)
         low, high = sigma
         self.require(0 < low <= high, f"sigma must be two numbers above 0 in ascending order, got {low} and {high}")
         self.sigma, self.radius = (low, high), math.ceil(3 * high)
@@ -56,14 +56,14 @@ class Noise(Patchwise):
     Args:
         std: its standard deviation as a share of the mean magnitude of the patch's band.
         probability: chance of each patch to be changed.
-        off_last_epochs: off in that many last epochs of the training.
+        disable_last_epochs: off in that many last epochs of the training.
 
     Raises:
         UserError: for a setting out of range.
     """
 
-    def __init__(self, std: float = 0.02, probability: float = 0.3, off_last_epochs: int = 0) -> None:
-        super().__init__(probability, off_last_epochs)
+    def __init__(self, std: float = 0.02, probability: float = 0.3, disable_last_epochs: int = 0) -> None:
+        super().__init__(probability, disable_last_epochs)
         self.require(std >= 0, f"std must be at least 0, got {std}")
         self.std = std
 

@@ -18,7 +18,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from eurosat_cls.data.patch import Patch, Place
+from eurosat_cls.data.patch import BoundingBox, Patch
 from eurosat_cls.data.sentinel2 import find_band
 from eurosat_cls.utils.errors import UserError
 
@@ -203,7 +203,7 @@ def _described(page: tifffile.TiffPage) -> dict[int, str]:
     return {channel: band.name for channel, band in bands.items() if band}
 
 
-def _place(page: tifffile.TiffPage) -> Place | None:
+def _place(page: tifffile.TiffPage) -> BoundingBox | None:
     """Return where the image lies, or None when its file does not say, or says of a rotated grid."""
     keys, scale, tie, matrix = (
         page.tags.valueof(code) for code in (_GEO_KEYS, _PIXEL_SCALE, _TIEPOINT, _TRANSFORMATION)
@@ -228,7 +228,7 @@ def _place(page: tifffile.TiffPage) -> Place | None:
     xs, ys = sorted((x, x + page.imagewidth * dx)), sorted((y, y + page.imagelength * dy))
     if not all(map(math.isfinite, (*xs, *ys))) or xs[0] == xs[1] or ys[0] == ys[1]:
         return None
-    return Place(int(epsg), float(xs[0]), float(ys[0]), float(xs[1]), float(ys[1]))
+    return BoundingBox(int(epsg), float(xs[0]), float(ys[0]), float(xs[1]), float(ys[1]))
 
 
 def _name(value: Any) -> str:

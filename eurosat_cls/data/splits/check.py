@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eurosat_cls.data.splits import Split
-from eurosat_cls.utils.distributed import say
+from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 
 
@@ -40,7 +40,7 @@ def check_split(saved: Mapping[str, Any], split: Split, path: str, resuming: boo
             " A random and a spatial split are mixed: most patches may have been seen in training, as 80.8 % of "
             "EuroSAT's official spatial test images are in its official random train and val lists. Do not report this."
         )
-    say(f"warning: {message}")
+    rank_zero_print(f"warning: {message}")
 
 
 def _name(method: str, sha256: str) -> str:

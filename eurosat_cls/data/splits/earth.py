@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eurosat_cls.data.patch import Place
+from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.splits.base import some
 from eurosat_cls.utils.errors import UserError
 
@@ -31,7 +31,7 @@ class Positions:
     radius: np.ndarray
 
 
-def locate(places: Sequence[Place], files: Sequence[str]) -> Positions:
+def locate(places: Sequence[BoundingBox], files: Sequence[str]) -> Positions:
     """Compute the positions of places in any coordinate reference systems.
 
     Args:
@@ -53,12 +53,12 @@ def locate(places: Sequence[Place], files: Sequence[str]) -> Positions:
     y = np.stack([(bottom + top) / 2, bottom, top, bottom, top])
     lon, lat = np.empty_like(x), np.empty_like(y)
     for code in np.unique(codes).tolist():
-        rows = np.flatnonzero(codes == code).tolist()
+        indices = np.flatnonzero(codes == code).tolist()
         try:
             transformer = Transformer.from_crs(code, 4326, always_xy=True)
         except ProjError as error:
-            raise UserError(f"{files[rows[0]]}: its coordinate reference system EPSG:{code} is unknown") from error
-        lon[:, rows], lat[:, rows] = transformer.transform(x[:, rows], y[:, rows])
+            raise UserError(f"{files[indices[0]]}: its coordinate reference system EPSG:{code} is unknown") from error
+        lon[:, indices], lat[:, indices] = transformer.transform(x[:, indices], y[:, indices])
     on_earth = (np.abs(lat) <= 90) & (np.abs(lon) <= 360)  # false for NaN and infinity
     if bad := np.flatnonzero(~on_earth.all(0)).tolist():
         names = some([f"{files[row]} {tuple(places[row])}" for row in bad])
@@ -69,32 +69,32 @@ def locate(places: Sequence[Place], files: Sequence[str]) -> Positions:
     return Positions(lon[0], lat[0], xyz[0], radius)
 
 
-def near(positions: Positions, rows: np.ndarray, others: np.ndarray, distance: float) -> np.ndarray:
-    """Tell which of the patches ``rows`` come within ``distance`` metres of one of the patches ``others``.
+def near(positions: Positions, indices: np.ndarray, others: np.ndarray, distance: float) -> np.ndarray:
+    """Tell which of the patches ``indices`` come within ``distance`` metres of one of the patches ``others``.
 
     Patches are taken for the circles around them, and distances for straight lines, which are never longer than those
     along the ground: what is not near lies farther than ``distance`` from edge to edge.
 
     Returns:
-        bool ``[len(rows)]``.
+        bool ``[len(indices)]``.
     """
-    result = np.zeros(len(rows), dtype=bool)
-    if not len(others) or not len(rows):
+    result = np.zeros(len(indices), dtype=bool)
+    if not len(others) or not len(indices):
         return result
     # Along the axis in which the patches spread most, only those in a slab around a chunk can be near to it.
     axis = int(np.ptp(positions.xyz, axis=0).argmax())
-    rank = np.argsort(positions.xyz[rows, axis], kind="stable")
+    rank = np.argsort(positions.xyz[indices, axis], kind="stable")
     others = others[np.argsort(positions.xyz[others, axis], kind="stable")]
     along = positions.xyz[others, axis]
     reach = distance + 2 * positions.radius.max()
-    for start in range(0, len(rows), _CHUNK):
+    for start in range(0, len(indices), _CHUNK):
         chunk = rank[start : start + _CHUNK]
-        ours = positions.xyz[rows[chunk]]
+        ours = positions.xyz[indices[chunk]]
         first = np.searchsorted(along, ours[0, axis] - reach, "left")
         last = np.searchsorted(along, ours[-1, axis] + reach, "right")
         theirs = others[first:last]
         squares = sum((ours[:, None, k] - positions.xyz[theirs, k]) ** 2 for k in range(3))  # [chunk, others]
-        limits = distance + positions.radius[rows[chunk], None] + positions.radius[theirs]
+        limits = distance + positions.radius[indices[chunk], None] + positions.radius[theirs]
         result[chunk] = (squares <= limits**2).any(1)
     return result
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from eurosat_cls.data.patch import Place
+from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.splits.base import (
     PARTS,
     Split,
@@ -148,7 +148,7 @@ def _classes(store: Store) -> np.ndarray:
     return np.column_stack([store.labels, without]) if without.any() else store.labels
 
 
-def _all_places(store: Store) -> list[Place]:
+def _all_places(store: Store) -> list[BoundingBox]:
     """Return the place of every patch.
 
     Raises:

@@ -43,11 +43,11 @@ def take_subset(
     if shots_per_class is not None and shots_per_class < 1:
         raise UserError(f"data.shots_per_class must be at least 1, got {shots_per_class}")
     # The prefix keeps the draw apart from that of a random split with the same seed.
-    rows = split.train[hash_order([store.files[row] for row in split.train], f"subset:{seed}")]
+    indices = split.train[hash_order([store.files[row] for row in split.train], f"subset:{seed}")]
     if shots_per_class is None:
-        train = rows[_fraction(store.labels[rows], train_fraction)]
+        train = indices[_fraction(store.labels[indices], train_fraction)]
     else:
-        train = rows[_shots(store.labels[rows], store.class_names, shots_per_class)]
+        train = indices[_shots(store.labels[indices], store.class_names, shots_per_class)]
     counts = class_counts(store.labels[train], len(store.class_names))
     if lost := [name for name, count in zip(store.class_names, counts, strict=True) if not count]:
         raise UserError(f"data.train_fraction {train_fraction} leaves no training patch of class {', '.join(lost)}")

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from eurosat_cls.data.patch import Patch, Place
+from eurosat_cls.data.patch import BoundingBox, Patch
 from eurosat_cls.data.store.store_spec import Label, Recipe
 from eurosat_cls.utils.cache import require_space
 from eurosat_cls.utils.errors import UserError
@@ -30,7 +30,7 @@ class _Chunk(NamedTuple):
     """Decoded files: the good ones, and the reason of each that failed by its position."""
 
     images: np.ndarray
-    places: list[Place | None]
+    places: list[BoundingBox | None]
     failed: dict[int, str]
 
 
@@ -66,7 +66,7 @@ def build(recipe: Recipe, target: Path, skip: bool) -> None:
     _remove(target.parent, rf"\.?{re.escape(recipe.name)}-[0-9a-f]{{16}}(\.old)?", keep=target.name)
 
 
-def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> tuple[list[Place | None], dict[int, str]]:
+def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> tuple[list[BoundingBox | None], dict[int, str]]:
     """Write the patches of ``files`` in order; return their places, and ``{position: reason}`` of what was left out.
 
     Plain writes, not a writable memory map: a full disk is then an error and not a signal that kills the process, and
@@ -75,7 +75,7 @@ def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> tuple[lis
     threads = _num_cores()
     rows = max(1, min(512, _CHUNK_BYTES // recipe.row_bytes))
     failed: dict[int, str] = {}
-    places: list[Place | None] = []
+    places: list[BoundingBox | None] = []
     waiting: deque[Future[_Chunk]] = deque()
     starts: Iterator[int] = iter(range(0, len(files), rows))
     with open(path, "wb") as stream, progress(len(files), f"reading {recipe.source}") as advance:
@@ -105,7 +105,7 @@ def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> tuple[lis
 def _decode_chunk(recipe: Recipe, files: Sequence[str], start: int) -> _Chunk:
     """Decode ``files``, of which the first has position ``start``."""
     images = np.empty((len(files), *recipe.shape), dtype=recipe.dtype)
-    places: list[Place | None] = []
+    places: list[BoundingBox | None] = []
     failed: dict[int, str] = {}
     for row, file in enumerate(files):
         try:
@@ -138,7 +138,7 @@ def _write_manifest(
     building: Path,
     recipe: Recipe,
     pairs: Sequence[tuple[str, Label]],
-    places: Sequence[Place | None],
+    places: Sequence[BoundingBox | None],
     skipped: Mapping[str, str],
 ) -> None:
     present = {k for _, label in pairs for k in ((label,) if isinstance(label, int) else label)}

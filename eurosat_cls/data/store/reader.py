@@ -20,19 +20,19 @@ _MOST_BUFFERS = 256  # of one read; systems allow 1024, a few of them less
 _COMPARED_BYTES = 4096
 
 
-class RowReader:
-    """Read patches of an array by their rows.
+class PatchReader:
+    """Read patches of an array by their indices.
 
     An array in memory is indexed, and so is a memory map of up to :data:`MAPPED_BYTES`. A larger map is read from its
-    file straight into a new array, after telling the system of all rows at once, so that a disk works on many of them
-    at a time. Where the system has no such reads, a large map is indexed, and its pages are given back after every
+    file straight into a new array, after telling the system of all indices at once, so that a disk works on many of
+    them at a time. Where the system has no such reads, a large map is indexed, and its pages are given back after every
     read. A reader can be shared by threads, survives a fork and can be pickled.
 
     Args:
         images: ``[N, C, H, W]``, an array or a memory map of a file.
 
     Example:
-        >>> reader = RowReader(np.arange(24).reshape(4, 6, 1, 1))
+        >>> reader = PatchReader(np.arange(24).reshape(4, 6, 1, 1))
         >>> reader.read(np.array([3, 0]), channels=[5, 1]).squeeze().tolist()
         [[23, 19], [5, 1]]
     """
@@ -43,11 +43,11 @@ class RowReader:
         self._large = self._memmap is not None and images.nbytes > MAPPED_BYTES
         self._file = _File.behind(images) if isinstance(images, np.memmap) and self._large else None
 
-    def read(self, rows: np.ndarray, channels: Sequence[int] | None = None) -> np.ndarray:
-        """Return the patches of some rows.
+    def read(self, indices: np.ndarray, channels: Sequence[int] | None = None) -> np.ndarray:
+        """Return the patches of some indices.
 
         Args:
-            rows: ``[n]`` positions in any order, also repeated; negative ones count from the end.
+            indices: ``[n]`` positions in any order, also repeated; negative ones count from the end.
             channels: positions of the channels wanted, in the order wanted; None for all.
 
         Returns:
@@ -58,22 +58,22 @@ class RowReader:
             UserError: when the file has become shorter since it was mapped, or cannot be read.
         """
         if self._file is not None:
-            units = self._units(rows, channels)
+            units = self._units(indices, channels)
             patches = np.empty((*units.shape, *self._images.shape[units.ndim :]), self._images.dtype)
             self._file.read(units.reshape(-1), patches)
             return patches
         if self._memmap is not None:
             _require_whole(self._memmap)
-        wanted = rows if channels is None else np.ix_(rows, np.asarray(channels, dtype=np.int64))
+        wanted = indices if channels is None else np.ix_(indices, np.asarray(channels, dtype=np.int64))
         patches = np.ascontiguousarray(self._images[wanted])
         if self._memmap is not None and self._large and hasattr(mmap, "MADV_DONTNEED"):
             _mapping(self._memmap).madvise(mmap.MADV_DONTNEED)
         return patches
 
-    def ahead(self, rows: np.ndarray, channels: Sequence[int] | None = None) -> None:
-        """Let the system fetch these rows, which are read next, in the meantime."""
+    def ahead(self, indices: np.ndarray, channels: Sequence[int] | None = None) -> None:
+        """Let the system fetch these indices, which are read next, in the meantime."""
         if self._file is not None:
-            units = self._units(rows, channels)
+            units = self._units(indices, channels)
             self._file.advise(units.reshape(-1), _num_bytes(self._images, units.ndim))
 
     def map_ahead(self) -> None:
@@ -84,14 +84,14 @@ class RowReader:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._memmap is None or not _is_whole(self._memmap):
-            return RowReader, (self._images,)
+            return PatchReader, (self._images,)
         # A memory map would be pickled with all that it maps.
         return _reopen, (self._memmap.filename, self._images.dtype, self._memmap.offset, self._images.shape)
 
-    def _units(self, rows: np.ndarray, channels: Sequence[int] | None) -> np.ndarray:
+    def _units(self, indices: np.ndarray, channels: Sequence[int] | None) -> np.ndarray:
         """Number what is wanted in the file's order: ``[n]`` whole patches, or ``[n, C]`` single channels."""
         count, width = self._images.shape[:2]
-        patches: np.ndarray = np.arange(count)[rows]
+        patches: np.ndarray = np.arange(count)[indices]
         if channels is None or list(channels) == list(range(width)):
             return patches
         planes: np.ndarray = patches[:, None] * width + np.arange(width)[list(channels)]
@@ -197,8 +197,8 @@ def _shortened(path: object) -> UserError:
     return UserError(f"{path} has been cut short while it was in use; start again, and it is built anew.")
 
 
-def _reopen(path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> RowReader:
+def _reopen(path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> PatchReader:
     try:
-        return RowReader(np.memmap(path, dtype, "r", offset, shape))
+        return PatchReader(np.memmap(path, dtype, "r", offset, shape))
     except (OSError, ValueError) as error:
         raise UserError(f"cannot open {path}: {error}.") from error

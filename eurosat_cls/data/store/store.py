@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eurosat_cls.data.patch import Place
+from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.store.build import VERSION, build
 from eurosat_cls.data.store.store_spec import Recipe, recipe_for
 from eurosat_cls.utils.cache import cache_folder, exclusive, plain_errors
@@ -63,16 +63,16 @@ class Store:
     source: str
     fingerprint: str
     skipped: dict[str, str]
-    places: list[Place | None]
+    places: list[BoundingBox | None]
 
     @property
     def multilabel(self) -> bool:
         """Whether a patch can have several labels or none."""
         return self.labels.ndim == 2
 
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Return the patches of these rows, ``[n, C, H, W]`` in the sensor's dtype."""
-        return np.ascontiguousarray(self.images[rows])
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Return the patches of these indices, ``[n, C, H, W]`` in the sensor's dtype."""
+        return np.ascontiguousarray(self.images[indices])
 
 
 def open_store(path: Path) -> Store:
@@ -102,7 +102,7 @@ def open_store(path: Path) -> Store:
             source=str(manifest["source"]),
             fingerprint=str(manifest["fingerprint"]),
             skipped={str(file): str(reason) for file, reason in manifest["skipped"].items()},
-            places=[None if place is None else Place(*place) for place in places],
+            places=[None if place is None else BoundingBox(*place) for place in places],
         )
         lengths = {len(images), len(store.labels), len(store.files), len(store.places)}
         if len(lengths) > 1 or not all(class_counts(store.labels, len(class_names))):

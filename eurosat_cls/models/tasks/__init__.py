@@ -2,24 +2,24 @@
 
 from collections.abc import Sequence
 
-from eurosat_cls.data.batch import Task
-from eurosat_cls.models.tasks.base import LossFactory, MetricFactory, TaskRules
+from eurosat_cls.data.batch import TaskName
+from eurosat_cls.models.tasks.base import LossFactory, MetricFactory, Task
 from eurosat_cls.models.tasks.binary import Binary
 from eurosat_cls.models.tasks.multiclass import Multiclass
 from eurosat_cls.models.tasks.multilabel import Multilabel
 from eurosat_cls.utils.errors import UserError
 
-__all__ = ["LossFactory", "MetricFactory", "TaskRules", "rules_for"]
+__all__ = ["LossFactory", "MetricFactory", "Task", "task_for"]
 
 
-def rules_for(task: Task, class_names: Sequence[str]) -> TaskRules:
+def task_for(task: TaskName, class_names: Sequence[str]) -> Task:
     """Return the rules of a task for these classes.
 
     Raises:
         UserError: for an unknown task, fewer than two classes (a single label is enough for ``multilabel``), or a
             binary task of more than two.
     """
-    kinds: dict[str, type[TaskRules]] = {"multiclass": Multiclass, "binary": Binary, "multilabel": Multilabel}
+    kinds: dict[str, type[Task]] = {"multiclass": Multiclass, "binary": Binary, "multilabel": Multilabel}
     if task not in kinds:
         raise UserError(f"model.task: {task!r} is not one of {', '.join(kinds)}.")
     if len(class_names) < 2 and task != "multilabel":

@@ -23,7 +23,7 @@ class LossFactory(Protocol):
         ...
 
 
-class TaskRules(ABC):
+class Task(ABC):
     """The rules of a task.
 
     Args:

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from eurosat_cls.losses import FocalLoss
-from eurosat_cls.models.tasks.base import TaskRules
+from eurosat_cls.models.tasks.base import Task
 
 _FARTHEST = 10.0  # a logit whose probability float32 still tells from 1, to three digits
 
 
-class Decisions(TaskRules):
+class Decisions(Task):
     """Independent decisions, each with a threshold."""
 
     default_loss = nn.BCEWithLogitsLoss

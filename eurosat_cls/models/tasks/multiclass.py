@@ -9,11 +9,11 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from eurosat_cls.losses import SigmoidFocalLoss
 from eurosat_cls.metrics import Accuracy, MacroF1
-from eurosat_cls.models.tasks.base import TaskRules
+from eurosat_cls.models.tasks.base import Task
 from eurosat_cls.models.tasks.class_weights import ClassWeights, class_weight_tensor
 
 
-class Multiclass(TaskRules):
+class Multiclass(Task):
     """One class of several: softmax."""
 
     default_loss = nn.CrossEntropyLoss

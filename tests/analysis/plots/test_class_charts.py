@@ -12,7 +12,7 @@ from eurosat_cls.analysis.plots.class_curves import draw_class_scores, draw_prec
 from eurosat_cls.analysis.plots.class_list import GREY
 from eurosat_cls.analysis.plots.label_counts import draw_label_counts
 from eurosat_cls.analysis.ranking import rank_classes
-from eurosat_cls.models.tasks import rules_for
+from eurosat_cls.models.tasks import task_for
 from eurosat_cls.models.temperature import fit_temperature
 from tests.analysis.plots.test_charts import assert_whole, names
 
@@ -55,14 +55,14 @@ def test_one_epoch_is_drawn() -> None:
 @pytest.mark.parametrize("draw", [draw_precision_recall, draw_roc])
 @pytest.mark.parametrize("classes", [1, 2, 10, 60])
 def test_curves(draw: object, classes: int) -> None:
-    rankings = rank_classes(rules_for("multiclass", names(max(classes, 2))), *outcome(max(classes, 2)))[:classes]
+    rankings = rank_classes(task_for("multiclass", names(max(classes, 2))), *outcome(max(classes, 2)))[:classes]
     figure = draw(rankings, names(classes), "a note")  # type: ignore[operator]
     assert_whole(figure)
     assert_list_is_legible(figure.axes[:-1], classes)
 
 
 def test_the_area_below_a_drawn_curve_is_the_figure_in_the_list() -> None:
-    rankings = rank_classes(rules_for("multiclass", names(3)), *outcome(3, ease=1.0))
+    rankings = rank_classes(task_for("multiclass", names(3)), *outcome(3, ease=1.0))
     lines = draw_precision_recall(rankings, names(3)).axes[-1].lines
     for line, ranking in zip(lines, rankings, strict=True):
         x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
@@ -73,7 +73,7 @@ def test_the_area_below_a_drawn_curve_is_the_figure_in_the_list() -> None:
 def test_classes_without_patches_have_no_curve() -> None:
     logits, target = outcome(3)
     for draw in (draw_precision_recall, draw_roc):
-        figure = draw(rank_classes(rules_for("multiclass", names(3)), logits, target.clamp(max=1)), names(3), "")
+        figure = draw(rank_classes(task_for("multiclass", names(3)), logits, target.clamp(max=1)), names(3), "")
         assert_whole(figure)
         curves = [line for line in figure.axes[-1].lines if len(np.asarray(line.get_xdata())) > 2]
         assert len(curves) == 2
@@ -81,7 +81,7 @@ def test_classes_without_patches_have_no_curve() -> None:
 
 def test_axes_begin_at_a_corner_only_where_the_curves_are() -> None:
     easy, hard = (
-        draw_precision_recall(rank_classes(rules_for("multiclass", names(3)), *outcome(3, ease)), names(3))
+        draw_precision_recall(rank_classes(task_for("multiclass", names(3)), *outcome(3, ease)), names(3))
         for ease in (8.0, 1.0)
     )
     assert easy.axes[-1].get_xlim()[0] > 0.89

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eurosat_cls.analysis.hard_examples import Case, Hardest, Said, Side
+from eurosat_cls.analysis.hard_examples import ClassTarget, HardExample, HardExamples, ScoredTarget
 from eurosat_cls.analysis.plots.attention import draw_attention
 from eurosat_cls.analysis.plots.gallery import Row, draw_gallery
 from eurosat_cls.analysis.plots.gradcam import draw_evidence, draw_rollouts
@@ -13,9 +13,11 @@ from eurosat_cls.analysis.plots.overlay import enlarge, overlay, scaled
 BANDS = ["B04", "B03", "B02"]
 
 
-def hardest(errors: int, hits: int, name: str = "River") -> Hardest:
-    case = Case(0, Said(Side(name, 1, 1), 0.976), Said(Side("Forest", 0, 1), 0.012))
-    return Hardest([case] * errors, [case] * hits)
+def hardest(errors: int, hits: int, name: str = "River") -> HardExamples:
+    case = HardExample(
+        0, ScoredTarget(ClassTarget(name, 1, 1), 0.976), ScoredTarget(ClassTarget("Forest", 0, 1), 0.012)
+    )
+    return HardExamples([case] * errors, [case] * hits)
 
 
 def patches(count: int, size: int = 64, bands: int = 3) -> np.ndarray:

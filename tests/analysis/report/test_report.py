@@ -44,7 +44,7 @@ def test_a_test_writes_a_page_with_everything_in_it(run: Run) -> None:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 40
     hits = sum(row["true"] == row["predicted"] for row in rows)
-    accuracy = read_run(RUN).figures["test/accuracy"]
+    accuracy = read_run(RUN).metrics["test/accuracy"]
     assert hits / 40 == pytest.approx(accuracy)
 
 
@@ -115,7 +115,7 @@ def test_two_runs_are_compared_patch_by_patch(run: Run, tmp_path: Path) -> None:
         ("config.yaml", "a: [", "config.yaml: cannot be read"),
         ("config.yaml", "text", "is no configuration"),
         ("test.json", "{", "test.json: cannot be read"),
-        ("test.json", "[1]", "holds no figures"),
+        ("test.json", "[1]", "holds no metrics"),
         ("test_predictions.csv", "file,predicted\na,b\n", "test_predictions.csv: cannot be read"),
     ],
 )

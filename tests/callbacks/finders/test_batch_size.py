@@ -11,7 +11,7 @@ import yaml
 
 from eurosat_cls.analysis.describe import RUN
 from eurosat_cls.callbacks.finders import batch_sizes
-from tests.callbacks.finders.test_rehearsal import assert_same
+from tests.callbacks.finders.test_undoable_steps import assert_same
 
 Run = Callable[..., tuple[int, str]]
 LOGS = Path("lightning_logs")

@@ -11,7 +11,7 @@ from eurosat_cls import UserError
 from eurosat_cls.callbacks.finders import batch_sizes, memory
 from eurosat_cls.callbacks.finders.batch_sizes import BatchSizes, Trial, check_batch_sizes, measure_batch_sizes
 from eurosat_cls.callbacks.finders.plots import draw_batch_sizes
-from tests.callbacks.finders.test_rehearsal import assert_same, fit, state
+from tests.callbacks.finders.test_undoable_steps import assert_same, fit, state
 
 RATES = [Trial(8, 100.0, 2**30), Trial(16, 180.0, 2**30), Trial(32, 191.0, 2**31), Trial(64, 200.0, 2**32)]
 
@@ -124,7 +124,7 @@ def test_a_limit_of_a_control_group_counts(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(("present", "marked"), [(16, True), (500, False)])
 def test_the_picture_names_the_recommendation(present: int, marked: bool) -> None:
-    figure = draw_batch_sizes(BatchSizes(RATES, "no larger ones asked for"), present, "cpu")
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+    metric = draw_batch_sizes(BatchSizes(RATES, "no larger ones asked for"), present, "cpu")
+    labels = [text.get_text() for text in metric.axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
     assert labels[0] == "recommended: 32, 191 images/s"
     assert (f"configured: {present}" in labels) == marked

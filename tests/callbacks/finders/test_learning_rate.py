@@ -16,7 +16,7 @@ from eurosat_cls.data import Demo
 from eurosat_cls.decoders import ConvolutionalReconstruction
 from eurosat_cls.encoders import ResNet
 from eurosat_cls.models.autoencoder import AutoEncoder
-from tests.callbacks.finders.test_rehearsal import assert_same
+from tests.callbacks.finders.test_undoable_steps import assert_same
 from tests.conftest import BARE, CONFIGS, exit_code
 
 Run = Callable[..., tuple[int, str]]

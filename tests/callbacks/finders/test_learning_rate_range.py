@@ -64,8 +64,8 @@ def test_ranges_that_tell_nothing_are_refused(given: tuple[float, float, int]) -
 
 
 def draw(found: RangeTest, suggestion: float | None) -> tuple[list[str], tuple[float, float]]:
-    figure = draw_range_test(found, suggestion)
-    (axes,) = figure.axes
+    metric = draw_range_test(found, suggestion)
+    (axes,) = metric.axes
     return [text.get_text() for text in axes.get_legend().get_texts()], axes.get_ylim()  # type: ignore[union-attr]
 
 

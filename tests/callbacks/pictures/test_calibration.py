@@ -1,4 +1,4 @@
-"""Calibration of a run: the picture, the figures in three places, and probabilities when asked."""
+"""Calibration of a run: the picture, the metrics in three places, and probabilities when asked."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from PIL import Image
 
 from eurosat_cls import Classifier
 from eurosat_cls.callbacks.pictures.calibration import Calibration
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.models.predictions import EpochOutputs
 from tests.data.generated import make_table, multilabel_rows, single_label_rows
 
 Run = Callable[..., tuple[int, str]]
@@ -73,19 +73,19 @@ def test_other_tasks_are_calibrated_too(task: str, run: Run, tmp_path: Path) -> 
 
 
 def test_logits_without_a_number_are_one_warning(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Classifier.outcome
+    real = Classifier.epoch_outputs
 
-    def broken(self: Classifier, stage: Any) -> Outcome:
-        outcome: Outcome = real(self, stage)
-        return outcome._replace(logits=torch.full_like(outcome.logits, torch.nan))
+    def broken(self: Classifier, stage: Any) -> EpochOutputs:
+        epoch_outputs: EpochOutputs = real(self, stage)
+        return epoch_outputs._replace(logits=torch.full_like(epoch_outputs.logits, torch.nan))
 
-    monkeypatch.setattr(Classifier, "outcome", broken)
+    monkeypatch.setattr(Classifier, "epoch_outputs", broken)
     with pytest.warns(UserWarning, match="no patch has finite logits"):
         assert run("fit", *ON)[0] == 0
     assert not (RUN / "calibration.json").exists()
 
 
-def test_a_damaged_file_of_figures_is_written_anew(run: Run) -> None:
+def test_a_damaged_file_of_metrics_is_written_anew(run: Run) -> None:
     assert run("fit", *ON)[0] == 0
     (RUN / "calibration.json").write_text("[1, 2")
     assert run("test", "--ckpt_path", "best", *ON)[0] == 0

@@ -15,7 +15,7 @@ from eurosat_cls.analysis.plots.curves import draw_curves
 from eurosat_cls.analysis.report.epoch_table import read_metrics
 from eurosat_cls.callbacks import ConfusionMatrix
 from eurosat_cls.data import Demo
-from eurosat_cls.models.predictions import Outcomes
+from eurosat_cls.models.predictions import OutputCollector
 from tests.conftest import BARE
 from tests.models.test_classifier import TINY
 
@@ -80,29 +80,29 @@ def test_every_n_epochs_and_the_end_are_drawn(tmp_path: Path, monkeypatch: pytes
 
 
 def test_outcomes_hold_every_patch_once_in_the_stores_order() -> None:
-    outcomes = Outcomes()
-    outcomes.update(torch.tensor([[3.0], [1.0]]), torch.tensor([1, 0]), torch.tensor([7, 2]))
-    outcomes.update(torch.tensor([[3.0], [2.0]]), torch.tensor([1, 1]), torch.tensor([7, 5]))
-    found = outcomes.compute()
-    assert found.rows.tolist() == [2, 5, 7]
+    output_collectors = OutputCollector()
+    output_collectors.update(torch.tensor([[3.0], [1.0]]), torch.tensor([1, 0]), torch.tensor([7, 2]))
+    output_collectors.update(torch.tensor([[3.0], [2.0]]), torch.tensor([1, 1]), torch.tensor([7, 5]))
+    found = output_collectors.compute()
+    assert found.indices.tolist() == [2, 5, 7]
     assert found.logits.flatten().tolist() == [1.0, 2.0, 3.0]
     assert found.target.tolist() == [0, 1, 1]
-    outcomes.reset()
-    assert outcomes.logits == []
+    output_collectors.reset()
+    assert output_collectors.logits == []
 
 
 @pytest.mark.parametrize("classes", [2, 10, 60])
 def test_a_confusion_matrix_of_any_size_is_drawn(classes: int) -> None:
     matrix = np.eye(classes, dtype=int) * 50
     matrix[0] = 0  # a class without patches
-    figure = draw_confusion(matrix, [f"class {k}" for k in range(classes)])
-    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    metric = draw_confusion(matrix, [f"class {k}" for k in range(classes)])
+    texts = [text.get_text() for axes in metric.axes for text in axes.texts]
     assert len(texts) == classes - 1
     assert all(text.startswith("50") for text in texts)
 
 
 def test_curves_leave_out_what_is_no_number() -> None:
-    figure = draw_curves({1: {"train/loss": float("nan"), "val/loss": 2.0}, 2: {"train/loss": 1.0}})
-    (axes,) = figure.axes
+    metric = draw_curves({1: {"train/loss": float("nan"), "val/loss": 2.0}, 2: {"train/loss": 1.0}})
+    (axes,) = metric.axes
     assert {"train", "val"} <= {line.get_label() for line in axes.lines}
     assert all(np.isfinite(np.asarray(line.get_ydata(), float)).all() for line in axes.lines)

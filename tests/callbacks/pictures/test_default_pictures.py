@@ -13,37 +13,37 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from eurosat_cls import Classifier
 from eurosat_cls.callbacks import EpochSummary
 from eurosat_cls.cli.application import PICTURES
-from eurosat_cls.models.predictions import Outcome, Outcomes
+from eurosat_cls.models.predictions import EpochOutputs, OutputCollector
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
 ALL = ("--pictures", "[" + ", ".join(f"{{class_path: {name}}}" for name in PICTURES) + "]")
 
 
-def see(monkeypatch: pytest.MonkeyPatch, change: Callable[[Outcome], Outcome]) -> None:
+def see(monkeypatch: pytest.MonkeyPatch, change: Callable[[EpochOutputs], EpochOutputs]) -> None:
     """Let every validation and test say something else."""
-    real = Outcomes.compute
-    monkeypatch.setattr(Outcomes, "compute", lambda self: change(real(self)))
+    real = OutputCollector.compute
+    monkeypatch.setattr(OutputCollector, "compute", lambda self: change(real(self)))
 
 
-def all_hits(outcome: Outcome) -> Outcome:
-    return outcome._replace(logits=10 * torch.nn.functional.one_hot(outcome.target, 10).float())
+def all_hits(epoch_outputs: EpochOutputs) -> EpochOutputs:
+    return epoch_outputs._replace(logits=10 * torch.nn.functional.one_hot(epoch_outputs.target, 10).float())
 
 
-def one_class(outcome: Outcome) -> Outcome:
-    return outcome._replace(target=torch.full_like(outcome.target, 3))
+def one_class(epoch_outputs: EpochOutputs) -> EpochOutputs:
+    return epoch_outputs._replace(target=torch.full_like(epoch_outputs.target, 3))
 
 
-def a_class_missing(outcome: Outcome) -> Outcome:
-    return outcome._replace(target=outcome.target.where(outcome.target != 4, 5))
+def a_class_missing(epoch_outputs: EpochOutputs) -> EpochOutputs:
+    return epoch_outputs._replace(target=epoch_outputs.target.where(epoch_outputs.target != 4, 5))
 
 
-def some_nan(outcome: Outcome) -> Outcome:
-    return outcome._replace(logits=outcome.logits.index_fill(0, torch.tensor([0]), torch.nan))
+def some_nan(epoch_outputs: EpochOutputs) -> EpochOutputs:
+    return epoch_outputs._replace(logits=epoch_outputs.logits.index_fill(0, torch.tensor([0]), torch.nan))
 
 
-def all_nan(outcome: Outcome) -> Outcome:
-    return outcome._replace(logits=torch.full_like(outcome.logits, torch.nan))
+def all_nan(epoch_outputs: EpochOutputs) -> EpochOutputs:
+    return epoch_outputs._replace(logits=torch.full_like(epoch_outputs.logits, torch.nan))
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_what_is_kept_of_validations_does_not_grow(run: Run, monkeypatch: pytest
 
     def count(self: Classifier) -> None:
         real(self)
-        kept.append(sum(len(part) for part in self.outcomes["val_"].rows))  # type: ignore[union-attr, arg-type]
+        kept.append(sum(len(part) for part in self.output_collectors["val_"].rows))  # type: ignore[union-attr, arg-type]
 
     monkeypatch.setattr(Classifier, "on_validation_epoch_end", count)
     assert run("fit", *ALL, "--trainer.max_epochs", "3")[0] == 0

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, seed_everything
 from PIL import Image
 
 from eurosat_cls import Classifier, Trainer
-from eurosat_cls.analysis.hard_examples import Case, Said, Side
+from eurosat_cls.analysis.hard_examples import ClassTarget, HardExample, ScoredTarget
 from eurosat_cls.analysis.plots import gradcam
 from eurosat_cls.callbacks import AttentionMaps, GradCAM, Misclassified
 from eurosat_cls.callbacks.pictures.gradcam import find_evidence
@@ -80,13 +80,13 @@ def test_flags_gradients_and_hooks_are_as_before_when_the_picture_cannot_be_draw
         raise ZeroDivisionError
 
     model = train(tmp_path, [Misclassified()])
-    outcome = model.outcome("val")
+    epoch_outputs = model.epoch_outputs("val")
     monkeypatch.setattr(gradcam, "overlay", broken)
     model.train()
     model(torch.zeros(2, 3, 64, 64)).sum().backward()
     gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     with pytest.raises(ZeroDivisionError):
-        GradCAM().draw(model.trainer, model, "val", outcome)
+        GradCAM().draw(model.trainer, model, "val", epoch_outputs)
     assert all(part.training for part in model.modules())
     assert hooks(model) == 0
     for p, gradient in zip(model.parameters(), gradients, strict=True):
@@ -97,9 +97,9 @@ def test_flags_gradients_and_hooks_are_as_before_when_the_picture_cannot_be_draw
 def test_each_patch_gets_the_evidence_for_its_own_sides() -> None:
     model = Classifier(TINY, ["a", "b"], ["B04"], task="binary")
     images = np.random.default_rng(0).integers(0, 255, (2, 1, 32, 32), dtype=np.uint8)
-    a, b = (Said(Side(name, 0, sign), 0.5) for name, sign in (("a", -1), ("b", 1)))
-    maps = find_evidence(model, images, [Case(0, a, b), Case(1, b, a)])
-    turned = find_evidence(model, images, [Case(0, b, a), Case(1, a, b)])
+    a, b = (ScoredTarget(ClassTarget(name, 0, sign), 0.5) for name, sign in (("a", -1), ("b", 1)))
+    maps = find_evidence(model, images, [HardExample(0, a, b), HardExample(1, b, a)])
+    turned = find_evidence(model, images, [HardExample(0, b, a), HardExample(1, a, b)])
     assert maps.shape == (2, 2, 8, 8)
     np.testing.assert_array_equal(maps, turned[:, ::-1])
     assert not np.array_equal(maps, turned)

@@ -17,8 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from eurosat_cls import Classifier, Trainer, UserError
 from eurosat_cls.callbacks import Misclassified
 from eurosat_cls.data import Demo, Table
-from eurosat_cls.data.batch import Task
-from eurosat_cls.models.predictions import Outcome
+from eurosat_cls.data.batch import TaskName
+from eurosat_cls.models.predictions import EpochOutputs
 from tests.conftest import BARE
 from tests.data.generated import make_table, multilabel_rows, single_label_rows
 from tests.models.test_classifier import TINY
@@ -33,14 +33,14 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def draw(folder: Path, outcome: Outcome, temperature: float = 1.0, **arguments: Any) -> list[dict[str, str]]:
-    """Draw an outcome of the demo data as a test would; return the rows of the table."""
+def draw(folder: Path, epoch_outputs: EpochOutputs, temperature: float = 1.0, **arguments: Any) -> list[dict[str, str]]:
+    """Draw an epoch_outputs of the demo data as a test would; return the rows of the table."""
     data = Demo(patches_per_class=4, batch_size=2)
     trainer = Trainer(accelerator="cpu", precision="32-true", default_root_dir=folder, **BARE)
     trainer.datamodule = data  # type: ignore[attr-defined]
     model = Classifier(TINY, data.class_names, data.bands, mean=data.mean, std=data.std, calibrate=True)
     model.temperature.fill_(temperature)
-    Misclassified(**arguments).draw(trainer, model, "test", outcome)
+    Misclassified(**arguments).draw(trainer, model, "test", epoch_outputs)
     return table(folder)
 
 
@@ -49,9 +49,9 @@ def size(folder: Path) -> tuple[int, int]:
         return picture.size
 
 
-def outcome(logits: torch.Tensor) -> Outcome:
+def epoch_outputs(logits: torch.Tensor) -> EpochOutputs:
     """Of the first patches of the demo data, which are of class 0, then 1 and so on, 4 of each."""
-    return Outcome(logits, torch.arange(len(logits)) // 4, torch.arange(len(logits)))
+    return EpochOutputs(logits, torch.arange(len(logits)) // 4, torch.arange(len(logits)))
 
 
 def test_a_training_and_its_test_leave_the_picture_and_all_errors(run: Run) -> None:
@@ -75,7 +75,7 @@ def test_a_training_and_its_test_leave_the_picture_and_all_errors(run: Run) -> N
 
 
 @pytest.mark.parametrize("task", ["binary", "multilabel"])
-def test_other_tasks_have_errors_too(task: Task, tmp_path: Path) -> None:
+def test_other_tasks_have_errors_too(task: TaskName, tmp_path: Path) -> None:
     rows = single_label_rows(20, ("field", "water")) if task == "binary" else multilabel_rows(60)
     data = Table(str(make_table(tmp_path / "table.csv", rows)), task=task, batch_size=8)
     model = Classifier(TINY, data.class_names, data.bands, task=task, mean=data.mean, std=data.std,
@@ -85,7 +85,7 @@ def test_other_tasks_have_errors_too(task: Task, tmp_path: Path) -> None:
     trainer.fit(model, datamodule=data)
     found = table(tmp_path)
     assert found
-    true = model.outcome("val")
+    true = model.epoch_outputs("val")
     scored, target = model.rules.scored(true.logits, true.target, model.threshold)
     assert len(found) == int(((scored > 0.5).long() != target).sum())
     for row in found:
@@ -98,7 +98,7 @@ def test_other_tasks_have_errors_too(task: Task, tmp_path: Path) -> None:
 
 def test_no_error_leaves_an_empty_table_and_a_picture_of_hits(tmp_path: Path) -> None:
     right = torch.eye(10)[torch.arange(40) // 4] * 3
-    assert draw(tmp_path, outcome(right)) == []
+    assert draw(tmp_path, epoch_outputs(right)) == []
     assert size(tmp_path)[1] > 192
 
 
@@ -106,18 +106,18 @@ def test_errors_without_a_number_come_last_and_are_not_drawn(tmp_path: Path) -> 
     logits = torch.eye(10)[torch.arange(8) // 4] * 3
     logits[1] = float("nan")
     logits[6] = torch.eye(10)[9]
-    rows = draw(tmp_path, outcome(logits), patches=3)
+    rows = draw(tmp_path, epoch_outputs(logits), patches=3)
     assert [row["predicted"] for row in rows] == ["DemoSeaLake", ""]
     assert rows[1]["confidence"] == "nan"
     with pytest.raises(UserError, match="NaN"):
-        draw(tmp_path, outcome(torch.full((8, 10), float("nan"))))
+        draw(tmp_path, epoch_outputs(torch.full((8, 10), float("nan"))))
     assert len(table(tmp_path)) == 8
 
 
 def test_probabilities_are_calibrated_where_those_of_predict_are(tmp_path: Path) -> None:
     logits = torch.eye(10)[[3]] * 4
     for temperature in (1.0, 2.0):
-        (row,) = draw(tmp_path, outcome(logits), temperature)
+        (row,) = draw(tmp_path, epoch_outputs(logits), temperature)
         assert float(row["confidence"]) == pytest.approx(float((logits / temperature).softmax(1).max()), abs=1e-6)
 
 
@@ -125,7 +125,7 @@ def test_the_picture_grows_with_the_patches_asked_for(tmp_path: Path) -> None:
     wrong = torch.eye(10)[(torch.arange(40) // 4 + 1) % 10]
     sizes = []
     for patches in (1, 6, 7, 60):
-        draw(tmp_path, outcome(wrong), patches=patches)
+        draw(tmp_path, epoch_outputs(wrong), patches=patches)
         sizes.append(size(tmp_path))
     assert sizes[0][0] < sizes[1][0] == sizes[2][0]
     assert sizes[1][1] < sizes[2][1] < sizes[3][1]

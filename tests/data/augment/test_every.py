@@ -23,7 +23,7 @@ def test_the_batch_keeps_its_form_and_the_callers_tensors_stay(
     out = kind(probability=0.7)(given, 3, generator())
     assert (out.image.shape, out.image.dtype, out.image.is_contiguous()) == (given.image.shape, dtype, True)
     assert not torch.equal(out.image, given.image)
-    assert out.index is given.index
+    assert out.indices is given.indices
     for now, then in zip(given, before):
         assert torch.equal(now, then)
 
@@ -103,7 +103,7 @@ def test_patches_need_not_be_square(kind: type[Augmentation]) -> None:
 
 @every
 def test_an_augmentation_can_be_off_in_the_last_epochs(kind: type[Augmentation]) -> None:
-    given, part = batch(), kind(probability=0.7, off_last_epochs=2)
+    given, part = batch(), kind(probability=0.7, disable_last_epochs=2)
 
     def changes(epoch: int, epochs: int | None) -> bool:
         return not torch.equal(augment_batch([part], given, epoch, generator(), epochs).image, given.image)
@@ -133,8 +133,8 @@ def test_memory_order_does_not_matter() -> None:
 def test_settings_out_of_range_are_refused_by_name(kind: type[Augmentation]) -> None:
     with pytest.raises(UserError, match=rf"{kind.__name__}: probability must be between 0 and 1, got 1.5"):
         kind(probability=1.5)
-    with pytest.raises(UserError, match=rf"{kind.__name__}: off_last_epochs must be at least 0, got -1"):
-        kind(off_last_epochs=-1)
+    with pytest.raises(UserError, match=rf"{kind.__name__}: disable_last_epochs must be at least 0, got -1"):
+        kind(disable_last_epochs=-1)
 
 
 @every
@@ -143,9 +143,9 @@ def test_an_empty_batch_stays_empty(kind: type[Augmentation]) -> None:
 
 
 def test_an_off_last_epochs_that_does_not_do_what_it_says_is_a_warning() -> None:
-    parts = [Dihedral(off_last_epochs=5), Dihedral()]
-    with pytest.warns(UserWarning, match="Dihedral: off_last_epochs has no effect without trainer.max_epochs"):
+    parts = [Dihedral(disable_last_epochs=5), Dihedral()]
+    with pytest.warns(UserWarning, match="Dihedral: disable_last_epochs has no effect without trainer.max_epochs"):
         check_schedule(parts, None)
-    with pytest.warns(UserWarning, match="Dihedral is off in all of the 5 epochs: off_last_epochs is 5"):
+    with pytest.warns(UserWarning, match="Dihedral is off in all of the 5 epochs: disable_last_epochs is 5"):
         check_schedule(parts, 5)
     check_schedule(parts, 6)

@@ -27,7 +27,7 @@ def test_eight_epochs_show_every_patch_in_all_of_its_views_once() -> None:
 def test_every_view_is_the_one_that_test_time_augmentation_means(epoch: int) -> None:
     b = batch(n=1)
     out = Dihedral()(b, epoch, generator()).image[0]
-    view = int((b.index[0] * 2654435761 >> 13) + epoch) % 8
+    view = int((b.indices[0] * 2654435761 >> 13) + epoch) % 8
     assert torch.equal(out, dihedral_view(b.image[0], view))
 
 
@@ -55,7 +55,7 @@ def moved(b: Batch, pixels: int, mode: str) -> torch.Tensor:
 def test_a_shift_moves_pixels_and_fills_the_edge(dtype: torch.dtype, channels: int) -> None:
     b = batch((9, 8), channels, dtype=dtype)
     for pixels in (1, 3, 7):
-        for part in (Shift(pixels), Crop(pixels, fill="mirror")):
+        for part in (Shift(pixels), Crop(pixels, fill="reflect")):
             assert torch.equal(part(b, 0, generator()).image.float(), moved(b, pixels, "reflect"))
         for part in (Crop(pixels), Shift(pixels, fill="zero")):
             assert torch.equal(part(b, 0, generator()).image.float(), moved(b, pixels, "constant"))
@@ -84,7 +84,7 @@ def test_a_flip_goes_the_ways_that_are_on() -> None:
 
 
 @pytest.mark.parametrize("epoch", range(8))
-@pytest.mark.parametrize("fill", ["mirror", "zero"])
+@pytest.mark.parametrize("fill", ["reflect", "zero"])
 def test_augmentations_in_one_go_equal_those_one_after_the_other(epoch: int, fill: str) -> None:
     b = batch(8)
     chain: list[Augmentation] = [
@@ -109,7 +109,7 @@ def test_what_cannot_be_done_is_refused() -> None:
         Shift(-1)
     with pytest.raises(UserError, match="Crop: padding must be at least 0, got -1"):
         Crop(-1)
-    with pytest.raises(UserError, match="fill must be mirror or zero, got 'edge'"):
+    with pytest.raises(UserError, match="fill must be reflect or zero, got 'edge'"):
         Shift(fill="edge")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="Shift: 8 pixels are too many for patches of 8x8"):
         Shift(8)(batch(8), 0, generator())

@@ -16,7 +16,7 @@ from PIL import Image
 from eurosat_cls.data.files import tiff as tiff_module
 from eurosat_cls.data.files.decode import decode_image, decode_rgb
 from eurosat_cls.data.files.tiff import described_bands
-from eurosat_cls.data.patch import Place
+from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.sentinel2 import BANDS
 from eurosat_cls.utils.errors import UserError
 from tests.conftest import REPOSITORY
@@ -113,9 +113,9 @@ def test_a_missing_decoder_is_named(code: int, name: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("tags", "place"),
     [
-        (geo_tags(), Place(32632, 300_000, 4_999_700, 300_400, 5_000_000)),
-        (geo_tags(epsg=4326, left=9, top=48, scale=0.5), Place(4326, 9, 33, 29, 48)),
-        (geo_tags(point=True), Place(32632, 299_995, 4_999_705, 300_395, 5_000_005)),
+        (geo_tags(), BoundingBox(32632, 300_000, 4_999_700, 300_400, 5_000_000)),
+        (geo_tags(epsg=4326, left=9, top=48, scale=0.5), BoundingBox(4326, 9, 33, 29, 48)),
+        (geo_tags(point=True), BoundingBox(32632, 299_995, 4_999_705, 300_395, 5_000_005)),
         ([], None),
         (geo_tags()[:2], None),
         (geo_tags()[1:], None),
@@ -124,20 +124,20 @@ def test_a_missing_decoder_is_named(code: int, name: str, monkeypatch: pytest.Mo
         (geo_tags(left=float("nan")), None),
     ],
 )
-def test_the_place_is_read(tags: list[Any], place: Place | None) -> None:
+def test_the_place_is_read(tags: list[Any], place: BoundingBox | None) -> None:
     assert decode_image(tiff(numbers("uint16"), tags)).place == place
 
 
 @pytest.mark.parametrize(
     ("first", "second", "place"),
     [
-        ((10, 0, 0, 300), (0, -20, 0, 900), Place(32632, 300, 300, 700, 900)),
-        ((10, 0, 0, 300), (0, 20, 0, 900), Place(32632, 300, 900, 700, 1500)),
+        ((10, 0, 0, 300), (0, -20, 0, 900), BoundingBox(32632, 300, 300, 700, 900)),
+        ((10, 0, 0, 300), (0, 20, 0, 900), BoundingBox(32632, 300, 900, 700, 1500)),
         ((7, 7, 0, 300), (7, -7, 0, 900), None),
     ],
 )
 def test_the_place_is_read_from_a_matrix_unless_it_rotates(
-    first: tuple[float, ...], second: tuple[float, ...], place: Place | None
+    first: tuple[float, ...], second: tuple[float, ...], place: BoundingBox | None
 ) -> None:
     matrix = (34264, "d", 16, tuple(map(float, (*first, *second, *(0,) * 7, 1))), True)
     assert decode_image(tiff(numbers("uint16"), [matrix, geo_tags()[2]])).place == place
@@ -147,7 +147,7 @@ def test_the_tie_point_may_be_any_pixel() -> None:
     tie = (33922, "d", 6, (4.0, 2.0, 0.0, 1000.0, 2000.0, 0.0), True)
     scale, _, keys = geo_tags()
     place = decode_image(tiff(numbers("uint16"), [scale, tie, keys])).place
-    assert place == Place(32632, 960, 1720, 1360, 2020)
+    assert place == BoundingBox(32632, 960, 1720, 1360, 2020)
 
 
 @pytest.mark.parametrize(

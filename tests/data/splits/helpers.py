@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eurosat_cls.data.patch import Place
+from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.splits import Split
 from eurosat_cls.data.store.store import Store
 from tests.data.helpers import CLASS_NAMES
@@ -24,7 +24,7 @@ def eurosat_names(suffix: str = ".jpg", counts: Sequence[int] = COUNTS) -> tuple
 def make_store(
     files: list[str],
     labels: np.ndarray,
-    places: Sequence[Place | None] | None = None,
+    places: Sequence[BoundingBox | None] | None = None,
     class_names: Sequence[str] = CLASS_NAMES,
 ) -> Store:
     """A store of these patches, without pixels."""

@@ -43,7 +43,7 @@ def test_the_split_is_this_one_on_every_machine() -> None:
 
 @pytest.mark.real
 @pytest.mark.skipif(not REAL_ZIP.exists(), reason="the real archive is not here")
-def test_the_real_archive_is_split_as_it_was_for_the_published_figures() -> None:
+def test_the_real_archive_is_split_as_it_was_for_the_published_metrics() -> None:
     names = sorted(name for name in zipfile.ZipFile(REAL_ZIP).namelist() if name.endswith(".jpg"))
     files = [name.split("/", 1)[1] for name in names]
     labels = np.array([CLASS_NAMES.index(file.split("/")[0]) for file in files])

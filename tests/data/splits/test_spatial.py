@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from eurosat_cls.data.files.tiff import decode_tiff
-from eurosat_cls.data.patch import Place
+from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.splits import SpatialSplit, Split, check_classes, earth
 from eurosat_cls.data.splits.earth import locate, near
 from eurosat_cls.data.store.store import Store
@@ -25,11 +25,11 @@ REAL_TIFFS = REAL_ZIP.with_name("EuroSATallBands-369.zip")
 SIDE = 640.0  # metres
 
 
-def square(epsg: int, x: float, y: float) -> Place:
-    return Place(epsg, x, y, x + SIDE, y + SIDE)
+def square(epsg: int, x: float, y: float) -> BoundingBox:
+    return BoundingBox(epsg, x, y, x + SIDE, y + SIDE)
 
 
-def clustered(count: int, spread_m: float = 8000, clusters: int = 40, seed: int = 0) -> list[Place]:
+def clustered(count: int, spread_m: float = 8000, clusters: int = 40, seed: int = 0) -> list[BoundingBox]:
     """Patches on 10 m grids around some towns in UTM zones 30 to 35."""
     rng = np.random.default_rng(seed)
     towns = [(32600 + rng.integers(30, 36), *rng.uniform((3e5, 4.3e6), (7e5, 6.5e6))) for _ in range(clusters)]
@@ -40,7 +40,7 @@ def clustered(count: int, spread_m: float = 8000, clusters: int = 40, seed: int 
     ]
 
 
-def lattice() -> list[Place]:
+def lattice() -> list[BoundingBox]:
     """The same ground around 6 degrees east, tiled twice: patch beside patch in zone 31, and again in zone 32."""
     steps = [(SIDE * i, SIDE * j) for i in range(-10, 10) for j in range(-6, 6)]
     places = []
@@ -50,7 +50,7 @@ def lattice() -> list[Place]:
     return places
 
 
-def spatial_store(places: Sequence[Place], seed: int = 0) -> Store:
+def spatial_store(places: Sequence[BoundingBox], seed: int = 0) -> Store:
     """A store of these places with labels drawn at random."""
     labels = np.random.default_rng(seed).integers(0, 4, len(places))
     files = [f"{CLASS_NAMES[label]}/{CLASS_NAMES[label]}_{n}.tif" for n, label in enumerate(labels)]
@@ -197,7 +197,7 @@ def test_nearness_agrees_with_trying_all_pairs(distance: float, monkeypatch: pyt
 
 
 def test_positions_are_those_of_the_ellipsoid() -> None:
-    positions = locate([square(32632, 5e5, 5e6), Place(4326, 9.0, 45.0, 9.01, 45.01)], ["a", "b"])
+    positions = locate([square(32632, 5e5, 5e6), BoundingBox(4326, 9.0, 45.0, 9.01, 45.01)], ["a", "b"])
     expected = pyproj.Transformer.from_crs(4979, 4978, always_xy=True).transform(
         positions.longitude, positions.latitude, np.zeros(2)
     )
@@ -224,7 +224,7 @@ def test_files_without_coordinates_are_told_with_the_ways_out() -> None:
 
 
 def test_some_patches_without_a_place_are_named() -> None:
-    places: list[Place | None] = list(clustered(20))
+    places: list[BoundingBox | None] = list(clustered(20))
     places[3] = places[7] = None
     store = make_store([f"p{n}.tif" for n in range(20)], np.arange(20) % 2, places, ["a", "b"])
     with pytest.raises(UserError, match=r"2 have none: p3\.tif, p7\.tif; take these files out"):
@@ -234,13 +234,13 @@ def test_some_patches_without_a_place_are_named() -> None:
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        (Place(32700 + 99, 0, 0, 1, 1), r"b\.tif: its coordinate reference system EPSG:32799 is unknown"),
-        (Place(32632, 1e12, 0, 2e12, 1), r"1 patches lie nowhere on Earth, such as b\.tif \(32632, "),
-        (Place(4326, 10, 95, 11, 96), r"1 patches lie nowhere on Earth"),
-        (Place(32632, float("nan"), 0, 1, 1), r"1 patches lie nowhere on Earth"),
+        (BoundingBox(32700 + 99, 0, 0, 1, 1), r"b\.tif: its coordinate reference system EPSG:32799 is unknown"),
+        (BoundingBox(32632, 1e12, 0, 2e12, 1), r"1 patches lie nowhere on Earth, such as b\.tif \(32632, "),
+        (BoundingBox(4326, 10, 95, 11, 96), r"1 patches lie nowhere on Earth"),
+        (BoundingBox(32632, float("nan"), 0, 1, 1), r"1 patches lie nowhere on Earth"),
     ],
 )
-def test_a_place_that_is_none_is_told_with_its_file(place: Place, message: str) -> None:
+def test_a_place_that_is_none_is_told_with_its_file(place: BoundingBox, message: str) -> None:
     with pytest.raises(UserError, match=message):
         locate([square(32632, 5e5, 5e6), place], ["a.tif", "b.tif"])
 

@@ -11,7 +11,7 @@ import torch
 
 from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
 from eurosat_cls.data.store import reader
-from eurosat_cls.data.store.reader import RowReader
+from eurosat_cls.data.store.reader import PatchReader
 from eurosat_cls.data.store.store import Store, open_or_build
 from eurosat_cls.utils.errors import UserError
 from tests.data.helpers import generated_recipe
@@ -48,7 +48,7 @@ def patches(count: int, channels: int, size: int, dtype: str = "uint16") -> np.n
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 13, 8), (40, 3, 5), (600, 2, 3)])
 def test_rows_are_those_of_plain_indexing(stored: Kind, shape: tuple[int, int, int], dtype: str) -> None:
     array = patches(*shape, dtype)
-    read = RowReader(stored(array)).read
+    read = PatchReader(stored(array)).read
     generator = np.random.default_rng(0)
     for rows in (
         np.arange(len(array)),
@@ -69,7 +69,7 @@ def test_rows_are_those_of_plain_indexing(stored: Kind, shape: tuple[int, int, i
 def test_channels_come_in_the_order_asked_for(stored: Kind, channels: list[int]) -> None:
     array = patches(30, 13, 8)
     rows = np.random.default_rng(0).integers(-30, 30, 50)
-    got = RowReader(stored(array)).read(rows, channels)
+    got = PatchReader(stored(array)).read(rows, channels)
     assert np.array_equal(got, array[rows][:, channels])
     assert got.flags.c_contiguous
 
@@ -77,12 +77,12 @@ def test_channels_come_in_the_order_asked_for(stored: Kind, channels: list[int])
 @pytest.mark.parametrize(("row", "channels"), [(30, None), (-31, None), (0, [13]), (0, [-14])])
 def test_what_is_not_there_is_refused(stored: Kind, row: int, channels: list[int] | None) -> None:
     with pytest.raises(IndexError):
-        RowReader(stored(patches(30, 13, 8))).read(np.array([0, row]), channels)
+        PatchReader(stored(patches(30, 13, 8))).read(np.array([0, row]), channels)
 
 
 def test_a_batch_does_not_change_the_store(stored: Kind) -> None:
     images = stored(patches(4, 2, 3))
-    read = RowReader(images).read
+    read = PatchReader(images).read
     before = images.copy()
     read(np.arange(4))[:] = 0
     assert np.array_equal(read(np.arange(4)), before)
@@ -114,7 +114,7 @@ def test_a_large_store_leaves_no_pages_in_memory(
 ) -> None:
     if not positioned_reads:
         monkeypatch.delattr(os, "preadv")
-    rows = RowReader(large_map)
+    rows = PatchReader(large_map)
     for start in range(0, 500, 50):
         rows.ahead(np.arange(start, start + 50))
         rows.read(np.arange(start, start + 50))
@@ -129,7 +129,7 @@ def test_a_file_cut_short_is_an_error(tmp_path: Path, large: bool, monkeypatch: 
         monkeypatch.setattr(reader, "MAPPED_BYTES", 0)
     array = patches(100, 13, 16)
     np.save(tmp_path / "images.npy", array)
-    rows = RowReader(np.load(tmp_path / "images.npy", mmap_mode="r"))
+    rows = PatchReader(np.load(tmp_path / "images.npy", mmap_mode="r"))
     os.truncate(tmp_path / "images.npy", array.nbytes // 2)
     with pytest.raises(UserError, match=r"images\.npy has been cut short"):
         rows.read(np.array([0, 99]))
@@ -140,7 +140,7 @@ def test_a_file_cut_short_is_an_error(tmp_path: Path, large: bool, monkeypatch: 
 def test_a_file_cut_short_before_it_is_opened_is_an_error(large_map: np.ndarray, tmp_path: Path) -> None:
     os.truncate(tmp_path / "images.npy", 10_000)
     with pytest.raises(UserError, match="cut short"):
-        RowReader(large_map).read(np.array([0]))
+        PatchReader(large_map).read(np.array([0]))
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
@@ -149,7 +149,7 @@ def test_a_file_that_lost_its_name_is_read_all_the_same(large_map: np.ndarray, t
     (tmp_path / "images.npy").unlink()
     if how == "replaced":
         np.save(tmp_path / "images.npy", expected + 1)
-    assert np.array_equal(RowReader(large_map).read(np.arange(0, 500, 7)), expected[::7])
+    assert np.array_equal(PatchReader(large_map).read(np.arange(0, 500, 7)), expected[::7])
 
 
 def test_short_reads_are_continued(large_map: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,8 +160,8 @@ def test_short_reads_are_continued(large_map: np.ndarray, monkeypatch: pytest.Mo
         return preadv(descriptor, [buffers[0][:1000], *(buffers[1:2] if len(buffers[0]) <= 1000 else [])], offset)
 
     monkeypatch.setattr(os, "preadv", stingy)
-    assert np.array_equal(RowReader(large_map).read(np.arange(20)), expected[:20])
-    assert np.array_equal(RowReader(large_map).read(np.arange(20), [5, 4, 9]), expected[:20, [5, 4, 9]])
+    assert np.array_equal(PatchReader(large_map).read(np.arange(20)), expected[:20])
+    assert np.array_equal(PatchReader(large_map).read(np.arange(20), [5, 4, 9]), expected[:20, [5, 4, 9]])
 
 
 def test_a_failing_disk_is_named(large_map: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,17 +170,17 @@ def test_a_failing_disk_is_named(large_map: np.ndarray, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "preadv", fail)
     with pytest.raises(UserError, match=r"cannot read .*images\.npy: Input/output error"):
-        RowReader(large_map).read(np.array([3]))
+        PatchReader(large_map).read(np.array([3]))
 
 
 def test_a_pickled_reader_opens_the_file_again(stored: Kind) -> None:
     array = patches(60, 13, 16)
-    again = pickle.loads(pickle.dumps(RowReader(stored(array))))
+    again = pickle.loads(pickle.dumps(PatchReader(stored(array))))
     assert np.array_equal(again.read(np.array([5, -1])), array[[5, -1]])
 
 
 def test_a_pickled_reader_does_not_hold_the_store(large_map: np.ndarray) -> None:
-    assert len(pickle.dumps(RowReader(large_map))) < 1000
+    assert len(pickle.dumps(PatchReader(large_map))) < 1000
 
 
 def test_files_are_closed_with_their_reader(large_map: np.ndarray) -> None:
@@ -188,7 +188,7 @@ def test_files_are_closed_with_their_reader(large_map: np.ndarray) -> None:
         return len(os.listdir("/dev/fd"))
 
     before = opened()
-    rows = RowReader(large_map)
+    rows = PatchReader(large_map)
     rows.read(np.array([0]))
     assert opened() == before + 1
     del rows
@@ -196,7 +196,7 @@ def test_files_are_closed_with_their_reader(large_map: np.ndarray) -> None:
 
 
 def test_threads_share_a_reader(large_map: np.ndarray) -> None:
-    expected, rows, wrong = patches(500, 13, 16), RowReader(large_map), []
+    expected, rows, wrong = patches(500, 13, 16), PatchReader(large_map), []
 
     def work(seed: int) -> None:
         for wanted in np.random.default_rng(seed).integers(0, 500, (30, 20)):
@@ -230,18 +230,18 @@ def store(tmp_path: Path) -> Store:
 def test_the_next_batch_is_announced_while_one_is_in_use(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAPPED_BYTES", 0)
     happened: list[tuple[str, list[int]]] = []
-    ahead, read = RowReader.ahead, RowReader.read
+    ahead, read = PatchReader.ahead, PatchReader.read
 
-    def noting_ahead(self: RowReader, rows: np.ndarray, channels: list[int] | None = None) -> None:
+    def noting_ahead(self: PatchReader, rows: np.ndarray, channels: list[int] | None = None) -> None:
         happened.append(("ahead", rows.tolist()))
         ahead(self, rows, channels)
 
-    def noting_read(self: RowReader, rows: np.ndarray, channels: list[int] | None = None) -> np.ndarray:
+    def noting_read(self: PatchReader, rows: np.ndarray, channels: list[int] | None = None) -> np.ndarray:
         happened.append(("read", rows.tolist()))
         return read(self, rows, channels)
 
-    monkeypatch.setattr(RowReader, "ahead", noting_ahead)
-    monkeypatch.setattr(RowReader, "read", noting_read)
+    monkeypatch.setattr(PatchReader, "ahead", noting_ahead)
+    monkeypatch.setattr(PatchReader, "read", noting_read)
     list(make_loader(PatchDataset(store, [0, 1]), EpochBatches(np.arange(60), 16, 0, False)))
     batches = [rows for what, rows in happened if what == "read"]
     assert [len(rows) for rows in batches] == [16, 16, 16, 12]

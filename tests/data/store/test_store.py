@@ -27,7 +27,7 @@ from eurosat_cls.data.files.source import FolderSource, Source, ZipSource
 from eurosat_cls.data.splits import random_split
 from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store import build
-from eurosat_cls.data.store.store import DamagedStore, cache_folder, open_or_build, open_store
+from eurosat_cls.data.store.store import DamagedStore, Store, cache_folder, open_or_build, open_store
 from eurosat_cls.utils.errors import UserError
 from tests.data.helpers import CLASS_NAMES, generated_recipe, jpeg, make_rgb_tree, make_rgb_zip, rgb_files, rgb_recipe
 

@@ -9,21 +9,21 @@ from torch import nn
 
 from eurosat_cls import Classifier, UserError
 from eurosat_cls.data import Batch
-from eurosat_cls.data.batch import Task
+from eurosat_cls.data.batch import TaskName
 from eurosat_cls.encoders import ResNet
 from eurosat_cls.losses import FocalLoss, SigmoidFocalLoss
-from eurosat_cls.models.tasks import rules_for
+from eurosat_cls.models.tasks import task_for
 
 NAMES = ["Forest", "River", "SeaLake"]
 TINY = partial(ResNet, widths=(8, 16), blocks=(1, 1))
 
 
-def build(task: Task, names: list[str] = NAMES, **arguments: object) -> Classifier:
+def build(task: TaskName, names: list[str] = NAMES, **arguments: object) -> Classifier:
     model = Classifier(TINY, names, ["B04", "B03"], task=task, **arguments)  # type: ignore[arg-type]
     return model.eval()
 
 
-def batch(task: Task, n: int = 8) -> Batch:
+def batch(task: TaskName, n: int = 8) -> Batch:
     torch.manual_seed(3)
     image = torch.randint(0, 255, (n, 2, 32, 32), dtype=torch.uint8)
     targets = {
@@ -35,7 +35,7 @@ def batch(task: Task, n: int = 8) -> Batch:
 
 
 @pytest.mark.parametrize(("task", "names"), [("multiclass", NAMES), ("binary", NAMES[:2]), ("multilabel", NAMES)])
-def test_the_default_loss_is_cross_entropy_of_the_task(task: Task, names: list[str]) -> None:
+def test_the_default_loss_is_cross_entropy_of_the_task(task: TaskName, names: list[str]) -> None:
     model, (image, target, _) = build(task, names), batch(task)
     logits = model(image)
     expected = {
@@ -58,7 +58,7 @@ def test_probabilities_have_one_column_per_class() -> None:
 
 
 def test_decisions_follow_the_threshold() -> None:
-    binary, several = rules_for("binary", ["none", "cloud"]), rules_for("multilabel", NAMES)
+    binary, several = task_for("binary", ["none", "cloud"]), task_for("multilabel", NAMES)
     probabilities = torch.tensor([[0.7, 0.3], [0.4, 0.6]])
     names, confidence = binary.decide(probabilities, torch.tensor([0.5]))
     assert (names, confidence.tolist()) == (["none", "cloud"], pytest.approx([0.7, 0.6]))
@@ -76,10 +76,10 @@ def test_scores_use_the_threshold_and_losses_do_not() -> None:
 
 
 def test_mixed_targets_are_scored_by_the_larger_share() -> None:
-    rules = rules_for("multiclass", NAMES)
+    rules = task_for("multiclass", NAMES)
     target = torch.tensor([[0.4, 0.6, 0.0], [0.0, 0.1, 0.9]])
     assert rules.scored(torch.zeros(2, 3), target, torch.empty(0))[1].tolist() == [1, 2]
-    assert rules_for("binary", NAMES[:2]).scored(torch.zeros(2, 1), torch.tensor([0.7, 0.2]), torch.tensor([0.5]))[
+    assert task_for("binary", NAMES[:2]).scored(torch.zeros(2, 1), torch.tensor([0.7, 0.2]), torch.tensor([0.5]))[
         1
     ].tolist() == [1, 0]
 
@@ -141,7 +141,7 @@ def test_tuned_thresholds_have_the_best_f1() -> None:
     # The classes' scores overlap around 0.2, 0.5 and 0.8.
     probabilities = torch.from_numpy(rng.normal([0.2, 0.5, 0.8], 0.05, (400, 3))).float()
     probabilities = (probabilities + (target - 0.5) * 0.2).clamp(0.001, 0.999)
-    found = rules_for("multilabel", NAMES).best_thresholds(probabilities.logit(), target.float())
+    found = task_for("multilabel", NAMES).best_thresholds(probabilities.logit(), target.float())
 
     def f1(k: int, threshold: float) -> float:
         predicted = probabilities[:, k] > threshold
@@ -154,17 +154,17 @@ def test_tuned_thresholds_have_the_best_f1() -> None:
 
 
 def test_a_label_without_positives_keeps_one_half() -> None:
-    assert rules_for("binary", NAMES[:2]).best_thresholds(torch.rand(20, 1), torch.zeros(20).long()).tolist() == [0.5]
+    assert task_for("binary", NAMES[:2]).best_thresholds(torch.rand(20, 1), torch.zeros(20).long()).tolist() == [0.5]
 
 
 @pytest.mark.parametrize(("task", "names"), [("binary", NAMES[:2]), ("multilabel", NAMES)])
-def test_merging_equal_views_changes_nothing(task: Task, names: list[str]) -> None:
-    rules, logits = rules_for(task, names), torch.tensor([[-3.0], [0.5]]).expand(2, 1 if task == "binary" else 3)
+def test_merging_equal_views_changes_nothing(task: TaskName, names: list[str]) -> None:
+    rules, logits = task_for(task, names), torch.tensor([[-3.0], [0.5]]).expand(2, 1 if task == "binary" else 3)
     torch.testing.assert_close(rules.merge([logits] * 8), logits, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("task", "names"), [("binary", NAMES[:2]), ("multilabel", NAMES)])
-def test_a_sigmoid_classifier_reloads_with_its_threshold(task: Task, names: list[str]) -> None:
+def test_a_sigmoid_classifier_reloads_with_its_threshold(task: TaskName, names: list[str]) -> None:
     first, second = build(task, names, threshold="tune"), build(task, names, threshold="tune")
     first.threshold.fill_(0.31)
     second.load_state_dict(first.state_dict())
@@ -173,21 +173,21 @@ def test_a_sigmoid_classifier_reloads_with_its_threshold(task: Task, names: list
     torch.testing.assert_close(first(data.image), second(data.image))
 
 
-def test_binary_figures_agree_with_counting() -> None:
-    metrics = rules_for("binary", NAMES[:2]).metrics(None)
+def test_binary_metrics_agree_with_counting() -> None:
+    metrics = task_for("binary", NAMES[:2]).metrics(None)
     torch.manual_seed(0)
     score, target = torch.rand(60), torch.randint(0, 2, (60,))
     for part in range(0, 60, 20):
         metrics.update(score[part : part + 20], target[part : part + 20])
-    figures = {name: float(value) for name, value in metrics.compute().items()}
+    metrics = {name: float(value) for name, value in metrics.compute().items()}
     hit = (score > 0.5).long() == target
-    assert figures["accuracy"] == pytest.approx(hit.float().mean().item())
+    assert metrics["accuracy"] == pytest.approx(hit.float().mean().item())
 
     def f1(k: int) -> float:
         ours, theirs = (score > 0.5).long() == k, target == k
         return 2 * float((ours & theirs).sum()) / float(ours.sum() + theirs.sum())
 
-    assert figures["f1"] == pytest.approx(f1(1))
-    assert figures["macro_f1"] == pytest.approx((f1(0) + f1(1)) / 2)
+    assert metrics["f1"] == pytest.approx(f1(1))
+    assert metrics["macro_f1"] == pytest.approx((f1(0) + f1(1)) / 2)
     pairs = score[target == 1][:, None] > score[target == 0][None]
-    assert figures["auroc"] == pytest.approx(pairs.float().mean().item(), abs=0.01)
+    assert metrics["auroc"] == pytest.approx(pairs.float().mean().item(), abs=0.01)

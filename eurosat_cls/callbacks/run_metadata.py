@@ -10,10 +10,10 @@ from eurosat_cls.analysis.describe import RUN
 from eurosat_cls.utils.files import write_json, write_text
 
 
-class RunRecord(Callback):
+class RunMetadata(Callback):
     """Write ``config.yaml`` and ``environment.json`` into the run folder when a training starts.
 
-    Every checkpoint gets the same under ``run``, with the seed, the figures at that time and the parameters of each
+    Every checkpoint gets the same under ``run``, with the seed, the metrics at that time and the parameters of each
     part, all as plain data: ``python -m eurosat_cls describe CHECKPOINT`` shows it.
 
     A configuration that is there already and differs (of the run that is being continued) is kept as
@@ -46,14 +46,14 @@ class RunRecord(Callback):
         """Keep in a checkpoint what its run was."""
         measured = trainer.callback_metrics.items()
         # Speed is left out: of two equal trainings the checkpoints are equal.
-        figures = {name: float(value) for name, value in measured if not name.endswith("images_per_second")}
+        metrics = {name: float(value) for name, value in measured if not name.endswith("images_per_second")}
         parts = {name: sum(p.numel() for p in part.parameters()) for name, part in pl_module.named_children()}
         about = {key: value for key, value in self.environment.items() if key in ("versions", "git", "data")}
         checkpoint[RUN] = {
             "config": {key: value for key, value in self._settings.items() if key != "ckpt_path"},
             "seed": self._settings.get("seed_everything"),
             **about,
-            "figures": dict(sorted(figures.items())),
+            "metrics": dict(sorted(metrics.items())),
             "parameters": {name: count for name, count in parts.items() if count},
         }
 

@@ -12,7 +12,7 @@ BEAT_SECONDS = 30.0  # how often a running trial's beat is counted up
 SILENT_SECONDS = 300.0  # a trial of another machine whose beat has stood still for so long is given up
 
 
-class Owner:
+class WorkerLock:
     """This process as the others of a study see it: a lock file that the system frees when the process dies.
 
     Args:

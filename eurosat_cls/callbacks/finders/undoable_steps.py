@@ -25,7 +25,7 @@ from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
 
 
-class Rehearsal:
+class UndoableSteps:
     """Take training steps as the trainer would: its precision, augmentation, clipping and accumulation.
 
     Args:
@@ -83,7 +83,7 @@ class Rehearsal:
 
 
 @contextmanager
-def rehearsal(trainer: Trainer, module: PatchModule) -> Iterator[Rehearsal]:
+def undoable_steps(trainer: Trainer, module: PatchModule) -> Iterator[UndoableSteps]:
     """Yield what takes steps, with an optimizer of its own; afterwards everything is as it was found.
 
     That is: weights, buffers (statistics of batch normalisation among them), gradients, training flags, metrics, the
@@ -95,7 +95,7 @@ def rehearsal(trainer: Trainer, module: PatchModule) -> Iterator[Rehearsal]:
     """
     optimizer = _new_optimizer(module)
     with _randomness_kept(), _unnoticed(trainer, module), _metrics_kept(module), _tensors_kept(module):
-        yield Rehearsal(trainer, module, optimizer)
+        yield UndoableSteps(trainer, module, optimizer)
 
 
 def _new_optimizer(module: PatchModule) -> Optimizer:

@@ -1,5 +1,9 @@
-"""The figures of a test, as a table and as JSON."""
+"""The metrics of a test, as a table and as JSON."""
 
+import csv
+import io
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +14,14 @@ from torch import Tensor
 
 from eurosat_cls.analysis.calibration import before_and_after, describe
 from eurosat_cls.analysis.class_scores import counts_by_class
+from eurosat_cls.analysis.report.page import write_report
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import write_json, write_text
 
 
-class Report(Callback):
-    """After ``test`` print a table per class and write ``test.json``; after ``validate`` print the figures.
+class TestScores(Callback):
+    """After ``test`` print a table per class and write ``test.json``; after ``validate`` print the metrics.
 
     Args:
         folder: the run folder.
@@ -23,22 +29,24 @@ class Report(Callback):
         details: what else to keep in ``test.json`` (split, versions, settings), as plain data.
     """
 
+    __test__ = False  # no test of pytest's
+
     def __init__(self, folder: Path, checkpoint: str, details: dict[str, Any] | None = None) -> None:
         self.folder, self.checkpoint, self.details = folder, checkpoint, details or {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the figures of ``validate``; those of a training are printed by its epochs."""
+        """Print the metrics of ``validate``; those of a training are printed by its epochs."""
         if trainer.state.fn == "validate" and trainer.is_global_zero:
-            print(_line(_figures(trainer, "val")))
+            print(_line(_metrics(trainer, "val")))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the table and write the file."""
-        figures, path = _figures(trainer, "test"), self.folder / "test.json"
-        content: dict[str, Any] = {**figures, "checkpoint": self.checkpoint, **self.details}
+        metrics, path = _metrics(trainer, "test"), self.folder / "test.json"
+        content: dict[str, Any] = {**metrics, "checkpoint": self.checkpoint, **self.details}
         if isinstance(pl_module, Classifier):
             matrix = pl_module.confusion_matrix("test")
             scores = per_class(matrix, pl_module.class_names)
-            logits, target, _ = pl_module.outcome("test")
+            logits, target, _ = pl_module.epoch_outputs("test")
             found = before_and_after(logits, target, pl_module.task, float(pl_module.temperature))
             content |= {"per_class": scores, "confusion_matrix": matrix.tolist()}
             content["calibration"] = {"applied": pl_module.calibrate, **found}
@@ -49,7 +57,7 @@ class Report(Callback):
         if "per_class" in content:
             self._print_table(scores)
             print(calibration)
-        print(f"{_line(figures)}\nwritten to {path}")
+        print(f"{_line(metrics)}\nwritten to {path}")
 
     def _print_table(self, scores: dict[str, dict[str, float]]) -> None:
         table = Table("class", *(("images", "precision", "recall", "F1")), title=f"test of {self.checkpoint}")
@@ -80,9 +88,50 @@ def per_class(matrix: Tensor, class_names: list[str]) -> dict[str, dict[str, flo
     }
 
 
-def _figures(trainer: Trainer, stage: str) -> dict[str, float]:
+def _metrics(trainer: Trainer, stage: str) -> dict[str, float]:
     return {k: float(v) for k, v in sorted(trainer.callback_metrics.items()) if k.startswith(f"{stage}/")}
 
 
-def _line(figures: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
+def _line(metrics: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+class TestReport(Callback):
+    """After a test write ``test_predictions.csv``, a row for each patch, and ``report.html``, which shows all there is.
+
+    It comes after the callbacks whose pictures it shows. What cannot be written is a warning.
+
+    Args:
+        folder: the run folder.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write both."""
+        answers = self._answers(trainer, pl_module) if isinstance(pl_module, Classifier) else ""
+        if not trainer.is_global_zero:
+            return
+        try:
+            if answers:
+                write_text(self.folder / "test_predictions.csv", answers)
+            print(f"report: {write_report(self.folder)}", file=sys.stderr)
+        except OSError as error:
+            warnings.warn(f"{self.folder}: the report cannot be written ({error.strerror})", stacklevel=2)
+        except UserError as error:
+            warnings.warn(f"there is no report: {error}", stacklevel=2)
+
+    def _answers(self, trainer: Trainer, module: Classifier) -> str:
+        epoch_outputs = module.epoch_outputs("test")
+        probabilities = module.probabilities(epoch_outputs.logits)
+        true = module.rules.names_of(epoch_outputs.target)
+        files = trainer.datamodule.files(epoch_outputs.indices.tolist())  # type: ignore[attr-defined]
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["file", "true", *module.prediction_columns()])
+        rows = module.prediction_rows(probabilities)
+        writer.writerows([file, name, *row] for file, name, row in zip(files, true, rows, strict=True))
+        return stream.getvalue()

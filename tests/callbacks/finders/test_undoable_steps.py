@@ -13,7 +13,7 @@ from lightning.pytorch import Callback
 from torch import Tensor, nn
 
 from eurosat_cls import Classifier, Trainer, UserError
-from eurosat_cls.callbacks.finders.rehearsal import Rehearsal, rehearsal
+from eurosat_cls.callbacks.finders.undoable_steps import UndoableSteps, undoable_steps
 from eurosat_cls.data import Demo, Dihedral
 from eurosat_cls.encoders import ResNet
 from tests.conftest import BARE
@@ -86,7 +86,7 @@ def assert_same(before: Any, after: Any) -> None:
         assert before == after
 
 
-def train_a_little(trial: Rehearsal, data: Any, steps: int = 3) -> None:
+def train_a_little(trial: UndoableSteps, data: Any, steps: int = 3) -> None:
     trial.set_rate(0.5)
     for batch in islice(trial.batches(data), steps):
         trial.step([batch])
@@ -99,7 +99,7 @@ def test_everything_is_as_it_was_found(fails: bool) -> None:
         before = state(trainer, module)
         weight = module.decoder.linear.weight
         try:
-            with rehearsal(trainer, module) as trial:
+            with undoable_steps(trainer, module) as trial:
                 module.encoder.train()
                 train_a_little(trial, trainer.datamodule)
                 torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002
@@ -117,7 +117,7 @@ def test_everything_is_as_it_was_found(fails: bool) -> None:
 @pytest.mark.parametrize("settings", [{"precision": "32-true"}, {"accumulate_grad_batches": 2}])
 def test_a_training_goes_as_if_nothing_had_been(settings: dict[str, Any]) -> None:
     def rehearse(trainer: Any, module: Any) -> None:
-        with rehearsal(trainer, module) as trial:
+        with undoable_steps(trainer, module) as trial:
             train_a_little(trial, trainer.datamodule, 7)
 
     plain, _ = fit(lambda *_: None, max_epochs=2, **settings)
@@ -130,7 +130,7 @@ def test_the_steps_are_those_of_the_training() -> None:
 
     def rehearse(trainer: Any, module: Any) -> None:
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        with rehearsal(trainer, module) as trial:
+        with undoable_steps(trainer, module) as trial:
             batches = trial.batches(trainer.datamodule)
             trial.set_rate(rate)
             trial.step([next(batches), next(batches), next(batches)])
@@ -146,8 +146,8 @@ def test_batches_go_on_into_the_next_epoch_in_another_order() -> None:
     seen: list[list[int]] = []
 
     def rehearse(trainer: Any, module: Any) -> None:
-        with rehearsal(trainer, module) as trial:
-            seen.extend(batch.index.tolist() for batch in islice(trial.batches(trainer.datamodule, limit=2), 4))
+        with undoable_steps(trainer, module) as trial:
+            seen.extend(batch.indices.tolist() for batch in islice(trial.batches(trainer.datamodule, limit=2), 4))
 
     fit(rehearse)
     assert sum(len(set(rows)) for rows in seen[:2]) == 40
@@ -158,7 +158,7 @@ def test_several_optimizers_are_refused() -> None:
     def rehearse(trainer: Any, module: Any) -> None:
         one = torch.optim.SGD(module.parameters(), 0.1)
         module.configure_optimizers = lambda: [one, one]
-        with rehearsal(trainer, module):
+        with undoable_steps(trainer, module):
             pass
 
     with pytest.raises(UserError, match="no single optimizer"):

@@ -147,6 +147,12 @@ def test_bands_that_all_lie_above_the_offset_are_a_warning(tmp_path: Path) -> No
     assert "--offset -1000" in notes[0]
 
 
+def test_bands_of_other_sensors_have_no_offset_to_doubt(tmp_path: Path) -> None:
+    own = {name: values + 3000 for name, values in zip(("vv", "vh", "height"), LAND.values())}
+    with open_scene(write_scene(tmp_path / "a.tif", own)) as scene:
+        assert model_input(model(list(own), Unit("uint16"), mean=[4000.0] * 3, std=[2000.0] * 3), scene).notes == []
+
+
 def test_black_water_in_the_infrared_is_no_contradiction(tmp_path: Path) -> None:
     water = {**LAND, "B11": np.ones_like(LAND["B11"]), "B12": np.ones_like(LAND["B12"])}
     safe = write_product(tmp_path, water, baseline="05.09", offset=-1000)

@@ -26,7 +26,7 @@ OWN = Unit("uint8")
 def model(bands: Any = RGB, unit: Unit | None = TIFF_UNIT, names: Any = ("a", "b"), **statistics: Any) -> Classifier:
     eight = unit is None or unit.dtype == "uint8"
     given = {
-        "mean": [90.0 if eight else np.mean(LAND[b]) for b in bands],
+        "mean": [90.0 if eight else float(np.mean(LAND.get(b, 0))) for b in bands],
         "std": [40.0 if eight else 600.0] * len(bands),
     }
     encoder = partial(ResNet, widths=(16,), blocks=(1,))

@@ -75,6 +75,17 @@ def reason_of(error: BaseException, name: str) -> str:
     return text[:_LONGEST_REASON] or type(error).__name__
 
 
+@contextmanager
+def _reading(path: str, what: str) -> Iterator[None]:
+    try:
+        with safely():
+            yield
+    except (RasterioError, OSError) as error:
+        raise UserError(
+            f"{path}: {what} cannot be read ({reason_of(error, path)}); the file is damaged or cut off: get it again."
+        ) from error
+
+
 def _brought_to(grid: Grid, dataset: DatasetReader) -> DatasetReader:
     # It is warped in blocks that are the same for every window.
     shape = {"transform": grid.transform, "height": grid.height, "width": grid.width}
@@ -118,20 +129,13 @@ class Handles:
             UserError: naming file and place of what cannot be read.
         """
         dataset, (rows, cols) = self.get(path, grid), window
-        try:
-            with safely():
-                values: np.ndarray = dataset.read(list(indexes), window=Window.from_slices(rows, cols))
-        except (RasterioError, OSError) as error:
-            place = f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"
-            raise UserError(
-                f"{path}: {place} cannot be read ({reason_of(error, path)}); the file is damaged or cut off: get it "
-                "again."
-            ) from error
+        with _reading(path, f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"):
+            values: np.ndarray = dataset.read(list(indexes), window=Window.from_slices(rows, cols))
         return values
 
     def read_mask(self, path: str, window: tuple[slice, slice]) -> np.ndarray:
         """Read a window of what a raster's own mask or alpha band leaves visible, bool ``[h, w]``."""
-        with safely():
+        with _reading(path, "its mask"):
             mask: np.ndarray = self.get(path).read_masks(1, window=Window.from_slices(*window))
         visible: np.ndarray = mask != 0
         return visible
@@ -142,7 +146,7 @@ class Handles:
         height, width = dataset.shape
         if dataset.overviews(index):
             shape = (min(height, _SAMPLED), min(width, _SAMPLED))
-            with safely():
+            with _reading(path, "an overview"):
                 values: np.ndarray = dataset.read(index, out_shape=shape)
             return values.ravel()
         side, parts = _SAMPLED // _WINDOWS, []
@@ -160,8 +164,5 @@ class Handles:
             self._all.clear()
         self._local = threading.local()
 
-    def __getstate__(self) -> dict[str, object]:
-        return {}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__init__()  # type: ignore[misc]
+    def __reduce__(self) -> tuple[type["Handles"], tuple[()]]:
+        return Handles, ()  # handles stay in their process

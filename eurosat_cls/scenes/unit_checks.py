@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from eurosat_cls.data.sentinel2 import BANDS
 from eurosat_cls.scenes.scene import Scene
 from eurosat_cls.utils.errors import UserError
 
@@ -31,7 +32,7 @@ def check_offset(scene: Scene, samples: Mapping[str, np.ndarray]) -> list[str]:
     """
     if scene.dtype != np.uint16:
         return []
-    filled = {band: values for band, values in samples.items() if values.size}
+    filled = {band: values for band, values in samples.items() if values.size and band in BANDS}
     where = scene.offset_source or "no metadata, so none"
     if _CIRRUS in filled:
         low, median = np.percentile(filled[_CIRRUS], [2, 50])

@@ -41,8 +41,8 @@ class Conversion:
         if self.stretch is None:
             return "values as they are in the scene, which are those that the model was trained on"
         low, high = self.stretch
-        less = f" - {low:g}" if low else ""
-        return f"clip((x{less}) * 255 / {high - low:g}, 0, 255) of 10,000 times the reflectance, as {self.source}"
+        above = f"(x - {low:g})" if low else "x"
+        return f"clip({above} * 255 / {high - low:g}, 0, 255) of 10,000 times the reflectance, as {self.source}"
 
 
 def model_input(model: Classifier, scene: Scene, stretch: Sequence[float] | None = None) -> Conversion:

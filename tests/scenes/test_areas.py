@@ -1,13 +1,16 @@
 """Polygons of interest: in any system, the same in every window, and refused where they mean nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from affine import Affine
 from rasterio.crs import CRS
 from rasterio.warp import transform_geom
+from shapely.geometry import box as box_of
 
 from eurosat_cls.scenes.areas import Areas, read_areas
 from eurosat_cls.scenes.grid import Grid
@@ -94,6 +97,17 @@ def test_a_window_has_what_the_whole_has(tmp_path: Path) -> None:
         part = dict(areas.masks(rows, cols))
         for index, mask in whole.items():
             np.testing.assert_array_equal(part.get(index, np.zeros_like(mask[rows, cols])), mask[rows, cols])
+
+
+def test_edges_that_pass_through_centres_fall_alike_in_every_window() -> None:
+    transform = Affine(9.99479222007154, 0, 465181.0522318204, 0, -9.997448467363668, 5080254.63349641)
+    corners = [(transform @ (k + 0.5, k + 70.5), transform @ (k + 60.5, k + 0.5)) for k in range(40)]
+    boxes = {str(k): box_of(*low, *high) for k, (low, high) in enumerate(corners)}
+    areas = Areas(replace(GRID, transform=transform), boxes)
+    whole = dict(areas.masks(slice(0, 200), slice(0, 150)))
+    for start in range(0, 196, 7):
+        for index, mask in areas.masks(slice(start, start + 7), slice(0, 150)):
+            np.testing.assert_array_equal(mask, whole[index][start : start + 7])
 
 
 def test_a_bare_geometry_and_a_single_feature_are_taken(tmp_path: Path) -> None:

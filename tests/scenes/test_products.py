@@ -80,11 +80,19 @@ def test_what_a_product_says_of_itself_is_known(old: Path, new: Path, surface: P
     )  # fmt: skip
 
 
-def test_level_2a_has_the_same_bands_at_their_own_resolutions(old: Path, surface: Path) -> None:
+def test_level_2a_has_the_same_bands_at_their_own_resolutions(tmp_path: Path, old: Path, surface: Path) -> None:
     bands = tuple(band for band in PRODUCT_ORDER if band != "B10")
-    extra = next(surface.rglob("*_B02_10m.jp2"))
-    shutil.copy(extra, extra.with_name(extra.name.replace("B02_10m", "B02_60m")))
     np.testing.assert_array_equal(contents(surface, bands)[0], contents(old, bands)[0])
+    safe = shutil.copytree(surface, tmp_path / surface.name)
+    file = next(safe.rglob("*_B02_10m.jp2"))
+    name = file.relative_to(safe).as_posix().removesuffix(".jp2")
+    other = name.replace("R10m", "R60m").replace("_10m", "_60m")
+    write_raster(safe / f"{other}.jp2", [coarsened(BANDS["B02"], 6)], driver="JP2OpenJPEG", pixel=60)
+    text = (safe / "MTD_MSIL2A.xml").read_text()
+    for first, second in ((name, other), (other, name)):
+        both = f"{first}</IMAGE_FILE><IMAGE_FILE>{second}"
+        (safe / "MTD_MSIL2A.xml").write_text(text.replace(name, both))
+        assert open_scene(safe).sources["B02"].factor == 1
 
 
 def test_windows_and_threads_and_pickles_get_what_the_whole_has(new: Path) -> None:

@@ -1,5 +1,7 @@
 """Scenes in one file: bands by name, grids as they are, nodata, and what is refused."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from affine import Affine
 
 from eurosat_cls.scenes import open_scene
 from eurosat_cls.utils.errors import UserError
+from tests.conftest import subprocess_env
 from tests.scenes.products import TRANSFORM, random_bands, write_raster, write_scene
 
 BANDS = random_bands(80, 96)
@@ -231,6 +234,12 @@ def test_a_file_that_is_cut_off_is_named_with_the_place(tmp_path: Path, suffix: 
     path.write_bytes(whole[: len(whole) * 2 // 3])
     with open_scene(path) as scene, pytest.raises(UserError, match=r"T33_B04.*: rows 0 to 80, columns 0 to 96"):
         scene.read(["B04"], *EVERYTHING)
+
+
+def test_without_rasterio_the_way_to_install_it_is_told() -> None:
+    code = "import sys; sys.modules['rasterio'] = None; import eurosat_cls.scenes"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=subprocess_env())
+    assert "UserError: scenes need rasterio: pip install 'eurosat-cls[scenes]'" in ended.stderr
 
 
 def test_other_dtypes_are_refused_with_the_way_out(tmp_path: Path) -> None:

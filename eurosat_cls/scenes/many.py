@@ -154,7 +154,7 @@ def _map_on_worker(
 
 def map_on_cluster(
     address: str, checkpoint: str, out: str, options: MapOptions, trust: Sequence[str], paths: Sequence[Path],
-    message: Callable[[str], None] = print,
+    message: Callable[[str], None] = print, timeout: str = "20s",
 ) -> list[str]:  # fmt: skip
     """Send scenes to the workers of a Dask scheduler; return a line for each that failed.
 
@@ -169,7 +169,7 @@ def map_on_cluster(
     from distributed import Client, as_completed
 
     try:
-        client = Client(address, timeout="20s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=timeout, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError, ValueError) as error:
         raise UserError(f"--scheduler {address}: no Dask scheduler answers there ({type(error).__name__}).") from None
     with client:

@@ -150,9 +150,10 @@ class Job:
         entries = [e for legend in finish.legends.values() for e in (legend[1:2] if finish.multilabel else legend)]
         areas = [f"{float(row[2]):,.0f} ha" if row[2] else f"{int(row[1]):,} pixels" for row in rows]
         listed = [(entry.name, entry.hex, area) for entry, area in zip(entries, areas, strict=True)]
+        dates = f"; mean of {len(self.sources)} dates" if len(self.sources) > 1 else ""
         note = (
             f"{self.about['model'].get('checkpoint', 'a model')}; windows of {self.layout.window} pixels every "
-            f"{self.layout.step}; each cell is the mean of all windows over it"
+            f"{self.layout.step}{dates}"
         )
         extent = (self.layout.height, self.layout.width)
         figure = draw_preview(images, images.painted(finish.legends), extent, listed, scene.name, note)

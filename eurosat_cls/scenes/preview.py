@@ -54,5 +54,5 @@ def write_preview(path: Path, figure: Figure) -> None:
 
 def _plain(text: str) -> str:
     """Text that matplotlib does not take for a formula, of a length that fits."""
-    short = text if len(text) <= 110 else f"{text[:100]}..."
+    short = text if len(text) <= 140 else f"{text[:100]}...{text[-37:]}"
     return short.replace("$", r"\$")

@@ -54,7 +54,6 @@ def classify_scene(
         how: see :class:`Pass`.
         advance: called with the number of windows that are done.
     """
-    advance(layout.group_rows(0, work.done).stop * layout.shape[1] if work.done else 0)
     for strip in read_strips(source, layout, how.together, work.done, how.margin):
         rows = layout.group_rows(*strip.groups)
         trusted = trusted_windows(strip, layout, how.min_valid)

@@ -126,8 +126,9 @@ class Job:
         classify = (
             by_windows(self.network, layout) if self.geometry is None else Dense(self.network, layout, self.geometry)
         )
-        windows = layout.shape[0] * layout.shape[1]
-        with self._timed(f"classify {source.scene.name}"), progress(windows, source.scene.name) as advance:
+        done = layout.group_rows(0, work.done).stop * layout.shape[1]
+        bar = progress(layout.shape[0] * layout.shape[1], source.scene.name, "windows", done)
+        with self._timed(f"classify {source.scene.name}"), bar as advance:
             classify_scene(source, layout, classify, work, how, advance)
         return work
 

@@ -73,7 +73,7 @@ def network_rate(bands: Sequence[str], batch: int = 115, seconds: float = 6.0) -
     with torch.inference_mode():
         while time.perf_counter() < until:
             start = time.perf_counter()
-            model.probabilities(model(image))
+            model.postprocessing.probabilities(model(image))
             best = min(best, time.perf_counter() - start)
     return batch / best
 

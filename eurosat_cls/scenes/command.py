@@ -4,9 +4,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from eurosat_cls.scenes.collect import collect
-from eurosat_cls.scenes.many import check_names, map_in_turn, map_on_cluster, mapper_for, shard_of
-from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.utils.errors import UserError
 
 
@@ -19,6 +16,11 @@ def map_scenes(arguments: Sequence[str], trust: Sequence[str] = ()) -> None:
     """
     parser = _parser()
     given = parser.parse_args(arguments)
+    # torch and what else takes seconds to import is not needed for the help above
+    from eurosat_cls.scenes.collect import collect
+    from eurosat_cls.scenes.many import check_names, map_in_turn, map_on_cluster, mapper_for, shard_of
+    from eurosat_cls.scenes.settings import MapOptions
+
     if given.collect is not None:
         for line in collect(Path(given.collect)):
             print(line)

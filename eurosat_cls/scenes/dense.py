@@ -135,7 +135,7 @@ class Dense:
             features = features[:, :, (tops[0] - up) // stride :, (lefts[0] - left) // stride :]
             pooled: Tensor = F.avg_pool2d(features.float(), window, step)[0, :, : len(tops), : len(lefts)]
             logits = model.decoder(pooled.flatten(1).T).float()
-            probabilities = model.probabilities(logits).float().cpu().numpy()
+            probabilities = model.postprocessing.probabilities(logits).float().cpu().numpy()
         result: np.ndarray = probabilities.reshape(len(tops), len(lefts), -1)
         return result
 

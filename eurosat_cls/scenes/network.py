@@ -76,7 +76,7 @@ class Network:
             windows = np.concatenate([windows, np.repeat(windows[:1], self.batch - count, axis=0)])
         with running(self.device, self.precision):
             raw = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
-            probabilities = self.model.probabilities(self.model.predict_logits(raw))
+            probabilities = self.model.postprocessing.probabilities(self.model.predict_logits(raw))
         result: np.ndarray = probabilities[:count].float().cpu().numpy()
         return result
 
@@ -108,7 +108,7 @@ def decide(model: Classifier, probabilities: np.ndarray) -> tuple[np.ndarray, np
     if model.task == "multiclass":
         chosen = probabilities.argmax(1)
         return chosen.astype(np.uint8), probabilities.max(1)
-    _, threshold = model.judged(torch.zeros(0, model.rules.outputs, device=model.device))
+    _, threshold = model.postprocessing.calibrated(torch.zeros(0, model.rules.outputs, device=model.device))
     limit = threshold.detach().cpu().numpy()
     if model.task == "binary":
         positive = probabilities[:, 1] > limit

@@ -15,6 +15,7 @@ from eurosat_cls.utils.errors import UserError
 
 FORMAT = 1  # of the folder of a map: another number makes maps anew
 EUROSAT_PATCH = 64
+_COUNTS = ("normalize", "encoder", "decoder", "temperature", "threshold")  # weights that decide what a model answers
 _ELSEWHERE = ("device", "strip_rows")  # where it runs, and how much is read at once: the map is the same
 
 
@@ -101,7 +102,7 @@ def model_digest(model: Classifier) -> str:
     digest = hashlib.sha256(repr([model.class_names, model.bands, model.task, str(model.encoder), str(model.decoder),
                                   str(model.normalize)]).encode())  # fmt: skip
     for name, tensor in sorted(model.state_dict().items()):
-        if not name.startswith(("metrics", "losses", "outcomes", "loss.")):
+        if name.startswith(_COUNTS):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

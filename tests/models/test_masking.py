@@ -63,7 +63,7 @@ def test_cells_that_do_not_fit_are_refused() -> None:
         CellMasking(12)(torch.zeros(2, 3, 64, 64))
     with pytest.raises(UserError, match="only one cell of 64 pixels"):
         CellMasking(64)(torch.zeros(2, 3, 64, 64))
-    with pytest.raises(UserError, match="cell must be at least 1"):
+    with pytest.raises(UserError, match="cell_size must be at least 1"):
         CellMasking(0)
 
 

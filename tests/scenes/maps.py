@@ -66,7 +66,7 @@ def write_scene(path: Path, values: np.ndarray, *, transform: Affine = TRANSFORM
 def predicted(model: Classifier, windows: np.ndarray) -> np.ndarray:
     """Probabilities ``[n, K]`` of windows, straight from the model."""
     with torch.inference_mode():
-        return model.probabilities(model.predict_logits(torch.from_numpy(windows))).numpy()
+        return model.postprocessing.probabilities(model.predict_logits(torch.from_numpy(windows))).numpy()
 
 
 def reference_cells(model: Classifier, values: np.ndarray, valid: np.ndarray, window: int, step: int,

@@ -116,7 +116,7 @@ def test_dense_sees_what_windows_see_where_nothing_is_cut_off() -> None:
     with torch.inference_mode():
         features = model.encoder.forward_map(model.normalize(torch.from_numpy(values[None])))
         pooled = features[:, :, 4:12, 8:16].mean((2, 3))
-        expected = model.probabilities(model.decoder(pooled))[0].numpy()
+        expected = model.postprocessing.probabilities(model.decoder(pooled))[0].numpy()
     np.testing.assert_allclose(found[1, 2], expected, atol=1e-5)
 
 

@@ -119,6 +119,7 @@ def test_offsets_are_counted_in_the_products_order_not_in_eurosats() -> None:
     ("change", "why"),
     [
         (lambda text: text[:300], "damaged metadata"),
+        (lambda text: text.replace("UTF-8", "UTF-9"), "damaged metadata"),
         (lambda text: '<!DOCTYPE x [<!ENTITY e "e">]>' + text, "declarations"),
         (lambda text: text.replace("Level-1C", "Level-1B"), "not the metadata"),
         (lambda text: text.replace(">10000<", ">1000<"), "1000 times"),

@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,37 +35,44 @@ _IMAGES = """(() => {
 
 
 class Browser:
-    """A page of a running browser."""
+    """A page of a running browser.
+
+    One connection stays open: the size of the window that it asks for ends with it.
+    """
 
     def __init__(self, port: int) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as reply:
             pages = [target for target in json.load(reply) if target["type"] == "page"]
-        self.socket: str = pages[0]["webSocketDebuggerUrl"]
+        self._loop, self._sent = asyncio.new_event_loop(), 0
+        self._session, self._line = self._loop.run_until_complete(_connect(pages[0]["webSocketDebuggerUrl"]))
 
-    def _send(self, *commands: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
-        async def talk() -> list[dict[str, Any]]:
-            results = []
-            async with aiohttp.ClientSession() as session, session.ws_connect(self.socket, max_msg_size=0) as line:
-                for number, (method, settings) in enumerate(commands):
-                    await line.send_json({"id": number, "method": method, "params": settings})
-                    while (answer := await line.receive_json()).get("id") != number:
-                        pass
-                    results.append(answer["result"])
-            return results
+    def close(self) -> None:
+        """End the connection."""
+        self._loop.run_until_complete(self._session.close())
+        self._loop.close()
 
-        return asyncio.run(talk())
+    def _send(self, method: str, **settings: Any) -> dict[str, Any]:
+        async def talk() -> dict[str, Any]:
+            await self._line.send_json({"id": self._sent, "method": method, "params": settings})
+            while (answer := await self._line.receive_json()).get("id") != self._sent:
+                pass
+            return dict(answer["result"])
+
+        self._sent += 1
+        return self._loop.run_until_complete(talk())
 
     def open(self, address: str, width: int = 1280, height: int = 1000) -> None:
         """Go to a page, in a window of this size."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self._send(("Emulation.setDeviceMetricsOverride", size), ("Page.navigate", {"url": address}))
+        self._send("Emulation.setDeviceMetricsOverride", **size)
+        self._send("Page.navigate", url=address)
 
     def evaluate(self, code: str) -> Any:
         """Return the value of JavaScript."""
-        (result,) = self._send(("Runtime.evaluate", {"expression": code, "returnByValue": True, "awaitPromise": True}))
+        result = self._send("Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True)
         return result["result"].get("value")
 
-    def wait_for(self, *texts: str, seconds: float = 60) -> str:
+    def wait_for(self, *texts: str, seconds: float = 300) -> str:
         """Wait until all of these are on the page; return its text."""
         until = time.monotonic() + seconds
         while True:
@@ -76,7 +83,7 @@ class Browser:
             assert time.monotonic() < until, f"{missing} not in: {' '.join(text.split())[:3000]}"
             time.sleep(0.5)
 
-    def wait_for_images(self, count: int, seconds: float = 30) -> None:
+    def wait_for_images(self, count: int, seconds: float = 300) -> None:
         """Wait until so many images of more than 100 pixels have been loaded."""
         until = time.monotonic() + seconds
         while (found := self.evaluate(_IMAGES)) < count:
@@ -85,7 +92,7 @@ class Browser:
 
     def screenshot(self, path: Path) -> None:
         """Save what the window shows."""
-        (result,) = self._send(("Page.captureScreenshot", {"format": "png"}))
+        result = self._send("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(result["data"]))
 
 
@@ -102,15 +109,21 @@ def browser(profile: Path) -> Iterator[Browser]:
     )
     try:
         told = profile / "DevToolsActivePort"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not (told.is_file() and (opened := _opened(told.read_text()))):
             assert time.monotonic() < until, "the browser does not start"
             assert process.poll() is None, "the browser has ended"
             time.sleep(0.2)
-        yield opened
+        with closing(opened):
+            yield opened
     finally:
         process.terminate()
         process.wait(20)
+
+
+async def _connect(address: str) -> tuple[aiohttp.ClientSession, aiohttp.ClientWebSocketResponse]:
+    session = aiohttp.ClientSession()
+    return session, await session.ws_connect(address, max_msg_size=0)
 
 
 def _opened(told: str) -> Browser | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.conftest import exit_code
 
-LONGEST = 120.0  # seconds that a command may take, of which a hang is told by
+LONGEST = 600.0  # seconds that a command may take, of which a hang is told by
 
 
 def launch(folder: Path, processes: int, arguments: list[str]) -> list[int]:

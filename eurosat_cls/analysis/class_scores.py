@@ -1,8 +1,7 @@
 """Precision, recall, F1 and average precision of each class, epoch by epoch, as a table in a file."""
 
 import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from eurosat_cls.analysis.ranking import Ranking
-from eurosat_cls.utils.files import write_text
+from eurosat_cls.utils.files import csv_text, write_text
 
 SCORES = ("precision", "recall", "f1", "average_precision")
 
@@ -100,7 +99,7 @@ def write_scores(path: Path, epochs: Epochs) -> None:
     Raises:
         OSError: when it cannot be written.
     """
-    write_text(path, _lines([["epoch", "class", *ClassScore._fields]]) + "".join(map(_rows, epochs, epochs.values())))
+    write_text(path, csv_text([["epoch", "class", *ClassScore._fields]]) + "".join(map(_rows, epochs, epochs.values())))
 
 
 def append_scores(path: Path, epoch: int, scores: Mapping[str, ClassScore]) -> None:
@@ -117,13 +116,7 @@ def append_scores(path: Path, epoch: int, scores: Mapping[str, ClassScore]) -> N
 
 
 def _rows(epoch: int, scores: Mapping[str, ClassScore]) -> str:
-    return _lines(
+    return csv_text(
         [epoch, name, score.images, *("" if np.isnan(value) else f"{value:.6f}" for value in score[1:])]
         for name, score in scores.items()
     )
-
-
-def _lines(rows: Iterable[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()

@@ -19,7 +19,7 @@ from eurosat_cls.analysis.plots.spectra import draw_spectra
 from eurosat_cls.data.augment import Augmentation, augment_batch
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.module import PatchDataModule
-from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import writing
 
 SHOWN_AUGMENTED = 8  # patches in a row of augmentations.png
 
@@ -52,10 +52,8 @@ def write_pictures(data: PatchDataModule, folder: Path) -> list[Path]:
 
 def _save(path: Path, picture: Any) -> Path:
     """Write an array or a figure as PNG."""
-    try:
+    with writing(path):
         write_png(path, picture)
-    except OSError as error:
-        raise UserError(f"{path}: the picture cannot be written ({error.strerror}).") from None
     print(path)
     return path
 

@@ -10,8 +10,7 @@ from rich.table import Table
 from eurosat_cls.analysis.dataset import counts_of, nanometres_of, statistics_of
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.statistics import PERCENTILES, Statistics
-from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.files import write_json, writing
 
 
 def write_statistics(data: PatchDataModule, folder: Path) -> Path:
@@ -50,10 +49,8 @@ def write_statistics(data: PatchDataModule, folder: Path) -> Path:
         "histograms": {name: {"edges": e, "counts": c} for name, e, c in
                        zip(statistics.bands, plain["edges"], plain["histogram"], strict=True)},
     }  # fmt: skip
-    try:
+    with writing(path):
         write_json(path, content)
-    except OSError as error:
-        raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from None
     print(f"written to {path}")
     return path
 

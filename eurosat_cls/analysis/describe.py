@@ -6,12 +6,11 @@ from typing import Any
 
 import yaml
 
-from eurosat_cls.checkpoints.files import checkpoint_in, read_checkpoint
+from eurosat_cls.checkpoints.files import RUN, _mapping, checkpoint_in, read_checkpoint, saved_configuration
 from eurosat_cls.config.class_checks import check_size, refused_names
 from eurosat_cls.data.splits.check import split_of
 from eurosat_cls.utils.errors import UserError
 
-RUN = "run"  # where RunMetadata keeps what a run was, in its checkpoints
 _LONGEST = 16  # items of a list that are shown
 
 
@@ -60,11 +59,6 @@ def configuration_of(path: Path) -> str:
     if not kept:
         raise UserError(f"{file} holds no configuration; it was not written by the command line of this version.")
     return printable(yaml.safe_dump(kept, sort_keys=False))
-
-
-def saved_configuration(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the configuration that a checkpoint keeps; empty where it has none."""
-    return _mapping(_mapping(checkpoint, RUN), "config")
 
 
 def printable(text: str) -> str:
@@ -138,11 +132,6 @@ def _data(checkpoint: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, st
         "split": str(data.get("split_method", "")),
         "split SHA-256": str(data.get("split_sha256", "")),
     }
-
-
-def _mapping(of: Any, key: str) -> Mapping[str, Any]:
-    found = of.get(key) if isinstance(of, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
 
 
 def _list(values: Any, count: bool = True) -> str:

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from eurosat_cls.metrics import mode_of
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import remove_parts, replacing
+from eurosat_cls.utils.files import remove_parts, replacing, writing
 from eurosat_cls.utils.signals import Stopped, StopRequest
 
 
@@ -180,11 +180,8 @@ def _put_in_place(best: Path, last: Path) -> None:
     Raises:
         UserError: when the disk is full or the folder cannot be written.
     """
-    try:
-        with replacing(last) as part:
-            try:
-                os.link(best, part)  # checkpoints are replaced, never changed in place, so the link keeps this epoch
-            except OSError:  # a file system without links
-                shutil.copyfile(best, part)
-    except OSError as error:
-        raise UserError(f"{last}: could not be written ({error.strerror}). {best} is whole: go on from it.") from error
+    with writing(last, f"{best} is whole: go on from it."), replacing(last) as part:
+        try:
+            os.link(best, part)  # checkpoints are replaced, never changed in place, so the link keeps this epoch
+        except OSError:  # a file system without links
+            shutil.copyfile(best, part)

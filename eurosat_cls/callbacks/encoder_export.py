@@ -13,7 +13,7 @@ from eurosat_cls.callbacks.checkpoints import Checkpoints
 from eurosat_cls.checkpoints.files import read_checkpoint
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import replacing
+from eurosat_cls.utils.files import replacing, writing
 
 PREFIX = "encoder."
 
@@ -76,11 +76,8 @@ def write_encoder(path: Path, state: dict[str, Tensor], metadata: dict[str, str]
         for name, tensor in state.items()
         if name.startswith(PREFIX)
     }
-    try:
-        with replacing(path) as part:
-            save_file(tensors, part, metadata)
-    except OSError as error:
-        raise UserError(f"{path}: the encoder could not be written ({error.strerror or error}).") from error
+    with writing(path), replacing(path) as part:
+        save_file(tensors, part, metadata)
 
 
 def _checkpoints(trainer: Trainer) -> Checkpoints | None:

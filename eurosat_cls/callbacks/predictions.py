@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
 from eurosat_cls.data.batch import Batch
-from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import writing
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -37,11 +37,9 @@ class PredictionWriter(BasePredictionWriter):
         """Open the file and write its header."""
         if not trainer.is_global_zero:
             return
-        try:
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.part.open("w", newline="", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{self.path}: predictions cannot be written there ({error.strerror}).") from None
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(["file", *pl_module.prediction_columns()])  # type: ignore[operator]
 

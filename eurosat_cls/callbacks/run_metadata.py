@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from eurosat_cls.analysis.describe import RUN
+from eurosat_cls.checkpoints.files import RUN
 from eurosat_cls.utils.files import write_json, write_text
 
 

@@ -1,7 +1,5 @@
 """The metrics of a test, as a table and as JSON."""
 
-import csv
-import io
 import sys
 import warnings
 from pathlib import Path
@@ -17,7 +15,7 @@ from eurosat_cls.analysis.class_scores import counts_by_class
 from eurosat_cls.analysis.report.page import write_report
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_json, write_text
+from eurosat_cls.utils.files import csv_text, write_json, write_text, writing
 
 
 class TestScores(Callback):
@@ -116,11 +114,11 @@ class TestReport(Callback):
         if not trainer.is_global_zero:
             return
         try:
+            path = self.folder / "test_predictions.csv"
             if answers:
-                write_text(self.folder / "test_predictions.csv", answers)
+                with writing(path, optional=True):
+                    write_text(path, answers)
             print(f"report: {write_report(self.folder)}", file=sys.stderr)
-        except OSError as error:
-            warnings.warn(f"{self.folder}: the report cannot be written ({error.strerror})", stacklevel=2)
         except UserError as error:
             warnings.warn(f"there is no report: {error}", stacklevel=2)
 
@@ -129,9 +127,6 @@ class TestReport(Callback):
         probabilities = module.probabilities(epoch_outputs.logits)
         true = module.rules.names_of(epoch_outputs.target)
         files = trainer.datamodule.files(epoch_outputs.indices.tolist())  # type: ignore[attr-defined]
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["file", "true", *module.prediction_columns()])
-        rows = module.prediction_rows(probabilities)
-        writer.writerows([file, name, *row] for file, name, row in zip(files, true, rows, strict=True))
-        return stream.getvalue()
+        rows = zip(files, true, module.prediction_rows(probabilities), strict=True)
+        head = ["file", "true", *module.prediction_columns()]
+        return csv_text([head, *([file, name, *row] for file, name, row in rows)])

@@ -1,7 +1,6 @@
 """End a training early, and say why."""
 
 import sys
-import warnings
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -10,7 +9,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.metrics import mode_of
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.files import write_json, writing
 
 
 class StopAtTarget(Callback):
@@ -112,7 +111,7 @@ class StopRecord(Callback):
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         path = run_folder(trainer) / "stopped.json"
-        try:
+        with writing(path, optional=True):
             if not trainer.should_stop:
                 path.unlink(missing_ok=True)
                 return
@@ -121,8 +120,6 @@ class StopRecord(Callback):
             print(f"stopped after epoch {done} of {trainer.max_epochs}: {reason}", file=sys.stderr, flush=True)
             write_json(path, {"reason": reason, "by": callback, "epoch": done, "max_epochs": trainer.max_epochs,
                               "step": trainer.global_step})  # fmt: skip
-        except OSError as error:
-            warnings.warn(f"StopRecord: {path} cannot be written ({error.strerror})", stacklevel=2)
 
     def _reason(self, trainer: Trainer) -> tuple[str | None, str]:
         """Which callback ended the training, and why."""

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from eurosat_cls.checkpoints.tensors import read_plain
-from eurosat_cls.config.class_checks import check_settings
+from eurosat_cls.checkpoints.tensors import SETTINGS, read_plain
+from eurosat_cls.config.class_checks import check_settings, check_size
+from eurosat_cls.config.former_names import present_checkpoint
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import check_local, replacing
+from eurosat_cls.utils.files import check_local, replacing, writing
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -25,7 +26,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         raise UserError(f"{path}: not a checkpoint of a training run (no state_dict in it).")
     if not isinstance(loaded.get("hyper_parameters", {}), Mapping):
         raise UserError(f"{path}: its settings (hyper_parameters) are no mapping.")
-    return loaded
+    check_size([loaded.get(key) for key in SETTINGS], str(path))
+    return present_checkpoint(loaded)
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -38,17 +40,15 @@ class SafeCheckpointIO(TorchCheckpointIO):
             UserError: when the disk is full or the folder cannot be written.
         """
         path = Path(path)
-        try:
-            with replacing(path) as part:
+        kept = f"The one before it is whole: continue from {path}." if path.is_file() else ""
+        with writing(path, kept), replacing(path) as part:
+            try:
                 with open(part, "wb") as stream:
                     torch.save(checkpoint, stream)
                 _check_whole(part)
-        except (OSError, RuntimeError, zipfile.BadZipFile) as error:
-            # torch tells of a full disk by a place in its own sources, raised while the system's error was handled.
-            cause = error.__context__ if isinstance(error.__context__, OSError) else error
-            reason = getattr(cause, "strerror", None) or str(cause)
-            kept = f" The one before it is whole: continue from {path}." if path.is_file() else ""
-            raise UserError(f"{path}: the checkpoint could not be written ({reason}).{kept}") from error
+            except (RuntimeError, zipfile.BadZipFile) as error:
+                # torch tells of a full disk by a place in its own sources, raised while the system's was handled.
+                raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint; ``weights_only`` is always taken as True.
@@ -88,3 +88,16 @@ def _check_whole(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged} does not read as it was written")
+
+
+RUN = "run"  # where RunMetadata keeps what a run was, in its checkpoints
+
+
+def saved_configuration(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the configuration that a checkpoint keeps; empty where it has none."""
+    return _mapping(_mapping(checkpoint, RUN), "config")
+
+
+def _mapping(of: Any, key: str) -> Mapping[str, Any]:
+    found = of.get(key) if isinstance(of, Mapping) else None
+    return found if isinstance(found, Mapping) else {}

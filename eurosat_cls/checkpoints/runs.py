@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import yaml
 
+from eurosat_cls.config.former_names import present_settings
 from eurosat_cls.utils.errors import UserError
 
 LOGS = "lightning_logs"
@@ -58,11 +59,6 @@ def run_folder_of(checkpoint: Path) -> Path | None:
     return folder if checkpoint.resolve().parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
 
 
-def is_run_config(path: Path) -> bool:
-    """Whether a configuration file is the one that a run left in its folder."""
-    return path.name == "config.yaml" and (path.parent / "checkpoints").is_dir()
-
-
 def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str, Any]) -> tuple[Path, list[str]]:
     """Find the best or last checkpoint of the newest run of ``config`` under ``root``.
 
@@ -111,7 +107,7 @@ def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         except (OSError, ValueError, yaml.YAMLError, RecursionError):
             continue
         if isinstance(config, dict):
-            yield path.parent, config
+            yield path.parent, present_settings(config)
 
 
 def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

@@ -14,7 +14,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from eurosat_cls.analysis.dataset import patches_by_class
-from eurosat_cls.analysis.describe import RUN, saved_configuration
 from eurosat_cls.callbacks import (
     BatchPicture,
     Checkpoints,
@@ -32,12 +31,13 @@ from eurosat_cls.callbacks import (
     TestScores,
 )
 from eurosat_cls.checkpoints.compatibility import check_fits
-from eurosat_cls.checkpoints.files import read_checkpoint
-from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, is_run_config, new_run_folder, run_folder_of
+from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
+from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.class_checks import check_config, check_settings
 from eurosat_cls.config.differences import print_differences
 from eurosat_cls.config.failures import explaining
+from eurosat_cls.config.former_names import is_run_config
 from eurosat_cls.config.parse import parse
 from eurosat_cls.config.parser import Parser
 from eurosat_cls.data.images import ImageFiles, arguments_for

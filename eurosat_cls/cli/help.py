@@ -1,6 +1,5 @@
 """Help without the seconds that torch and Lightning take to import."""
 
-import difflib
 import hashlib
 import io
 import shutil
@@ -15,6 +14,7 @@ from eurosat_cls.cli.commands import CONFIGURED, OTHERS, split_trust
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
+from eurosat_cls.utils.names import did_you_mean, nearest
 
 OVERVIEW = """\
 usage: python -m eurosat_cls COMMAND [--config FILE ...] [--KEY VALUE ...]
@@ -74,9 +74,7 @@ def _check_command(name: str) -> None:
         raise UserError(f"which command? There are {names}. For help: --help.")
     if name.startswith("-"):
         raise UserError(f"the command comes first: one of {names}; then {name}.")
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise UserError(f"there is no command {name!r}.{hint} There are {names}.")
+    raise UserError(f"there is no command {name!r}.{did_you_mean(nearest(name, known))} There are {names}.")
 
 
 def _help_of(command: str, run: Callable[[list[str]], None]) -> str:

@@ -9,7 +9,7 @@ from eurosat_cls.cli.other_commands import COMMANDS
 from eurosat_cls.config.trust import closed_parser, config_folders, trusting
 from eurosat_cls.utils.distributed import end_with_parent, is_lost_process
 from eurosat_cls.utils.errors import find_user_error
-from eurosat_cls.utils.files import NO_SPACE
+from eurosat_cls.utils.files import full_disk
 from eurosat_cls.utils.machine import keep_freed_memory
 from eurosat_cls.utils.signals import Stopped, stopping
 
@@ -52,10 +52,8 @@ def _dispatch(arguments: list[str], cli: type[EuroSATCLI]) -> None:
     cli(**SETTINGS, args=arguments)
 
 
-def _of_disk(error: BaseException | None) -> str | None:
+def _of_disk(raised: BaseException) -> str | None:
     """What to say where an error comes of a full disk: any file that a run writes may meet it."""
-    while error is not None and not (isinstance(error, OSError) and error.errno in NO_SPACE):
-        error = error.__cause__ or error.__context__
-    if error is None:
+    if (error := full_disk(raised)) is None:
         return None
     return f"{error.filename or 'a file'}: {error.strerror}. Free some space; a training goes on with --ckpt_path last."

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from pathlib import Path
 
 from eurosat_cls.config.files import read, read_text, read_value
+from eurosat_cls.config.former_names import is_run_config, present_settings
 from eurosat_cls.config.tree import Node
 from eurosat_cls.utils.errors import UserError
 
@@ -71,6 +74,8 @@ def sort(args: Sequence[str]) -> Arguments:
 def _config(value: str) -> Node:
     """A configuration file, or a configuration itself, as a layer."""
     layer = read_text(value, "text of --config") if value.lstrip().startswith("{") or "\n" in value else read(value)
+    if is_run_config(Path(value)):
+        layer = present_settings(layer, attrgetter("value"), lambda node, settings: replace(node, value=settings))
     for key in _GROUPS_WITH_FILES:
         child = layer.value.get(key)
         if child is not None and _is_file(child.value):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from eurosat_cls.config.mistakes import Mistake
-from eurosat_cls.config.settings import alternatives, linked_keys, settings_of, shown
+from eurosat_cls.config.settings import Setting, alternatives, class_settings, linked_keys, settings_of, shown
 from eurosat_cls.config.tree import Node, Path, dotted
 
 
@@ -53,19 +53,16 @@ def _check_class(node: Node, class_path: str, path: Path) -> Mistake | None:
     arguments = node.value.get("init_args") if isinstance(node.value, dict) else None
     if arguments is None or arguments.mapping is None:
         return None
-    for key, child in arguments.mapping.items():
-        parameter = inspect.signature(cls).parameters.get(key)
-        if child.value in (None, "null") and parameter is not None and not _takes_none(parameter):
-            default = "" if parameter.default is parameter.empty else f" Leave it out for {parameter.default!r}."
+    for key in [key for key, child in arguments.mapping.items() if child.value in (None, "null")]:
+        setting = class_settings(cls).get(key)
+        if setting is not None and not _takes_none(setting):
+            default = "" if setting.required else f" Leave it out for {setting.default!r}."
             return Mistake((*path, "init_args", key), f"null has no meaning for {cls.__name__}.{default}")
     return None
 
 
-def _takes_none(parameter: inspect.Parameter) -> bool:
-    kind = parameter.annotation
-    if isinstance(kind, str) or kind in (parameter.empty, Any, object) or parameter.default is None:
-        return True
-    return type(None) in alternatives(kind)
+def _takes_none(setting: Setting) -> bool:
+    return setting.type in (Any, object) or setting.default is None or type(None) in alternatives(setting.type)
 
 
 class Range(NamedTuple):

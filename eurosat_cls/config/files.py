@@ -76,9 +76,9 @@ def read_text(text: str, name: str) -> Node:
     return node
 
 
-def read_value(text: str, origin: str) -> Node:
-    """Read any YAML value, such as an option's; all of it has the one ``origin``."""
-    return _Builder(origin, False).read(text) or Node(None, origin)
+def read_value(text: str, origin: str, lines: bool = False) -> Node:
+    """Read any YAML value, such as an option's; all of it has the one ``origin``, or that with its line."""
+    return _Builder(origin, lines).read(text) or Node(None, origin)
 
 
 class _Builder:

@@ -1,6 +1,5 @@
 """Explain what the parser refuses: where it was written, which key, what is wrong, and what would be right."""
 
-import difflib
 import inspect
 import typing
 from collections.abc import Collection, Iterable, Mapping
@@ -8,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from eurosat_cls.config import trust
+from eurosat_cls.config.former_names import KEYS
 from eurosat_cls.config.settings import (
     Base,
     Setting,
@@ -26,6 +26,7 @@ from eurosat_cls.config.settings import (
 from eurosat_cls.config.tree import Node, Path, dotted, located, plain
 from eurosat_cls.config.vocabulary import Vocabulary
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import did_you_mean, nearest
 
 _MOST_TYPED = 26  # of more keys only the nearest are told with type and default
 _MOST_CLASSES = 20
@@ -103,8 +104,10 @@ class _Search:
         top = len(path) == 1
         names = list(dict.fromkeys(key.partition(".")[0] for key in known)) if top else list(known)
         others = [command for command, keys in self.elsewhere.items() if top and name in keys]
-        close = difflib.get_close_matches(name, names, 2, 0.6)
-        hint = f" It is one of {', '.join(others)}." if others else _did_you_mean(close)
+        close = nearest(name, names, 2)
+        hint = f" It is one of {', '.join(others)}." if others else did_you_mean(close)
+        if (present := KEYS.get(owner, {}).get(name)) is not None:
+            hint, close = f" It is called {present!r} now.", [present]
         choices = f"keys: {', '.join(names)}" if top else _keys(known, close)
         return Mistake(path, f"{owner} has no key {name!r}.{hint}", choices)
 
@@ -125,7 +128,7 @@ class _Search:
             return None
         words = [word for member in alternatives(kind) if typing.get_origin(member) is typing.Literal
                  for word in typing.get_args(member)]  # fmt: skip
-        hint = _did_you_mean(difflib.get_close_matches(str(node.value), map(str, words), 1, 0.6))
+        hint = did_you_mean(nearest(str(node.value), map(str, words)))
         return Mistake(path, f"expected {type_text(kind)}, got {shown(plain(node))}.{hint}")
 
     @staticmethod
@@ -140,8 +143,10 @@ class _Search:
             return Mistake(path, "has init_args and no class_path.", _classes(allowed, self.words))
         strange = [key for key in node.value if key not in ("class_path", "init_args", "dict_kwargs")]
         if strange:
-            close = difflib.get_close_matches(str(strange[0]), ["class_path", "init_args"], 1, 0.6)
-            hint = _did_you_mean(close) or " Arguments of the class belong under init_args."
+            hint = (
+                did_you_mean(nearest(str(strange[0]), ["class_path", "init_args"]))
+                or " Arguments of the class belong under init_args."
+            )
             return Mistake((*path, strange[0]), f"beside class_path there is no key {strange[0]!r}.{hint}")
         return self.named(node, node.value["class_path"], allowed, path, (*path, "class_path"))
 
@@ -160,7 +165,7 @@ class _Search:
             wanted = " or ".join(base.cls.__name__ for base in allowed)
             text = f"{name.value} is no {wanted}." if other else f"there is no class {name.value!r}."
             return Mistake(
-                where, f"{text}{_did_you_mean(close_classes(name.value, allowed))}", _classes(allowed, self.words)
+                where, f"{text}{did_you_mean(close_classes(name.value, allowed))}", _classes(allowed, self.words)
             )
         if not inspect.isclass(found):
             if not callable(found):
@@ -198,7 +203,7 @@ def close_classes(name: str, allowed: Iterable[Base]) -> list[str]:
     for base in allowed:
         for short, path in _nameable(base).items():
             names.setdefault(short.lower(), short if path.startswith("eurosat_cls.") else path)
-    return [names[key] for key in difflib.get_close_matches(name.rpartition(".")[2].lower(), names, 2, 0.6)]
+    return [names[key] for key in nearest(name.rpartition(".")[2], names, 2)]
 
 
 def _keys(known: dict[str, Setting], close: Collection[str] = ()) -> str:
@@ -224,7 +229,3 @@ def _classes(allowed: list[Base], words: Vocabulary) -> str:
 def _nameable(base: Base) -> dict[str, str]:
     """Paths of the classes that may be named, by short name: what a program has imported besides is not trusted."""
     return {name: path for name, path in known_classes(base.cls).items() if not trust.reason_against(path)}
-
-
-def _did_you_mean(close: Collection[str]) -> str:
-    return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""

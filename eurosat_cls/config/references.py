@@ -1,6 +1,5 @@
 """Resolve ``${...}``: references to other keys of a configuration, and to environment variables."""
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -9,6 +8,7 @@ from typing import Any
 from eurosat_cls.config.files import MOST_VALUES
 from eurosat_cls.config.tree import Node, Path, dotted, leaves
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import nearest
 
 FREE = "hyperparameters"  # the section that holds nothing but values to refer to
 _REFERENCE = re.compile(r"\$(\$?)\{([^{}]*)\}")
@@ -145,7 +145,7 @@ class _Resolver:
 
     def unknown(self, name: str, at: Node) -> UserError:
         names = [".".join(map(str, path)) for path, _ in leaves(self.root)]
-        close = difflib.get_close_matches(name, names, 2, 0.6) or [k for k in names if k.endswith(f".{name}")][:2]
+        close = nearest(name, names, 2) or [k for k in names if k.endswith(f".{name}")][:2]
         hint = f" Did you mean {' or '.join(f'${{{k}}}' for k in close)}?" if close else ""
         return UserError(f"{at.origin}: ${{{name}}} refers to a key that no file or option sets.{hint}")
 

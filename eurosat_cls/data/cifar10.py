@@ -4,13 +4,13 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from eurosat_cls.data.augment import Augmentation
 from eurosat_cls.data.cifar10_files import CLASS_NAMES, TEST_BATCH, fingerprint, locate_or_download, read_batches
 from eurosat_cls.data.files.tree import stem_of
-from eurosat_cls.data.module import Part, PatchDataModule
+from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import RGB
 from eurosat_cls.data.splits import Split, SplitMethod, split_by_part
 from eurosat_cls.data.splits.base import hash_order
@@ -34,12 +34,7 @@ class CIFAR10(PatchDataModule):
             hash of the patches' names.
         split: ``official`` tests on the published test batch, and trains and validates on the others; ``random``, split
             lists or a method of :mod:`eurosat_cls.data.splits` divide all patches anew.
-        shots_per_class: train on that many patches of each class only.
-        train_fraction: train on that share of the training patches only.
-        subset_seed: picks the patches of the two settings above.
-        batch_size: patches of a batch.
-        augment: augmentations of the training batches, in order.
-        predict_split: which part ``predict`` goes through.
+        shared: the settings that all data modules have, see :class:`~eurosat_cls.data.module.PatchDataModule`.
 
     Raises:
         UserError: for a share outside (0, 1); later for files that are missing, damaged or not of CIFAR-10.
@@ -52,23 +47,9 @@ class CIFAR10(PatchDataModule):
         root: str | None = None,
         val_fraction: float = _VAL_FRACTION,
         split: SplitMethod | str = "official",
-        shots_per_class: int | None = None,
-        train_fraction: float = 1.0,
-        subset_seed: int = 0,
-        batch_size: int = 128,
-        augment: list[Augmentation] | None = None,
-        predict_split: Part = "test",
+        **shared: Any,
     ) -> None:
-        super().__init__(
-            bands=None,
-            split=split,
-            batch_size=batch_size,
-            augment=augment,
-            predict_split=predict_split,
-            shots_per_class=shots_per_class,
-            train_fraction=train_fraction,
-            subset_seed=subset_seed,
-        )
+        super().__init__(bands=None, split=split, **shared)
         if not 0 < val_fraction < 1:
             raise UserError(f"data.val_fraction must be between 0 and 1, got {val_fraction}.")
         self.root = Path(root or os.environ.get("CIFAR10_ROOT") or "data").expanduser()

@@ -1,10 +1,10 @@
 """The embedded demo data: drawn, not observed, so that everything can be tried without a download."""
 
+from typing import Any
+
 from eurosat_cls.data import demo_patches
-from eurosat_cls.data.augment import Augmentation
-from eurosat_cls.data.module import Part, PatchDataModule
+from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import RGB
-from eurosat_cls.data.splits import SplitMethod
 from eurosat_cls.data.store.store import Recipe, Store, open_or_build
 from eurosat_cls.utils.errors import UserError
 
@@ -15,37 +15,18 @@ class Demo(PatchDataModule):
     Args:
         patches_per_class: how many of each class.
         data_seed: seed of the drawings.
-        split: as in :class:`~eurosat_cls.data.module.PatchDataModule`, like the arguments below.
-        shots_per_class: train on that many patches of each class only.
-        train_fraction: train on that share of the training patches only.
-        subset_seed: picks the patches of the two settings above.
         batch_size: patches of a batch.
-        augment: augmentations of the training batches.
-        predict_split: which part ``predict`` goes through.
+        shared: the settings that all data modules have, see :class:`~eurosat_cls.data.module.PatchDataModule`.
     """
 
     def __init__(
         self,
         patches_per_class: int = 300,
         data_seed: int = 0,
-        split: SplitMethod | str = "random",
-        shots_per_class: int | None = None,
-        train_fraction: float = 1.0,
-        subset_seed: int = 0,
         batch_size: int = 64,
-        augment: list[Augmentation] | None = None,
-        predict_split: Part = "test",
+        **shared: Any,
     ) -> None:
-        super().__init__(
-            bands=None,
-            split=split,
-            batch_size=batch_size,
-            augment=augment,
-            predict_split=predict_split,
-            shots_per_class=shots_per_class,
-            train_fraction=train_fraction,
-            subset_seed=subset_seed,
-        )
+        super().__init__(bands=None, batch_size=batch_size, **shared)
         if patches_per_class < 1:
             raise UserError(f"data.patches_per_class must be at least 1, got {patches_per_class}.")
         self.patches_per_class, self.data_seed = patches_per_class, data_seed

@@ -5,10 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from eurosat_cls.data.augment import Augmentation
 from eurosat_cls.data.files.decode import decode_image, decode_rgb
 from eurosat_cls.data.files.download import EUROSAT_MS, locate_or_download
-from eurosat_cls.data.module import Part, PatchDataModule
+from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import BANDS, RGB, band_names
 from eurosat_cls.data.splits import OfficialSplit, SplitMethod
 from eurosat_cls.data.store.store import Store, open_or_build, recipe_for
@@ -54,13 +53,8 @@ class EuroSAT(PatchDataModule):
             ``official`` or ``official-spatial`` (published lists, downloaded), split lists (a pattern such as
             ``lists/eurosat-{}.txt``, or a folder that holds one ``*train.txt``, ``*val.txt`` and ``*test.txt``), or
             one of the classes in :mod:`eurosat_cls.data.splits`.
-        shots_per_class: train on that many patches of each class only.
-        train_fraction: train on that share of the training patches only.
-        subset_seed: picks the patches of the two settings above.
-        batch_size: patches of a batch.
-        augment: augmentations of the training batches, in order.
         on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
-        predict_split: which part ``predict`` goes through.
+        shared: the settings that all data modules have, see :class:`~eurosat_cls.data.module.PatchDataModule`.
 
     Raises:
         UserError: for unknown bands, or bands that the JPEGs lack; later for anything wrong with the files or the
@@ -76,13 +70,8 @@ class EuroSAT(PatchDataModule):
         bands: Literal["rgb", "all"] | list[str] = "rgb",
         variant: Literal["auto", "jpeg", "tiff"] = "auto",
         split: SplitMethod | str = "random",
-        shots_per_class: int | None = None,
-        train_fraction: float = 1.0,
-        subset_seed: int = 0,
-        batch_size: int = 128,
-        augment: list[Augmentation] | None = None,
         on_error: Literal["raise", "skip"] = "raise",
-        predict_split: Part = "test",
+        **shared: Any,
     ) -> None:
         names = band_names(bands)
         beyond = [name for name in names if name not in RGB]
@@ -90,16 +79,7 @@ class EuroSAT(PatchDataModule):
             raise UserError(
                 f"data.bands: {beyond[0]} is not in the RGB set, which has {', '.join(RGB)}; set data.variant: tiff."
             )
-        super().__init__(
-            bands=names,
-            split=split,
-            batch_size=batch_size,
-            augment=augment,
-            predict_split=predict_split,
-            shots_per_class=shots_per_class,
-            train_fraction=train_fraction,
-            subset_seed=subset_seed,
-        )
+        super().__init__(bands=names, split=split, **shared)
         self.root = Path(root or os.environ.get("EUROSAT_ROOT") or "data").expanduser()
         self.variant = ("tiff" if beyond else "jpeg") if variant == "auto" else variant
         self.on_error = on_error

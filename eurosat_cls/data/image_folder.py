@@ -5,16 +5,12 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from eurosat_cls.data.augment import Augmentation
-from eurosat_cls.data.batch import TaskName
-from eurosat_cls.data.files.layout import distinct_names, plain_names
 from eurosat_cls.data.files.tree import is_clutter
 from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledFilesModule
-from eurosat_cls.data.module import Part
-from eurosat_cls.data.splits import SplitMethod
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 _log = logging.getLogger(__name__)
@@ -32,21 +28,7 @@ class ImageFolder(LabelledFilesModule):
 
     Args:
         root: the folder.
-        bands: bands to serve, in this order, by their names; None for all, ``rgb`` for B04, B03 and B02.
-        file_bands: names of the channels in the files, in order. By default the descriptions in a TIFF if they are
-            names of Sentinel-2 bands; else B04, B03 and B02 in 8-bit images of red, green and blue; else ``band_1``,
-            ``band_2`` and so on.
-        task: ``multiclass``, or ``binary`` for two classes of which the second is the positive one.
-        class_names: the classes in the order wanted; by default sorted.
-        split: ``random`` (stratified, by a hash of the file names), ``official`` (see above), ``spatial`` (for
-            GeoTIFFs), split lists, or a method of :mod:`eurosat_cls.data.splits`.
-        shots_per_class: train on that many patches of each class only.
-        train_fraction: train on that share of the training patches only.
-        subset_seed: picks the patches of the two settings above.
-        batch_size: patches of a batch.
-        augment: augmentations of the training batches, in order.
-        on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
-        predict_split: which part ``predict`` goes through.
+        shared: see :class:`~eurosat_cls.data.labelled_files.LabelledFilesModule`.
 
     Raises:
         UserError: for a folder without class folders, a class without images, one class only, class folders that
@@ -58,35 +40,12 @@ class ImageFolder(LabelledFilesModule):
     def __init__(
         self,
         root: str,
-        bands: Literal["rgb", "all"] | list[str] | None = None,
-        file_bands: list[str] | None = None,
-        task: TaskName = "multiclass",
-        class_names: list[str] | None = None,
-        split: SplitMethod | str = "random",
-        shots_per_class: int | None = None,
-        train_fraction: float = 1.0,
-        subset_seed: int = 0,
-        batch_size: int = 128,
-        augment: list[Augmentation] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        predict_split: Part = "test",
+        **shared: Any,
     ) -> None:
-        super().__init__(
-            bands=plain_names("data.bands", bands),
-            split=split,
-            batch_size=batch_size,
-            augment=augment,
-            predict_split=predict_split,
-            shots_per_class=shots_per_class,
-            train_fraction=train_fraction,
-            subset_seed=subset_seed,
-            task=task,
-        )
-        if task == "multilabel":
+        super().__init__(**shared)
+        if self.task == "multilabel":
             raise UserError("data.task: a folder gives each file one class; several labels per file need a Table.")
-        self.root, self.on_error = Path(root).expanduser().absolute(), on_error
-        self.file_bands = plain_names("data.file_bands", file_bands)
-        self.wanted_classes = distinct_names(class_names)
+        self.root = Path(root).expanduser().absolute()
 
     def way_to(self, split: Literal["official", "random"]) -> str:
         """Say what a person would have to change for this split to make sense."""
@@ -134,10 +93,8 @@ class ImageFolder(LabelledFilesModule):
 
 def _folders(path: Path) -> list[str]:
     """Return the names of the folders in ``path``, without hidden ones and clutter, sorted."""
-    try:
+    with reading(path):
         names = os.listdir(path)
-    except OSError as error:
-        raise UserError(f"cannot read the folder {path}: {error.strerror}") from error
     return sorted(name for name in names if not is_clutter((name,)) and (path / name).is_dir())
 
 

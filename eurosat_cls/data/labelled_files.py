@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from eurosat_cls.data.batch import TaskName
 from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.files.folder import FolderSource
-from eurosat_cls.data.files.layout import layout_of
+from eurosat_cls.data.files.layout import distinct_names, layout_of, plain_names
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.splits import PARTS, Split, SplitMethod, split_by_part
 from eurosat_cls.data.store.store import Store, open_or_build
@@ -91,18 +92,42 @@ def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]
 class LabelledFilesModule(PatchDataModule):
     """Base of data modules whose patches are image files.
 
-    A subclass sets these attributes besides what :class:`PatchDataModule` needs, and says what the files are
-    (:meth:`find_files`).
+    A subclass says what the files are (:meth:`find_files`).
+
+    Args:
+        bands: bands to serve, in this order, by their names; None for all, ``rgb`` for B04, B03 and B02.
+        file_bands: names of the channels in the files, in order. By default the descriptions in a TIFF if they are
+            names of Sentinel-2 bands; else B04, B03 and B02 in 8-bit images of red, green and blue; else ``band_1``,
+            ``band_2`` and so on.
+        task: ``multiclass``, ``binary`` for two classes of which the second is the positive one, or, in a table alone,
+            ``multilabel``.
+        class_names: the classes in label order; any other is an error. By default sorted.
+        split: ``random`` (stratified, by a hash of the file names), ``official`` (the data set's own division),
+            ``spatial`` (for GeoTIFFs), split lists, or a method of :mod:`eurosat_cls.data.splits`.
+        on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
+        shared: the settings that all data modules have, see :class:`~eurosat_cls.data.module.PatchDataModule`.
 
     Attributes:
         kind: start of the names of its stores.
-        file_bands: names of the channels in the files, or None to find out.
-        on_error: as in :func:`eurosat_cls.data.store.store.open_or_build`.
     """
 
     kind: str
-    file_bands: list[str] | None
-    on_error: Literal["raise", "skip"]
+
+    def __init__(
+        self,
+        *,
+        bands: Literal["rgb", "all"] | list[str] | None = None,
+        file_bands: list[str] | None = None,
+        task: TaskName = "multiclass",
+        class_names: list[str] | None = None,
+        split: SplitMethod | str = "random",
+        on_error: Literal["raise", "skip"] = "raise",
+        **shared: Any,
+    ) -> None:
+        super().__init__(bands=plain_names("data.bands", bands), split=split, **shared)
+        self.file_bands = plain_names("data.file_bands", file_bands)
+        self.task, self.on_error = task, on_error
+        self.wanted_classes = distinct_names(class_names)
 
     @abstractmethod
     def find_files(self) -> LabelledFiles:

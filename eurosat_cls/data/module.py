@@ -40,37 +40,40 @@ class PatchDataModule(LightningDataModule, ABC):
 
     Args:
         bands: bands to serve, in this order, by their names in the store; None for all.
-        split: a method of :mod:`eurosat_cls.data.splits`, or a word for one: ``random``, ``spatial``, the words of
-            :meth:`named_split`, or else the place of split lists as ``SplitLists`` takes it.
+        split: ``random`` (stratified, by a hash of the file names), ``spatial``, split lists, or a method of
+            :mod:`eurosat_cls.data.splits`; a data set may know further words.
         batch_size: patches of a batch, in training and evaluation.
         augment: augmentations of the training batches, in order.
         predict_split: which part ``predict`` goes through.
         shots_per_class: train on that many patches of each class only.
         train_fraction: train on that share of the training patches only.
         subset_seed: picks the patches of the two settings above.
+
+    Attributes:
         task: what a label means, see :data:`eurosat_cls.data.batch.TaskName`.
 
     Raises:
         UserError: for a batch size below 1; later for anything wrong with the source or the split.
     """
 
+    task: TaskName = "multiclass"
+
     def __init__(
         self,
         *,
-        bands: Sequence[str] | None,
-        split: SplitMethod | str,
-        batch_size: int,
-        augment: Sequence[Augmentation] | None,
-        predict_split: Part,
+        bands: Sequence[str] | None = None,
+        split: SplitMethod | str = "random",
+        batch_size: int = 128,
+        augment: list[Augmentation] | None = None,
+        predict_split: Part = "test",
         shots_per_class: int | None = None,
         train_fraction: float = 1.0,
         subset_seed: int = 0,
-        task: TaskName = "multiclass",
     ) -> None:
         super().__init__()
         if batch_size < 1:
             raise UserError(f"data.batch_size must be at least 1, got {batch_size}.")
-        self.wanted_bands, self.split_source, self.task = bands, split, task
+        self.wanted_bands, self.split_source = bands, split
         self.shots_per_class, self.train_fraction, self.subset_seed = shots_per_class, train_fraction, subset_seed
         self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
         self._first_index = 0

@@ -1,11 +1,11 @@
 """Sentinel-2 bands: their names and aliases, wavelengths and resolutions, and the orders they are stored in."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import did_you_mean, nearest
 
 
 class Band(NamedTuple):
@@ -109,11 +109,10 @@ def band_names(bands: str | Sequence[str]) -> list[str]:
 def _name(band: str) -> str:
     if (found := find_band(band)) is not None:
         return found.name
-    known = {_simple(name): name for entry in TABLE for name in (entry.name, *entry.aliases)} | {"rgb": "rgb"}
-    near = difflib.get_close_matches(_simple(band), set(known) - {_simple(band)}, 1, 0.5)
-    meant = f", did you mean {known[near[0]]!r}?" if near else "."
+    known = {name for entry in TABLE for name in (entry.name, *entry.aliases)} | {"rgb"}
+    meant = did_you_mean(nearest(band, known - {band}))
     raise UserError(
-        f"data.bands: unknown band {band!r}{meant} Sentinel-2 has {', '.join(BANDS)}; instead of a list, 'rgb' or "
+        f"data.bands: unknown band {band!r}.{meant} Sentinel-2 has {', '.join(BANDS)}; instead of a list, 'rgb' or "
         "'all' will do."
     )
 

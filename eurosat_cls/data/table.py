@@ -4,14 +4,9 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from eurosat_cls.data.augment import Augmentation
-from eurosat_cls.data.batch import TaskName
-from eurosat_cls.data.files.layout import distinct_names, plain_names
 from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledFilesModule, file_states
-from eurosat_cls.data.module import Part
-from eurosat_cls.data.splits import SplitMethod
 from eurosat_cls.data.table_file import TableFile, read_table
 from eurosat_cls.data.table_labels import Labels, any_of_several, column_each, one_of_several, one_of_two
 from eurosat_cls.utils.errors import UserError
@@ -34,23 +29,11 @@ class Table(LabelledFilesModule):
             ``multilabel`` names joined by ``separator`` (none where the cell is empty), or a list in a Parquet file.
         label_columns: for ``multilabel``, columns of 0 and 1 named like the classes, instead of ``label_column``.
         separator: between the labels in a cell.
-        class_names: the classes in label order; any other label is an error. By default the sorted labels.
         positive: the positive class of a ``binary`` task, if it is not the second.
         split_column: column with train, val (or valid, validation) or test for each file, or nothing for files that
             are not used; what ``split: official`` means. To divide such files in another way without meaning to is an
             error.
-        task: ``multiclass``, ``binary`` or ``multilabel``.
-        bands: bands to serve, in this order, by their names; None for all, ``rgb`` for B04, B03 and B02.
-        file_bands: names of the channels in the files, in order; found out as ``ImageFolder`` does by default.
-        split: ``random`` (stratified, by a hash of the file names), ``official`` (see above), ``spatial`` (for
-            GeoTIFFs), split lists, or a method of :mod:`eurosat_cls.data.splits`.
-        shots_per_class: train on that many patches of each class only.
-        train_fraction: train on that share of the training patches only.
-        subset_seed: picks the patches of the two settings above.
-        batch_size: patches of a batch.
-        augment: augmentations of the training batches, in order.
-        on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
-        predict_split: which part ``predict`` goes through.
+        shared: see :class:`~eurosat_cls.data.labelled_files.LabelledFilesModule`.
 
     Raises:
         UserError: for settings that contradict each other; for a table that is unreadable, empty or lacks a column; for
@@ -68,38 +51,15 @@ class Table(LabelledFilesModule):
         label_column: str = "label",
         label_columns: list[str] | None = None,
         separator: str = "|",
-        class_names: list[str] | None = None,
         positive: str | None = None,
         split_column: str | None = None,
-        task: TaskName = "multiclass",
-        bands: Literal["rgb", "all"] | list[str] | None = None,
-        file_bands: list[str] | None = None,
-        split: SplitMethod | str = "random",
-        shots_per_class: int | None = None,
-        train_fraction: float = 1.0,
-        subset_seed: int = 0,
-        batch_size: int = 128,
-        augment: list[Augmentation] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        predict_split: Part = "test",
+        **shared: Any,
     ) -> None:
-        super().__init__(
-            bands=plain_names("data.bands", bands),
-            split=split,
-            batch_size=batch_size,
-            augment=augment,
-            predict_split=predict_split,
-            shots_per_class=shots_per_class,
-            train_fraction=train_fraction,
-            subset_seed=subset_seed,
-            task=task,
-        )
+        super().__init__(**shared)
         self.table = Path(table).expanduser().absolute()
         self.root = self.table.parent if root is None else Path(root).expanduser().absolute()
         self.file_column, self.label_column, self.label_columns = file_column, label_column, label_columns
         self.separator, self.positive, self.split_column = separator, positive, split_column
-        self.wanted_classes, self.on_error = distinct_names(class_names), on_error
-        self.file_bands = plain_names("data.file_bands", file_bands)
         self._check_settings()
 
     def _check_settings(self) -> None:

@@ -5,12 +5,13 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
+from eurosat_cls.utils.names import did_you_mean, nearest
 
 Cell = str | list[str]  # text, or the texts of a Parquet list
 
@@ -59,15 +60,12 @@ def read_table(path: Path, wanted: Sequence[str]) -> TableFile:
     Raises:
         UserError: when the file cannot be read, is no table, lacks a column, or has no rows or ragged ones.
     """
-    try:
-        digest = hashlib.sha256()
-        with open(path, "rb") as stream:
-            start = stream.read(4)
-            digest.update(start)
-            while block := stream.read(_CHUNK_BYTES):
-                digest.update(block)
-    except OSError as error:
-        raise UserError(f"cannot read the table {path}: {error.strerror}") from error
+    digest = hashlib.sha256()
+    with reading(path), open(path, "rb") as stream:
+        start = stream.read(4)
+        digest.update(start)
+        while block := stream.read(_CHUNK_BYTES):
+            digest.update(block)
     columns, places = _read_parquet(path, wanted) if start == b"PAR1" else _read_csv(path, wanted)
     if not places:
         raise UserError(f"{path} has no rows")
@@ -98,8 +96,6 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cell]],
         raise UserError(f"{path} is neither CSV in UTF-8 nor Parquet: save it as one of them") from error
     except csv.Error as error:
         raise UserError(f"{path} is no CSV table ({error})") from error
-    except OSError as error:
-        raise UserError(f"cannot read the table {path}: {error.strerror}") from error
     return dict(zip(wanted, cells, strict=True)), places
 
 
@@ -144,10 +140,9 @@ def _check_columns(path: Path, names: Sequence[str], wanted: Sequence[str]) -> N
         if names.count(name) > 1:
             raise UserError(f"{path} has {names.count(name)} columns called {name!r}")
         if name not in names:
-            near = get_close_matches(name, names, 1, 0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(nearest(name, names))
             listed = ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
-            raise UserError(f"{path} has no column {name!r}; {hint}It has {listed[:300] or 'none'}")
+            raise UserError(f"{path} has no column {name!r}.{hint} It has {listed[:300] or 'none'}")
 
 
 def _text(value: Any) -> str:

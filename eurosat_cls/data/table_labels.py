@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 from eurosat_cls.data.store.store_spec import Label
 from eurosat_cls.data.table_file import TableFile
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import did_you_mean, nearest
 
 Labels = tuple[list[str], list[Label]]  # the class names, and the label of each row
 
@@ -166,10 +166,9 @@ def _refuse_unknown(table: TableFile, named: Iterable[Sequence[str]], class_name
     unknown = [(row, name) for row, names in enumerate(named) for name in names if name not in known]
     if unknown:
         row, name = unknown[0]
-        near = get_close_matches(name, class_names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"data.class_names has {_some(list(class_names))}"
+        hint = did_you_mean(nearest(name, class_names)) or f" data.class_names has {_some(list(class_names))}"
         raise UserError(
-            f"{table.path}: {len(unknown)} labels are not in data.class_names, first {name!r} in {table.places[row]}; "
+            f"{table.path}: {len(unknown)} labels are not in data.class_names, first {name!r} in {table.places[row]}."
             f"{hint}"
         )
 

@@ -3,7 +3,6 @@
 Shape legend: O output channels, c channels that the weights were trained on, C channels of the input at hand.
 """
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from eurosat_cls.data.sentinel2 import INDICES, RGB, TABLE, find_band
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import did_you_mean, nearest
 
 FirstLayer: TypeAlias = Literal["auto", "bands", "mean", "repeat", "random"]
 
@@ -96,11 +96,10 @@ def _colours(bands: Sequence[str] | None, known: int) -> list[int | None]:
     missing = [colour for colour, name in zip(("red", "green", "blue"), RGB) if name not in found]
     if strange and missing:
         known_names = [name for band in TABLE for name in (band.name, *band.aliases)]
-        near = difflib.get_close_matches(strange[0], known_names, 1, 0.7)
         raise UserError(
-            f"first_layer: {strange[0]!r} is no known band{f' (did you mean {near[0]!r}?)' if near else ''}, so it "
-            f"could be {' or '.join(missing)}. Name the bands, e.g. B04 or red, or set first_layer to mean, repeat or "
-            "random."
+            f"first_layer: {strange[0]!r} is no known band, so it could be {' or '.join(missing)}."
+            f"{did_you_mean(nearest(strange[0], known_names))} Name the bands, e.g. B04 or red, or set first_layer to "
+            "mean, repeat or random."
         )
     return [RGB.index(name) if name in RGB else None for name in found]
 

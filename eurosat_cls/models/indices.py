@@ -1,6 +1,5 @@
 """Spectral indices: ratios of bands that tell plants, water, soil or buildings, as further channels."""
 
-import difflib
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from eurosat_cls.data.sentinel2 import INDICES, TABLE, find_band
 from eurosat_cls.models.formula import Formula
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import did_you_mean, nearest
 
 
 class SpectralIndices(nn.Module):
@@ -160,9 +160,7 @@ def _missing(name: str, band: str, bands: Sequence[str]) -> UserError:
             f"model.indices: {name!r} names the index {band}, but a formula is made of bands: write "
             f"({INDICES[band.upper()]}) instead."
         )
-    known = {known.lower(): known for entry in TABLE for known in (entry.name, *entry.aliases)}
-    known |= {known.lower(): known for known in (*bands, *INDICES)}
-    near = difflib.get_close_matches(band.lower(), known, 1, 0.5)
-    meant = f", did you mean {known[near[0]]!r}?" if near else "."
+    known = [known for entry in TABLE for known in (entry.name, *entry.aliases)]
+    meant = did_you_mean(nearest(band, [*known, *bands, *INDICES]))
     which = repr(band) if band == name else f"{band!r} in {name!r}"
-    return UserError(f"model.indices: {which} is neither an index nor a band{meant} Known are {', '.join(INDICES)}.")
+    return UserError(f"model.indices: {which} is neither an index nor a band.{meant} Known are {', '.join(INDICES)}.")

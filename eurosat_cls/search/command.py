@@ -24,7 +24,7 @@ from eurosat_cls.search.study import PrunerName, open_storage, open_study, prune
 from eurosat_cls.search.sweep import write_sweep
 from eurosat_cls.search.worker_lock import WorkerLock
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import NO_SPACE
+from eurosat_cls.utils.files import full_disk, writing
 
 DEFAULT_TRIALS = 20
 DESCRIPTION = """\
@@ -54,14 +54,12 @@ def search(arguments: Sequence[str], merge: Merge, program: str) -> None:
     if not re.fullmatch(r"[\w.-]+", name):
         raise UserError(f"--study: {name!r} has other characters than letters, digits, '.', '-' and '_'.")
     folder = base.root / f"search_{name}"
-    try:
+    with writing(folder):
         owner = WorkerLock(folder)
-    except OSError as error:
-        raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from None
     try:
         _Search(name, base, plan, given, folder, owner).run(program)
     except OSError as error:
-        hint = " Free some space and start again: the search goes on." if error.errno in NO_SPACE else ""
+        hint = " Free some space and start again: the search goes on." if full_disk(error) else ""
         raise UserError(f"{error.filename or folder}: {error.strerror or error}.{hint}") from error
     finally:
         owner.close()

@@ -1,6 +1,5 @@
 """The configuration that a search starts from, as the command line itself reads it."""
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,8 @@ from eurosat_cls.checkpoints.runs import LOGS
 from eurosat_cls.config.trust import trusted_packages
 from eurosat_cls.search.space import Params, Space
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import replacing
+from eurosat_cls.utils.files import replacing, writing
+from eurosat_cls.utils.names import nearest
 
 # Reads arguments of fit, with settings on top of them, into the whole configuration, every default spelt out.
 Merge: TypeAlias = Callable[[Sequence[str], Mapping[str, Any] | None], dict[str, Any]]
@@ -157,7 +157,7 @@ def _check_key(path: tuple[str, ...], config: Any, known: Mapping[str, Any]) -> 
             key = ".".join(path)
             before = ".".join(path[:depth])
             beside = [f"{before}.{name}".strip(".") for name in place]
-            near = difflib.get_close_matches(key, {*known, *beside}, 3, 0.6) or beside[:4]
+            near = nearest(key, {*known, *beside}, 3) or beside[:4]
             raise UserError(f"the configuration has no key {key}; did you mean {', '.join(near)}?")
         place = place[part]
 
@@ -177,10 +177,7 @@ def write_best(base: Base, space: Space, params: Params, about: str, path: Path)
     """
     config = base.merge(base.arguments, base.overlay(space, params))
     head = f"# {about}\n#   python -m eurosat_cls fit --config {path}\n"
-    try:
-        with replacing(path) as part:
-            part.write_text(head + as_yaml(config), encoding="utf-8")
-            again = base.merge(["--config", str(part)], None)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}).") from None
+    with writing(path), replacing(path) as part:
+        part.write_text(head + as_yaml(config), encoding="utf-8")
+        again = base.merge(["--config", str(part)], None)
     assert again == config, "a configuration that was written is read alike"

@@ -1,7 +1,5 @@
 """What a search has found: a table, a configuration and pictures."""
 
-import csv
-import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from eurosat_cls.search.queue import FOLDER, REASON, VOID
 from eurosat_cls.search.rows import _STATES, Row, format_value, short_names
 from eurosat_cls.search.space import Scalar
-from eurosat_cls.utils.files import replacing, write_text
+from eurosat_cls.utils.files import csv_text, replacing, write_text
 
 ENOUGH_FOR_IMPORTANCE, ENOUGH_TO_TRUST = 4, 30  # complete trials
 
@@ -34,19 +32,17 @@ def line_of(row: Row, best: Row | None, monitor: str, target: int, done: int) ->
 def write_table(trials: Sequence[FrozenTrial], path: Path) -> None:
     """Write ``trials.csv``: every trial there has been, those too that were interrupted and made again."""
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["trial", "state", "value", "best_epoch", "seconds", "folder", "reason", *names])
+    rows: list[list[object]] = [["trial", "state", "value", "best_epoch", "seconds", "folder", "reason", *names]]
     for trial in trials:
         attrs = trial.user_attrs
         state = "interrupted" if VOID in attrs else _STATES.get(trial.state, trial.state.name.lower())
         value = trial.value if trial.state == TrialState.COMPLETE else attrs.get("best", "")
-        writer.writerow([
+        rows.append([
             trial.number, state, value, attrs.get("epoch", ""), attrs.get("seconds", ""), attrs.get(FOLDER, ""),
             attrs.get(VOID, attrs.get(REASON, "")), *(format_exactly(trial.params[n]) if n in trial.params else ""
                                                       for n in names),
         ])  # fmt: skip
-    write_text(path, stream.getvalue())
+    write_text(path, csv_text(rows))
 
 
 def format_exactly(value: Scalar) -> str:

@@ -20,6 +20,7 @@ from eurosat_cls.search.processes import is_full, reason_of, share_of, start, wa
 from eurosat_cls.search.queue import FOLDER, REASON, RETRIES, VOID, Queue
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
+from eurosat_cls.utils.names import nearest
 
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0  # for a process to end after SIGTERM
@@ -251,7 +252,5 @@ def _test_metrics(folder: Path) -> dict[str, float]:
 
 
 def _unknown(monitor: str, logged: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(monitor, logged, 3, 0.4) or logged
+    near = nearest(monitor, logged, 3, 0.4) or logged
     return f"{monitor!r} is not logged by the validation; did you mean {', '.join(near) or 'nothing: it logs none'}?"

@@ -5,37 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from eurosat_cls.config.files import read_value
+from eurosat_cls.config.tree import plain
 from eurosat_cls.search.space import MOST_COMBINATIONS, Choice, Entry, Params, Range, Space, read_node
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 SEED = "seed_everything"
 LARGEST_SEED = 2**32 - 1
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that takes 1e-3 for a number, as the configuration's parser does, and no key twice."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is there twice", node.start_mark)
-        return dict(super().construct_mapping(node, deep))
-
-
-_NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+0123456789."))
-
-
 def _read(path: Path) -> Any:
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is no YAML ({' '.join(str(error).split())[:300]}).") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+    with reading(path):
+        text = path.read_text(encoding="utf-8")
+    return plain(read_value(text, str(path), lines=True))
 
 
 def read_space(path: Path) -> Space:

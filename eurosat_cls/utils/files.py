@@ -1,10 +1,13 @@
 """Write files so that a reader never sees half of one; read local ones only."""
 
+import csv
 import errno
+import io
 import json
 import os
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,49 @@ def replacing(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: str | Path, way_out: str = "", optional: bool = False) -> Iterator[None]:
+    """Say in one way that a file, or a folder, cannot be written, wherever it is.
+
+    Args:
+        path: what is written in the block.
+        way_out: a sentence for the end of the message; that a full disk needs space is said anyway.
+        optional: warn only, where the work is of use without it.
+
+    Raises:
+        UserError: for an OSError of the block, unless ``optional``.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = " Free some space." if error.errno in NO_SPACE else ""
+        message = f"{path}: cannot be written ({error.strerror or error}).{way_out and ' '}{way_out}{full}"
+        if not optional:
+            raise UserError(message) from error
+        warnings.warn(message, stacklevel=3)
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Say in one way that a file, or a folder, cannot be read.
+
+    Raises:
+        UserError: for an OSError of the block, and for text that is not in UTF-8.
+    """
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror or error if isinstance(error, OSError) else "not a text file in UTF-8"
+        raise UserError(f"{path}: cannot be read ({reason}).") from error
+
+
+def full_disk(error: BaseException | None) -> OSError | None:
+    """Return the error of a full disk that another exception was made of, if any."""
+    while error is not None and not (isinstance(error, OSError) and error.errno in NO_SPACE):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def remove_parts(folder: Path, pattern: str) -> None:
@@ -61,6 +107,19 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON through :func:`replacing`."""
     write_text(path, json.dumps(value, indent=2, allow_nan=True) + "\n")
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV with commas and Unix line ends.
+
+    Example:
+        >>> print(csv_text([["file", "class"], ["a,b.jpg", 3]]), end="")
+        file,class
+        "a,b.jpg",3
+    """
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
 
 
 def check_local(path: str | Path, kind: str) -> None:

@@ -1,6 +1,5 @@
 """Choose parts of a network by the names of its modules."""
 
-import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -8,6 +7,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import nearest
 
 
 def matching(network: nn.Module, pattern: str, setting: str) -> dict[str, nn.Module]:
@@ -32,7 +32,7 @@ def matching(network: nn.Module, pattern: str, setting: str) -> dict[str, nn.Mod
         if not inside and fnmatchcase(name, pattern):
             found[name] = module
     if not found:
-        near = difflib.get_close_matches(pattern, names, 5, 0.4) or sorted(n for n in names if "." not in n)[:5]
+        near = nearest(pattern, names, 5, 0.4) or sorted(n for n in names if "." not in n)[:5]
         raise UserError(f"{setting}: {pattern!r} matches no part of the network; there are {', '.join(near)}, ...")
     return found
 

@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(encoder_export, "save_file", full)
-    with pytest.raises(UserError, match=r"encoder\.safetensors: the encoder could not be written \(No space left"):
+    with pytest.raises(UserError, match=r"encoder\.safetensors: cannot be written \(No space left"):
         encoder_export.write_encoder(path, {"encoder.weight": torch.zeros(2)}, {})
     assert path.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [path]

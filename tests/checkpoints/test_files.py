@@ -83,7 +83,7 @@ def test_a_full_disk_without_links_names_the_checkpoint_that_is_whole(
     code, printed = run("fit", "--trainer.max_epochs", "1")
     assert code == 2
     best = Path("lightning_logs/version_1/checkpoints/best.ckpt")
-    assert f"last.ckpt: could not be written (No space left on device). {best} is whole" in printed
+    assert f"last.ckpt: cannot be written (No space left on device). {best} is whole" in printed
     assert [path.name for path in best.parent.iterdir()] == ["best.ckpt"]
 
 
@@ -102,7 +102,7 @@ def test_a_full_disk_leaves_the_former_checkpoint_whole(tmp_path: Path) -> None:
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, env=_env())
-    assert "a.ckpt: the checkpoint could not be written (File too large)." in done.stdout, done.stderr
+    assert "a.ckpt: cannot be written (File too large)." in done.stdout, done.stderr
     assert "continue from a.ckpt" in done.stdout
     assert torch.equal(read_checkpoint(tmp_path / "a.ckpt")["state_dict"]["a"], torch.ones(10))
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 import eurosat_cls
 from eurosat_cls import UserError
 from eurosat_cls.cli.commands import split_trust
+from eurosat_cls.config import trust
 from eurosat_cls.config.class_checks import check_config
 from eurosat_cls.config.trust import resolve, trusting
 from tests.conftest import REPOSITORY
@@ -206,3 +208,8 @@ def test_callables_in_a_configuration_are_judged() -> None:
 def test_arguments_are_split() -> None:
     given: list[Any] = ["fit", "--trust", "a", "--x", "1", "--trust=b.c", "--y"]
     assert split_trust(given) == (["fit", "--x", "1", "--y"], ["a", "b.c"])
+
+
+@pytest.mark.parametrize("path", [*trust.PLACES, *trust.CLOSED, *trust.ONLINE])
+def test_every_place_in_the_lists_exists(path: str) -> None:
+    assert find_spec(path) is not None, "a list that names nothing guards nothing"

@@ -51,9 +51,9 @@ def test_products_order_bands_by_wavelength() -> None:
 @pytest.mark.parametrize(
     ("bands", "said"),
     [
-        (["B04", "B13"], "unknown band 'B13', did you mean 'B"),
-        (["swir3"], "unknown band 'swir3', did you mean 'swir"),
-        ("rbg", "unknown band 'rbg', did you mean 'rgb'"),
+        (["B04", "B13"], "unknown band 'B13'. Did you mean 'B"),
+        (["swir3"], "unknown band 'swir3'. Did you mean 'swir"),
+        ("rbg", "unknown band 'rbg'. Did you mean 'rgb'"),
         (["rgb", "nir"], "unknown band 'rgb'.*instead of a list"),
         (["thermal"], r"unknown band 'thermal'\. Sentinel-2 has B01"),
         (["B4", "nir", "red"], "'B4' and 'red' are both B04"),

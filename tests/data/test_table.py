@@ -102,7 +102,7 @@ def test_class_names_give_the_order_and_catch_other_labels(tmp_path: Path) -> No
     assert data.class_names == names
     assert all(name in file for file, name in labels_of(data).items())
     with pytest.raises(
-        UserError, match=r"5 labels are not in data.class_names, first 'forest' in line 7; did you mean"
+        UserError, match=r"5 labels are not in data.class_names, first 'forest' in line 7. Did you mean"
     ):
         Table(str(path), class_names=["water", "forrest", "field"]).store  # noqa: B018
     with pytest.raises(UserError, match=r"no row has class sea$"):
@@ -219,7 +219,7 @@ def test_bad_columns_of_zeros_and_ones_are_named(tmp_path: Path) -> None:
     refusal(tmp_path / "t.csv", rows, r"t.csv, line 9: part is '0.5', expected 0 or 1",
             label_columns=["wet", "part"], **settings)  # fmt: skip
     refusal(tmp_path / "t.csv", rows, r"no row has class dry$", label_columns=["wet", "dry"], **settings)
-    refusal(tmp_path / "t.csv", rows, r"no column 'wett'; did you mean 'wet'\?", label_columns=["wett"], **settings)
+    refusal(tmp_path / "t.csv", rows, r"no column 'wett'. Did you mean 'wet'\?", label_columns=["wett"], **settings)
 
 
 def test_another_separator_and_unknown_names_are_told(tmp_path: Path) -> None:
@@ -384,9 +384,9 @@ def test_columns_must_be_there_and_once(tmp_path: Path) -> None:
     renamed = [{"filename": row["file"], "lable": row["label"]} for row in rows]
     make_table(tmp_path / "t.csv", rows)
     write_rows(tmp_path / "t.csv", renamed)
-    with pytest.raises(UserError, match=r"no column 'file'; did you mean 'filename'\? It has filename, lable$"):
+    with pytest.raises(UserError, match=r"no column 'file'. Did you mean 'filename'\? It has filename, lable$"):
         Table(str(tmp_path / "t.csv")).store  # noqa: B018
-    with pytest.raises(UserError, match=r"no column 'label'; did you mean 'lable'\?"):
+    with pytest.raises(UserError, match=r"no column 'label'. Did you mean 'lable'\?"):
         Table(str(tmp_path / "t.csv"), file_column="filename").store  # noqa: B018
     (tmp_path / "t.csv").write_text("file,label,label\na.png,x,y\n")
     with pytest.raises(UserError, match="2 columns called 'label'"):
@@ -416,9 +416,9 @@ def test_what_is_no_table_is_told(tmp_path: Path, content: bytes, message: str) 
 
 
 def test_a_table_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot read the table .*t.csv: No such file"):
+    with pytest.raises(UserError, match=r"t.csv: cannot be read \(No such file"):
         Table(str(tmp_path / "t.csv")).store  # noqa: B018
-    with pytest.raises(UserError, match=r"cannot read the table .*: Is a directory"):
+    with pytest.raises(UserError, match=r": cannot be read \(Is a directory"):
         Table(str(tmp_path)).store  # noqa: B018
 
 

@@ -220,12 +220,12 @@ def test_an_unknown_tag_and_unknown_weights_list_those_there_are() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "arguments", "message"),
     [
-        (TorchvisionBackbone, "resnet18", {"zero_init": True}, "did you mean 'zero_init_residual'"),
+        (TorchvisionBackbone, "resnet18", {"zero_init": True}, "Did you mean 'zero_init_residual'"),
         (TorchvisionBackbone, "resnet18", {"num_classes": 3}, "num_classes follows from the data"),
         (TorchvisionBackbone, "resnet18", {"weights": "x"}, "weights is a setting"),
         (TorchvisionBackbone, "resnet18", {"layers": [1, 1, 1, 1]}, "layers is what makes resnet18"),
         (TorchvisionBackbone, "vit_b_32", {"image_size": 50}, "vit_b_32: .*indivisible"),
-        (TimmBackbone, "convnext_atto", {"drop_path": 0.1}, "did you mean 'drop_path_rate'"),
+        (TimmBackbone, "convnext_atto", {"drop_path": 0.1}, "Did you mean 'drop_path_rate'"),
         (TimmBackbone, "convnext_atto", {"in_chans": 3}, "in_chans follows from the data"),
         (TimmBackbone, "convnext_atto", {"pretrained": True}, "pretrained is the setting `weights`"),
     ],

@@ -112,7 +112,7 @@ def test_convolutions_are_changed_in_place_with_bias_and_groups() -> None:
         (["B04", "B03"], "auto", "2 names for 4 channels"),
         (None, "bands", "needs the names"),
         (["B04", "B03", "B2O", "B08"], "auto", "'B2O' is no known band"),
-        (["bleu", "B03", "B04", "B08"], "auto", "did you mean 'blue'"),
+        (["bleu", "B03", "B04", "B08"], "auto", "Did you mean 'blue'"),
         (["left", "right", "up", "down"], "bands", "could be red or green or blue"),
     ],
 )

@@ -1,18 +1,12 @@
 """What a person sees in TensorBoard and in the report, in a real browser."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.browser import CHROMIUM, Browser, browser
+from tests.tensorboard_server import tensorboard
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
 RUN = Path("lightning_logs/version_0")
@@ -25,36 +19,6 @@ def page(tmp_path: Path) -> Iterator[Browser]:
         yield opened
 
 
-@contextmanager
-def tensorboard() -> Iterator[str]:
-    """Start a TensorBoard of the runs here; give its address when it has read them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tensorboard.main", "--logdir", "lightning_logs", "--port", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 60
-        while "test/accuracy" not in _tags(address):
-            assert time.monotonic() < until, "TensorBoard does not show the test"
-            time.sleep(0.5)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _tags(address: str) -> str:
-    try:
-        with urllib.request.urlopen(f"{address}/data/plugin/scalars/tags") as reply:
-            return str(reply.read())
-    except OSError:
-        return ""
-
-
 def go(page: Browser, address: str, *texts: str) -> str:
     """Open an address anew, and wait for these texts; return all text."""
     page.open("about:blank")
@@ -65,7 +29,7 @@ def go(page: Browser, address: str, *texts: str) -> str:
 def test_tensorboard_shows_scalars_pictures_points_and_text(run: Callable[..., tuple[int, str]], page: Browser) -> None:
     assert run("fit", "--pictures", PICTURES)[0] == 0
     assert run("test", "--ckpt_path", "best", "--pictures", PICTURES)[0] == 0
-    with tensorboard() as board:
+    with tensorboard(Path("lightning_logs"), "test/accuracy", of="data/plugin/scalars/tags") as board:
         text = go(page, f"{board}/#timeseries", "version_0", "val", "confusion_matrix_val")
         assert "version_1" not in text
         go(page, f"{board}/#images", "pictures/confusion_matrix_val", "pictures/confusion_matrix_test", "train/batch")

@@ -88,8 +88,8 @@ def test_autocast_changes_nothing() -> None:
     [
         (["B04", "B03", "B02"], ["NDVI"], "'NDVI' needs B08, which the input does not have; its bands are B04, B03"),
         (["B04", "B08"], ["NDVI", "nir / swir1"], "'nir / swir1' needs B11"),
-        (BANDS, ["NDVY"], "'NDVY' is neither an index nor a band, did you mean 'NDVI'"),
-        (BANDS, ["nir / rad"], "'rad' in 'nir / rad' is neither an index nor a band, did you mean 'red'"),
+        (BANDS, ["NDVY"], "'NDVY' is neither an index nor a band. Did you mean 'NDVI'"),
+        (BANDS, ["nir / rad"], "'rad' in 'nir / rad' is neither an index nor a band. Did you mean 'red'"),
         (BANDS, ["NDVI - red"], r"names the index NDVI, .* write \(\(nir - red\) / \(nir \+ red\)\) instead"),
         (BANDS, ["NDVI", "NDVI"], "'NDVI' and 'NDVI' are the same index"),
         (BANDS, ["MNDWI", "NDSI"], "'MNDWI' and 'NDSI' are the same index"),

@@ -175,7 +175,7 @@ def test_a_folder_that_cannot_be_written_is_named(
 ) -> None:
     Path("lightning_logs").write_text("a file")
     assert exit_code(["search", *quick, *space]) == 2
-    assert "lightning_logs/search_space: nothing can be written there" in capsys.readouterr().err
+    assert "lightning_logs/search_space: cannot be written" in capsys.readouterr().err
 
 
 def test_without_optuna_the_command_says_how_to_get_it(

@@ -103,9 +103,10 @@ def test_ctrl_c_ends_the_trials_and_the_next_start_continues_them(queue: MakeQue
     points = [{"act": "train"}, {"act": "slow"}]
     asked = queue(acts("train", "slow"), 2, points)
     epochs = tmp_path / "s" / "trial_1" / "epochs.txt"
+    checkpoint = epochs.with_name("checkpoints") / "last.ckpt"
 
     def interrupt() -> None:
-        while not (epochs.is_file() and epochs.read_text() and asked.finished()):
+        while not (checkpoint.is_file() and asked.finished()):
             threading.Event().wait(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 

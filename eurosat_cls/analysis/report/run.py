@@ -10,6 +10,7 @@ import yaml
 
 from eurosat_cls.analysis.report.epoch_table import read_metrics
 from eurosat_cls.config.class_checks import check_size
+from eurosat_cls.config.former_names import present_settings
 from eurosat_cls.utils.errors import UserError
 
 FILES = ("config.yaml", "environment.json", "test.json", "metrics.csv", "test_predictions.csv")
@@ -82,6 +83,7 @@ def read_run(folder: Path) -> Run:
     if not isinstance(config, dict):
         raise UserError(f"{folder / 'config.yaml'}: is no configuration.")
     check_size(config, str(folder / "config.yaml"))
+    config = present_settings(config)
     return Run(
         folder=folder,
         config=config,

@@ -9,8 +9,7 @@ from eurosat_cls.callbacks.finders.apply import as_overlay, rate_settings, rises
 from eurosat_cls.callbacks.finders.batch_sizes import BatchSizes
 from eurosat_cls.callbacks.finders.learning_rate_range import RangeTest
 from eurosat_cls.models.base import PatchModule
-from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_json, write_text
+from eurosat_cls.utils.files import write_json, write_text, writing
 
 NAME = "lr_find"
 
@@ -32,7 +31,7 @@ def write_range_test(found: RangeTest, module: PatchModule, optimizer: Optimizer
         "learning_rate": found.rates.tolist(), "loss": found.losses.tolist(),
         "smoothed_loss": found.smoothed.tolist(), "slope_per_decade": found.slopes.tolist(),
     }  # fmt: skip
-    try:
+    with writing(folder):
         write_json(values, content)
         write_png(picture, draw_range_test(found, suggestion(found, module)))
         if found.steepest is None or found.highest is None:
@@ -40,8 +39,6 @@ def write_range_test(found: RangeTest, module: PatchModule, optimizer: Optimizer
             return [picture, values]
         settings = rate_settings(module, optimizer, found.steepest, found.highest)
         write_text(overlay, as_overlay(settings, "the learning rate that lr_find suggests", overlay.name))
-    except OSError as error:
-        raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from error
     return [picture, values, overlay]
 
 
@@ -90,10 +87,8 @@ def write_batch_sizes(found: BatchSizes, present: int, device: str, folder: Path
     }  # fmt: skip
     settings = {"data": {"init_args": {"batch_size": found.recommended}}}
     what = "the batch size that batch_size_find recommends; another one asks for another learning rate (lr_find)"
-    try:
+    with writing(folder):
         write_json(values, content)
         write_png(picture, draw_batch_sizes(found, present, device))
         write_text(overlay, as_overlay(settings, what, overlay.name))
-    except OSError as error:
-        raise UserError(f"{folder}: nothing can be written there ({error.strerror}).") from error
     return [picture, values, overlay]

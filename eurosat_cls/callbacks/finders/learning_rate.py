@@ -23,7 +23,8 @@ class LearningRateFinder(Finder):
     :mod:`~eurosat_cls.callbacks.finders.learning_rate_range` for how the suggestion is computed. ``lr_find.png``,
     ``lr_find.json`` and ``lr_find.yaml`` go to the run folder. The learning rate of the steepest descent becomes
     that of the optimizer, and the highest one that the loss bears the ``max_lr`` of a schedule that has one: the
-    training is the one that a configuration with these values gives. A training that goes on keeps what was found when it began.
+    training is the one that a configuration with these values gives. A training that goes on keeps what was
+    found when it began.
 
     Args:
         min_lr: learning rate of the first step.

@@ -12,6 +12,7 @@ from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import writing
 
 if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
     from matplotlib.figure import Figure
@@ -82,9 +83,7 @@ def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") ->
     """
     pixels = pixels_of(picture)
     path = run_folder(trainer) / f"{name}.png"
-    try:
+    with writing(path):
         write_png(path, pixels)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}).") from error
     for logger in tensorboards(trainer):
         logger.experiment.add_image(f"pictures/{name}", pixels, trainer.global_step, dataformats="HWC")

@@ -14,7 +14,7 @@ from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.models.temperature import HIGHEST, LOWEST
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import replacing, write_json
+from eurosat_cls.utils.files import replacing, write_json, writing
 
 
 class Calibration(PlotCallback):
@@ -66,11 +66,9 @@ def _write(folder: Path, stage: Stage, found: dict[str, Any]) -> None:
     except (OSError, ValueError):
         former = {}
     stages = {key: value for key, value in former.items() if key in ("val", "test")} if isinstance(former, dict) else {}
-    try:
+    with writing(path):
         write_json(path, {**stages, stage: found})
-        if stage == "test":
-            path = folder / "calibration.png"
-            with replacing(path) as part:
-                shutil.copyfile(folder / "calibration_test.png", part)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}).") from error
+    if stage == "test":
+        path = folder / "calibration.png"
+        with writing(path), replacing(path) as part:
+            shutil.copyfile(folder / "calibration_test.png", part)

@@ -1,7 +1,5 @@
 """How each class fares, over a training and in the end."""
 
-import warnings
-
 import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -21,6 +19,7 @@ from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import writing
 
 FILE = "class_scores.csv"
 
@@ -46,10 +45,8 @@ class ClassScores(PlotCallback):
         if not trainer.is_global_zero or not path.is_file():
             return
         rows = {epoch: row for epoch, row in read_scores(path).items() if epoch <= trainer.current_epoch}
-        try:
+        with writing(path, optional=True):
             write_scores(path, rows)
-        except OSError as error:
-            warnings.warn(f"ClassScores: {path} cannot be written ({error.strerror})", stacklevel=2)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the rows of the epoch; draw when it is due."""
@@ -66,10 +63,8 @@ class ClassScores(PlotCallback):
             zip(module.class_names, score_classes(module.count_confusion(epoch_outputs), rankings), strict=True)
         )
         path = run_folder(trainer) / FILE
-        try:
+        with writing(path, optional=True):
             append_scores(path, trainer.current_epoch + 1, scores)
-        except OSError as error:
-            warnings.warn(f"ClassScores: {path} cannot be written ({error.strerror})", stacklevel=2)
         for logger in tensorboards(trainer):
             _log(logger, scores, trainer.global_step)
 

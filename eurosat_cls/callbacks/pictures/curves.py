@@ -1,7 +1,6 @@
 """The metrics of every epoch, as a table and as a picture."""
 
 import warnings
-from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -9,6 +8,7 @@ from eurosat_cls.analysis.report.epoch_table import read_metrics, write_metrics
 from eurosat_cls.callbacks.pictures.base import save_picture
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import writing
 
 STAGES = ("train/", "val/")
 
@@ -36,7 +36,9 @@ class LearningCurves(Callback):
         row = {k: float(v) for k, v in metrics.items() if k.startswith(STAGES)}
         row["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         self._rows[trainer.current_epoch + 1] = row
-        _write(run_folder(trainer) / "metrics.csv", self._rows)
+        path = run_folder(trainer) / "metrics.csv"
+        with writing(path, optional=True):
+            write_metrics(path, self._rows)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the rows."""
@@ -48,10 +50,3 @@ class LearningCurves(Callback):
             save_picture(trainer, "curves", draw_curves(self._rows))
         except UserError as error:
             warnings.warn(f"LearningCurves: {error}", stacklevel=2)
-
-
-def _write(path: Path, rows: dict[int, dict[str, float]]) -> None:
-    try:
-        write_metrics(path, rows)
-    except OSError as error:
-        warnings.warn(f"LearningCurves: {path} cannot be written ({error.strerror})", stacklevel=2)

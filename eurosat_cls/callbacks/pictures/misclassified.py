@@ -1,9 +1,6 @@
 """The errors of a validation or a test: those to look at as a picture, all of them as a table."""
 
-import csv
-import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import Trainer
@@ -16,8 +13,7 @@ from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
-from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_text
+from eurosat_cls.utils.files import csv_text, write_text, writing
 
 
 class Misclassified(PlotCallback):
@@ -44,17 +40,13 @@ class Misclassified(PlotCallback):
         from eurosat_cls.analysis.plots.misclassified import draw_misclassified
 
         data, decisions = patches_of(trainer), decide(module, epoch_outputs)
-        self._write_table(run_folder(trainer) / "misclassified.csv", data, decisions)
+        path = run_folder(trainer) / "misclassified.csv"
+        with writing(path):
+            write_text(path, error_table(decisions, data))
         shown = hard_patches(data, decisions, self.patches)
         note = f"{describe_errors(shown.decisions, stage)}; {colour_name(shown.bands)}"
         picture = draw_misclassified(shown.images, shown.hardest, shown.files, shown.bands, note)
         save_picture(trainer, "misclassified", picture)
-
-    def _write_table(self, path: Path, data: PatchDataModule, decisions: Decisions) -> None:
-        try:
-            write_text(path, error_table(decisions, data))
-        except OSError as error:
-            raise UserError(f"{path} cannot be written ({error.strerror}).") from error
 
 
 def error_table(decisions: Decisions, data: PatchDataModule) -> str:
@@ -63,15 +55,13 @@ def error_table(decisions: Decisions, data: PatchDataModule) -> str:
     What is predicted without a number stays empty.
     """
     errors = decisions.errors()
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     label_column = ["label"] if decisions.multilabel else []
-    writer.writerow(["file", *label_column, "true", "predicted", "confidence", "true_probability"])
+    rows = [["file", *label_column, "true", "predicted", "confidence", "true_probability"]]
     files: Sequence[str] = data.files(decisions.indices[decisions.place[errors]].tolist())
     for file, m in zip(files, errors.tolist(), strict=True):
         said, true, confidence = int(decisions.said[m]), int(decisions.true[m]), float(decisions.confidence[m])
         label = [decisions.sides[decisions.sides[said].output].name] if decisions.multilabel else []
         predicted = "" if np.isnan(confidence) else decisions.sides[said].name
         numbers = (f"{value:.6f}" for value in (confidence, decisions.probabilities[decisions.place[m], true]))
-        writer.writerow([file, *label, decisions.sides[true].name, predicted, *numbers])
-    return stream.getvalue()
+        rows.append([file, *label, decisions.sides[true].name, predicted, *numbers])
+    return csv_text(rows)

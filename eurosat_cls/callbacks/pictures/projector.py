@@ -22,6 +22,7 @@ from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import writing
 
 _FEWEST = 3  # points, below which there is nothing to project
 _FOR_COLOURS = 200  # patches that the stretch of colours is taken from
@@ -81,18 +82,15 @@ class Projector(PlotCallback):
         if finite.sum() < _FEWEST:
             raise UserError(f"{finite.sum()} of {len(indices)} patches have finite features; {_FEWEST} are needed.")
         embeddings = _described(module, data, epoch_outputs, chosen[finite], features[finite])
-        folder = run_folder(trainer)
-        try:
-            write_arrays(folder / "embeddings.npz", embeddings)
-            loggers = tensorboards(trainer)
-            if not loggers:
-                return
-            sprite, size = draw_sprite(_thumbnails(data, indices[finite]), self.thumbnail)
-            for logger in loggers:
-                folder = Path(logger.log_dir)
-                write_projector(folder, embeddings, sprite, size, self.spherize)
-        except OSError as error:
-            raise UserError(f"{folder}: the embeddings cannot be written there ({error.strerror}).") from error
+        path = run_folder(trainer) / "embeddings.npz"
+        with writing(path):
+            write_arrays(path, embeddings)
+        if not (loggers := tensorboards(trainer)):
+            return
+        sprite, size = draw_sprite(_thumbnails(data, indices[finite]), self.thumbnail)
+        for logger in loggers:
+            with writing(logger.log_dir):
+                write_projector(Path(logger.log_dir), embeddings, sprite, size, self.spherize)
 
 
 def _described(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from eurosat_cls.data.files.tree import JPEG_SUFFIXES, MAX_FILE_BYTES, checked, is_clutter
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 _TAIL_BYTES = 64 * 2**10
 _MAX_RATIO, _RATIO_FROM_BYTES = 100, 2**20  # an even patch may shrink a thousandfold, a large file may not
@@ -41,13 +42,10 @@ class ZipSource:
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over size, modification time and the last 64 KiB (where a zip keeps its directory)."""
-        try:
+        with reading(self.path), self.path.open("rb") as file:
             status = self.path.stat()
-            with self.path.open("rb") as file:
-                file.seek(max(0, status.st_size - _TAIL_BYTES))
-                tail = file.read(_TAIL_BYTES)
-        except OSError as error:
-            raise UserError(f"cannot read {self.path}: {error.strerror}") from error
+            file.seek(max(0, status.st_size - _TAIL_BYTES))
+            tail = file.read(_TAIL_BYTES)
         return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns} ".encode() + tail).hexdigest()
 
     def files(self) -> list[tuple[str, int]]:

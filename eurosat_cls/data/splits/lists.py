@@ -9,6 +9,7 @@ from eurosat_cls.data.files.tree import stem_of
 from eurosat_cls.data.splits.base import PARTS, Split, SplitMethod, make_split, some
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 _log = logging.getLogger(__name__)
 
@@ -123,11 +124,8 @@ def _list_paths(pattern: str) -> list[Path]:
 
 def _read_list(path: Path) -> list[str]:
     """Return the names in a list without extension, ``"River_7"`` or ``"River/River_7"``."""
-    try:
+    with reading(path):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise UserError(f"cannot read the split list {path}: {reason}") from error
     names = [line.strip().replace("\\", "/") for line in lines if line.strip()]
     if not names:
         raise UserError(f"the split list {path} is empty")

@@ -8,6 +8,7 @@ from eurosat_cls.data.splits.lists import published_split
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 # Names, addresses and checksums as in torchgeo's datasets/eurosat.py.
 ADDRESS = "https://huggingface.co/datasets/torchgeo/eurosat/resolve/1ce6f1bfb56db63fd91b6ecc466ea67f2509774c/"
@@ -73,11 +74,8 @@ def published_lists(spatial: bool) -> list[Path]:
 
 
 def _verify(path: Path, expected: str) -> None:
-    try:
-        with open(path, "rb") as stream:
-            actual = digest_of(stream, "sha256")
-    except OSError as error:
-        raise UserError(f"cannot read the split list {path}: {error.strerror}") from error
+    with reading(path), open(path, "rb") as stream:
+        actual = digest_of(stream, "sha256")
     if actual != expected:
         raise UserError(
             f"{path} is not the published list: its SHA-256 is {actual}, expected {expected}; "

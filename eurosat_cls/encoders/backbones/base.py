@@ -1,10 +1,9 @@
 """What backbones of every library have in common."""
 
-import difflib
 import re
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch.nn.functional as F
@@ -13,6 +12,7 @@ from torch import Tensor
 from eurosat_cls.encoders.base import Encoder
 from eurosat_cls.encoders.first_layer import FirstLayer
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import did_you_mean, nearest
 
 # How the libraries and torch say that an image has the wrong size for a network.
 _WRONG_SIZE = re.compile(r"kernel size|output size|must match the size|divisible|invalid for input of size", re.I)
@@ -82,16 +82,6 @@ class Backbone(Encoder):
         return self.name + (f", resize={self.resize}" if self.resize else "")
 
 
-def nearest(name: str, names: Iterable[str], count: int = 5) -> str:
-    """Return those of ``names`` that are spelt most alike, joined by commas.
-
-    Example:
-        >>> nearest("resnet5", ["vgg11", "resnet50", "resnet18"], 2)
-        'resnet50, resnet18'
-    """
-    return ", ".join(difflib.get_close_matches(name.lower(), sorted(names), count, 0.0))
-
-
 def check_arguments(arguments: dict[str, Any], allowed: Sequence[str], taken: dict[str, str], name: str) -> None:
     """Refuse arguments that the network does not have, or that are not the user's to give.
 
@@ -114,6 +104,6 @@ def check_arguments(arguments: dict[str, Any], allowed: Sequence[str], taken: di
 def unknown_argument(name: str, key: str, allowed: Sequence[str]) -> str:
     """Say that ``name`` has no argument ``key``, and which one comes nearest."""
     allowed = [a for a in allowed if not a.startswith("_")]
-    near = nearest(key, allowed, 1)
-    others = ", ".join(a for a in allowed if a != near)
-    return f"arguments: {name} has no {key!r}, did you mean {near!r}?" + (f" It also has {others}." if others else "")
+    near = nearest(key, allowed, cutoff=0.0)
+    others = ", ".join(a for a in allowed if a not in near)
+    return f"arguments: {name} has no {key!r}.{did_you_mean(near)}" + (f" It also has {others}." if others else "")

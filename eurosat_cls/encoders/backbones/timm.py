@@ -11,10 +11,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from eurosat_cls.checkpoints.tensors import read_tensors
-from eurosat_cls.encoders.backbones.base import Backbone, check_arguments, nearest, unknown_argument
+from eurosat_cls.encoders.backbones.base import Backbone, check_arguments, unknown_argument
 from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, without_prefix
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import nearest
 
 TAKEN = {
     "num_classes": "follows from the data; the head of the network is not used",
@@ -147,7 +148,9 @@ def _find_entrypoint(name: str) -> Callable[..., nn.Module]:
         raise UserError("TimmBackbone needs timm: pip install 'eurosat-cls[timm]'") from error
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
-        raise UserError(f"timm has no model {name!r}; the nearest are {nearest(name, timm.list_models())}.")
+        raise UserError(
+            f"timm has no model {name!r}; the nearest are {', '.join(nearest(name, timm.list_models(), 5, 0.0))}."
+        )
     if tag and name not in timm.list_pretrained(f"{architecture}.*"):
         raise UserError(f"timm has no model {name!r}; {architecture} has the tags {_tags(name) or 'none'}.")
     entrypoint: Callable[..., nn.Module] = timm.model_entrypoint(architecture)
@@ -174,8 +177,11 @@ def _build(
 
     check_arguments(arguments, (), TAKEN, name)
     known = _parameters(entrypoint)
-    if "dynamic_img_size" in known and not {"img_size", "strict_img_size"} & arguments.keys():
-        arguments = {"dynamic_img_size": True, **arguments}
+    if not {"img_size", "strict_img_size"} & arguments.keys():
+        if "dynamic_img_size" in known:
+            arguments = {"dynamic_img_size": True, **arguments}
+        elif "strict_img_size" in known:  # Swin before timm 1.0.31
+            arguments = {"strict_img_size": False, **arguments}
     if download and not timm.is_model_pretrained(name):
         raise UserError(f"weights: timm has none for {name}. It has them for {_tags(name) or 'no tag of it'}.")
     published = timm.get_pretrained_cfg(name)

@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eurosat_cls.checkpoints.tensors import read_tensors
-from eurosat_cls.encoders.backbones.base import Backbone, check_arguments, nearest
+from eurosat_cls.encoders.backbones.base import Backbone, check_arguments
 from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, without_prefix
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import nearest
 
 # Children of a network that come after the last feature map, and those that only help to train it.
 HEAD = ("avgpool", "dropout", "flatten", "classifier", "fc", "head", "heads")
@@ -144,7 +145,9 @@ def _find_builder(name: str) -> Callable[..., nn.Module]:
 
     names = models.list_models(module=models)
     if name not in names:
-        raise UserError(f"torchvision.models has no classifier {name!r}; the nearest are {nearest(name, names)}.")
+        raise UserError(
+            f"torchvision.models has no classifier {name!r}; the nearest are {', '.join(nearest(name, names, 5, 0.0))}."
+        )
     builder: Callable[..., nn.Module] = models.get_model_builder(name)
     return builder
 

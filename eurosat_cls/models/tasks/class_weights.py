@@ -1,6 +1,5 @@
 """Weights per class, from names or from counts."""
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import did_you_mean, nearest
 
 ClassWeights = Mapping[str, float] | Literal["balanced"] | None
 
@@ -44,9 +44,8 @@ def class_weight_tensor(
         return torch.tensor([total / (len(class_names) * count) for count in class_counts], dtype=torch.float32)
     for name, weight in weights.items():
         if name not in class_names:
-            near = difflib.get_close_matches(name, class_names, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"The classes are {', '.join(class_names)}."
-            raise UserError(f"class_weights: unknown class {name!r}. {hint}")
+            hint = did_you_mean(nearest(name, class_names)) or f" The classes are {', '.join(class_names)}."
+            raise UserError(f"class_weights: unknown class {name!r}.{hint}")
         if not (math.isfinite(weight) and weight >= 0):
             raise UserError(f"class_weights: {name} has weight {weight}; weights are finite and at least 0.")
     values = [float(weights.get(name, 1.0)) for name in class_names]

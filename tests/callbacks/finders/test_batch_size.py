@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 
-from eurosat_cls.analysis.describe import RUN
 from eurosat_cls.callbacks.finders import batch_sizes
+from eurosat_cls.checkpoints.files import RUN
 from tests.callbacks.finders.test_undoable_steps import assert_same
 
 Run = Callable[..., tuple[int, str]]
@@ -108,7 +108,7 @@ def test_mistakes_are_told_in_a_line(run: Run) -> None:
     for arguments, message in (
         (["--smallest", "0"], "1 <= smallest <= largest"),
         (["--smallest", "4096"], "fewer than a batch of 4096"),
-        (["--largest", "8", "--output", "taken/below"], "nothing can be written there"),
+        (["--largest", "8", "--output", "taken/below"], "cannot be written"),
     ):
         code, printed = run("batch_size_find", *arguments)
         assert code == 2

@@ -156,7 +156,7 @@ def test_a_loss_that_does_not_fall_is_an_error_and_takes_an_old_overlay_away(run
     [
         (["--min_lr", "1", "--max_lr", "0.1"], "0 < min_lr < max_lr"),
         (["--steps", "2"], "steps of at least 10"),
-        (["--output", "taken/below"], "nothing can be written there"),
+        (["--output", "taken/below"], "cannot be written"),
     ],
 )
 def test_mistakes_are_told_in_a_line(arguments: list[str], message: str, run: Run) -> None:

@@ -111,8 +111,8 @@ def test_a_folder_that_cannot_be_written_ends_no_training(run: Run, monkeypatch:
     with pytest.warns(UserWarning, match="cannot be written") as told:
         assert run("fit", *ON)[0] == 0
     said = [str(one.message) for one in told]
-    assert any("class_scores.csv cannot be written" in text for text in said)
-    assert any("labels_val.png cannot be written" in text for text in said)
+    assert any("class_scores.csv: cannot be written" in text for text in said)
+    assert any("labels_val.png: cannot be written" in text for text in said)
 
 
 def test_a_trial_run_leaves_no_table(run: Run) -> None:

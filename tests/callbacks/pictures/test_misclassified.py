@@ -143,7 +143,7 @@ def test_a_table_that_cannot_be_written_ends_no_training(run: Run, monkeypatch: 
         real(source, target)
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.warns(UserWarning, match=r"Misclassified: .*misclassified.csv cannot be written"):
+    with pytest.warns(UserWarning, match=r"Misclassified: .*misclassified.csv: cannot be written"):
         assert run("fit", "--pictures", PICTURES)[0] == 0
 
 

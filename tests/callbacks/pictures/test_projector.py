@@ -1,16 +1,10 @@
 """The projector's files: features of a fixed sample, what is known of each patch, and nothing else touched."""
 
 import json
-import subprocess
-import sys
-import time
 import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 import numpy as np
@@ -23,6 +17,7 @@ from eurosat_cls.callbacks import Projector, WeightAverage
 from eurosat_cls.data import Demo
 from tests.conftest import BARE
 from tests.models.test_classifier import TINY
+from tests.tensorboard_server import read, tensorboard
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
@@ -153,37 +148,14 @@ def test_bad_settings_are_refused(arguments: dict[str, Any], said: str) -> None:
         Projector(**arguments)
 
 
-@contextmanager
-def tensorboard(folder: str) -> Iterator[Callable[..., bytes]]:
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", folder, "--host", "127.0.0.1", "--port", str(port)]
-
-    def get(path: str, **query: str) -> bytes:
-        address = f"http://127.0.0.1:{port}/data/plugin/projector/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(address, timeout=20) as answer:
-            return bytes(answer.read())
-
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                try:
-                    if json.loads(get("runs")):
-                        break
-                except OSError:
-                    pass
-                time.sleep(0.2)
-            yield get
-        finally:
-            process.terminate()
-
-
 def test_tensorboard_serves_points_labels_and_thumbnails(run: Run) -> None:
     assert run("fit", *on(patches=30, spherize=True))[0] == 0
     features = np.load(RUN / "embeddings.npz")["features"]
-    with tensorboard("lightning_logs") as get:
+    with tensorboard(Path("lightning_logs"), "version_0", of="data/plugin/projector/runs") as address:
+
+        def get(path: str, **query: str) -> bytes:
+            return read(f"{address}/data/plugin/projector/{path}?{urllib.parse.urlencode(query)}")
+
         assert json.loads(get("runs")) == ["version_0"]
         shown = json.loads(get("info", run="version_0"))["embeddings"]
         assert [one["tensorName"] for one in shown] == ["features", "features_spherized"]

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from eurosat_cls.data.files.decode import decode_rgb
 from eurosat_cls.data.files.source import FolderSource, Source, ZipSource
@@ -269,35 +269,34 @@ def test_a_wrong_on_error_is_told() -> None:
 # --- interruptions ----------------------------------------------------------------------------------------------
 
 BUILD = """
-import sys, time
+import itertools, os, signal, sys, time
 from dataclasses import replace
 from pathlib import Path
 from tests.data.helpers import generated_recipe
 from eurosat_cls.data.store.store import open_or_build
 recipe = generated_recipe(400, seed=int(sys.argv[2]))
+deadly, decoded = int(sys.argv[3]), itertools.count(1)
 def slow(file):
     time.sleep(0.0005)
+    if next(decoded) == deadly:
+        os.kill(os.getpid(), signal.SIGKILL)
     return recipe.decode(file)
-print("ready", flush=True)
 store = open_or_build(replace(recipe, decode=slow), Path(sys.argv[1]))
 print(int(store.images.sum(dtype="uint64")), flush=True)
 """
 
+NEVER = "0"  # as the file at whose decoding the build is killed
+
 
 def test_a_build_killed_at_any_moment_leaves_the_old_store_and_the_next_build_is_whole(tmp_path: Path) -> None:
     old = open_or_build(generated_recipe(400, seed=0), tmp_path)
-    old_sum, dice, seen = old.images.sum(dtype=np.uint64), random.Random(1), set()
-    for _ in range(6):
-        process = run_python(BUILD, str(tmp_path), "1")
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(dice.uniform(0.02, 0.35))
-        process.send_signal(signal.SIGKILL)
+    old_sum, dice = old.images.sum(dtype=np.uint64), random.Random(1)
+    for deadly in (1, *(dice.randint(2, 1199) for _ in range(4)), 1200):
+        process = run_python(BUILD, str(tmp_path), "1", str(deadly))
         process.communicate()
-        seen |= {name.split(".")[-1] for name in stores(tmp_path) if name.startswith(".")}
-        if old.path.exists():
-            assert open_store(old.path).images.sum(dtype=np.uint64) == old_sum
-    assert seen == {"building"}, "no kill hit a build: choose other moments"
+        assert process.returncode == -signal.SIGKILL
+        assert any(name.endswith(".building") for name in stores(tmp_path))
+        assert open_store(old.path).images.sum(dtype=np.uint64) == old_sum
     new = open_or_build(generated_recipe(400, seed=1), tmp_path)
     expected = open_or_build(generated_recipe(400, seed=1), tmp_path / "other")
     assert np.array_equal(new.images, expected.images)
@@ -317,23 +316,24 @@ def test_an_exception_or_interrupt_leaves_nothing_behind(tmp_path: Path) -> None
 
 
 def test_of_several_processes_one_builds_and_all_get_the_same_store(tmp_path: Path) -> None:
-    processes = [run_python(BUILD, str(tmp_path), "3") for _ in range(3)]
-    outputs = [process.communicate(timeout=60) for process in processes]
+    processes = [run_python(BUILD, str(tmp_path), "3", NEVER) for _ in range(3)]
+    outputs = [process.communicate(timeout=600) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert len({out for out, _ in outputs}) == 1
     assert len(stores(tmp_path)) == 1
 
 
-def test_a_process_that_waits_for_another_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    recipe = generated_recipe()
-    code = "import sys, time, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire()\n"
-    code += "print('held', flush=True); time.sleep(1.4)"
-    holder = run_python(code, str(tmp_path / f"{recipe.name}.lock"))
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    open_or_build(recipe, tmp_path)
-    holder.communicate()
-    assert "waiting for another process to finish the patch store of noise" in capfd.readouterr().err
+def test_a_process_that_waits_for_another_says_so(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "generated.lock"):
+        process = run_python(BUILD, str(tmp_path), "1", NEVER)
+        assert process.stderr is not None
+        while (line := process.stderr.readline()) and not line.startswith("waiting"):
+            pass
+        assert line == "waiting for another process to finish the patch store of noise\n"
+        assert stores(tmp_path) == []
+    process.communicate()
+    assert process.returncode == 0
+    assert len(stores(tmp_path)) == 1
 
 
 # --- disks ------------------------------------------------------------------------------------------------------
@@ -394,8 +394,8 @@ def test_a_write_that_really_fails_in_the_middle_is_told(tmp_path: Path) -> None
     old = open_or_build(generated_recipe(400, seed=0), tmp_path)
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))\n"
-    process = run_python(limit + BUILD, str(tmp_path), "1")
-    _, errors = process.communicate(timeout=60)
+    process = run_python(limit + BUILD, str(tmp_path), "1", NEVER)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     assert f"cannot write to {tmp_path}: the file size limit is reached" in errors
     assert stores(tmp_path) == [old.path.name]
@@ -483,7 +483,7 @@ open_or_build(big, Path(sys.argv[1]))
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
     process = run_python(code, str(tmp_path))
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     array = 1500 * 13 * 64 * 64 * 2 / 2**20  # 152 MiB
     chunks = 2 * build._num_cores() * 4 + 40

@@ -114,7 +114,7 @@ def test_windows_and_threads_and_pickles_get_what_the_whole_has(new: Path) -> No
 def test_products_of_before_december_2016_are_read_too(tmp_path: Path, old: Path) -> None:
     safe = shutil.copytree(old, tmp_path / "S2A_OPER_PRD_MSIL1C_PDMC_20160929T183501.SAFE")
     text = (safe / "MTD_MSIL1C.xml").read_text().replace("IMAGE_FILE", "IMAGE_ID")
-    text = re.sub(r"<IMAGE_ID>.*/", "<IMAGE_ID>", text)  # no folders in these
+    text = re.sub(r"<IMAGE_ID>[^<]*/", "<IMAGE_ID>", text)  # no folders in these
     (safe / "MTD_MSIL1C.xml").unlink()
     (safe / "S2A_OPER_MTD_SAFL1C_PDMC_20160929T183501.xml").write_text(text)
     for path in (safe, zipped(safe)):

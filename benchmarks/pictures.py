@@ -23,7 +23,7 @@ from eurosat_cls import callbacks
 from eurosat_cls.callbacks import EpochSummary
 from eurosat_cls.cli import main
 from eurosat_cls.cli.application import PICTURES
-from eurosat_cls.models.postprocessing import DecidingModule
+from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import OutputCollector
 
 CONFIG = Path(__file__).parent.parent / "configs" / "tiny_resnet18.yaml"
@@ -82,7 +82,7 @@ def inside(epochs: int) -> None:
             if name.startswith("on_") and getattr(owner, name) is not getattr(Callback, name):
                 spent.timed(owner, name)
     spent.timed(OutputCollector, "update")
-    spent.timed(DecidingModule, "on_validation_epoch_end")
+    spent.timed(Classifier, "on_validation_epoch_end")
     epoch = statistics.median(fit(epochs, True, spent))
     print(f"\nAn epoch takes {epoch:.2f} s.\n\n{'':20} each epoch       once")
     every, once = 0.0, 0.0

@@ -49,6 +49,6 @@ def test_validation_metrics_equal_those_computed_over_the_whole_set(batch_size: 
         hits, ours, theirs = (int(x.sum()) for x in ((predicted == k) & (target == k), predicted == k, target == k))
         scores.append(2 * hits / (ours + theirs))
     assert metrics["val/macro_f1"] == pytest.approx(sum(scores) / 10, rel=1e-5)
-    matrix = model.confusion_matrix("val")
+    matrix = model.postprocessing.confusion_matrix(model.val_scores.epoch_outputs())
     assert matrix.sum() == len(rows)
     assert matrix.diag().sum() == (predicted == target).sum()

@@ -48,22 +48,45 @@ def counts_by_class(matrix: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return counts.diagonal(), counts.sum(1), counts.sum(0)
 
 
-def score_classes(matrix: Tensor, rankings: Sequence[Ranking]) -> list[ClassScore]:
-    """Return the scores of each class.
+def score_classes(matrix: Tensor, rankings: Sequence[Ranking] | None = None) -> list[ClassScore]:
+    """Return the scores of each class; those that are not defined are NaN.
 
     Args:
         matrix: as for :func:`counts_by_class`.
-        rankings: ``[K]``.
+        rankings: ``[K]``; without them average precision is NaN.
     """
     found, true, predicted = counts_by_class(matrix)
     nothing = np.full(len(found), np.nan)
+    ranked = nothing.tolist() if rankings is None else [ranking.average_precision for ranking in rankings]
     precision = np.divide(found, predicted, out=nothing.copy(), where=predicted > 0)
     recall = np.divide(found, true, out=nothing.copy(), where=true > 0)
     f1 = np.divide(2 * found, true + predicted, out=nothing.copy(), where=true > 0)
     return [
-        ClassScore(int(true[k]), float(precision[k]), float(recall[k]), float(f1[k]), ranking.average_precision)
-        for k, ranking in enumerate(rankings)
+        ClassScore(int(true[k]), float(precision[k]), float(recall[k]), float(f1[k]), ranked[k])
+        for k in range(len(found))
     ]
+
+
+def plain_scores(matrix: Tensor, class_names: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """Return images, precision, recall and F1 by class as JSON holds them: None where a score is not defined.
+
+    Args:
+        matrix: as for :func:`counts_by_class`.
+        class_names: ``[K]``.
+
+    Example:
+        >>> plain_scores(Tensor([[3, 1], [0, 0]]), ["Forest", "River"])["River"]
+        {'images': 0, 'precision': 0.0, 'recall': None, 'f1': None}
+    """
+    return {
+        name: {key: None if np.isnan(value := getattr(score, key)) else value for key in ("images", *SCORES[:3])}
+        for name, score in zip(class_names, score_classes(matrix), strict=True)
+    }
+
+
+def format_score(score: float | None) -> str:
+    """Return a score with four decimals, a dash for one that is not defined."""
+    return "-" if score is None else f"{score:.4f}"
 
 
 def read_scores(path: Path) -> dict[int, dict[str, ClassScore]]:

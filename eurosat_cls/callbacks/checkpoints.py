@@ -12,9 +12,11 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.metrics import mode_of
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import remove_parts, replacing, writing
+from eurosat_cls.utils.lightning_private import validates_next
 from eurosat_cls.utils.signals import Stopped, StopRequest
 
 
@@ -70,7 +72,7 @@ class Checkpoints(Checkpoint):
 
     def folder(self, trainer: Trainer) -> Path:
         """Where the checkpoints go."""
-        return Path(self.dirpath) if self.dirpath else Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints"
+        return Path(self.dirpath) if self.dirpath else run_folder(trainer) / "checkpoints"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Settle what was None; remove what a process that was killed while saving has left."""
@@ -92,11 +94,11 @@ class Checkpoints(Checkpoint):
 
         Not before a validation or the end of an epoch: what follows there belongs to the step.
         """
-        loop = trainer.fit_loop.epoch_loop
-        fetcher = trainer.fit_loop._data_fetcher
-        if (batch_idx + 1) % trainer.accumulate_grad_batches or loop.batch_progress.is_last_batch:
+        if (
+            batch_idx + 1
+        ) % trainer.accumulate_grad_batches or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return
-        if getattr(trainer, "fast_dev_run", False) or fetcher is None or loop._should_check_val_fx(fetcher):
+        if getattr(trainer, "fast_dev_run", False) or validates_next(trainer):
             return
         due = self.every_minutes is not None and time.monotonic() - self._saved_at >= 60 * self.every_minutes
         due, number = any_process_stops(trainer, due, self._request.signal)

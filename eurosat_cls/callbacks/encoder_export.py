@@ -10,6 +10,7 @@ from torch import Tensor
 
 from eurosat_cls import __version__
 from eurosat_cls.callbacks.checkpoints import Checkpoints
+from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.checkpoints.files import read_checkpoint
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
@@ -54,9 +55,7 @@ class EncoderExport(Callback):
         if self.path is not None:
             return Path(self.path)
         checkpoints = _checkpoints(trainer)
-        folder = (
-            checkpoints.folder(trainer).parent if checkpoints else Path(trainer.log_dir or trainer.default_root_dir)
-        )
+        folder = checkpoints.folder(trainer).parent if checkpoints else run_folder(trainer)
         return folder / "encoder.safetensors"
 
 

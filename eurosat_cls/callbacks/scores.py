@@ -8,10 +8,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from eurosat_cls.analysis.calibration import before_and_after, describe
-from eurosat_cls.analysis.class_scores import counts_by_class
+from eurosat_cls.analysis.class_scores import format_score, plain_scores
 from eurosat_cls.analysis.report.page import write_report
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.errors import UserError
@@ -42,10 +41,10 @@ class TestScores(Callback):
         metrics, path = _metrics(trainer, "test"), self.folder / "test.json"
         content: dict[str, Any] = {**metrics, "checkpoint": self.checkpoint, **self.details}
         if isinstance(pl_module, Classifier):
-            matrix = pl_module.confusion_matrix("test")
-            scores = per_class(matrix, pl_module.class_names)
-            logits, target, _ = pl_module.epoch_outputs("test")
-            found = before_and_after(logits, target, pl_module.task, float(pl_module.temperature))
+            outputs = pl_module.test_scores.epoch_outputs()
+            matrix = pl_module.postprocessing.confusion_matrix(outputs)
+            scores = plain_scores(matrix, pl_module.class_names)
+            found = before_and_after(outputs.logits, outputs.target, pl_module.task, float(pl_module.temperature))
             content |= {"per_class": scores, "confusion_matrix": matrix.tolist()}
             content["calibration"] = {"applied": pl_module.calibrate, **found}
             calibration = describe(found, pl_module.calibrate)
@@ -57,33 +56,13 @@ class TestScores(Callback):
             print(calibration)
         print(f"{_line(metrics)}\nwritten to {path}")
 
-    def _print_table(self, scores: dict[str, dict[str, float]]) -> None:
+    def _print_table(self, scores: dict[str, dict[str, float | None]]) -> None:
         table = Table("class", *(("images", "precision", "recall", "F1")), title=f"test of {self.checkpoint}")
         for column in table.columns[1:]:
             column.justify = "right"
         for name, s in scores.items():
-            table.add_row(name, str(s["images"]), f"{s['precision']:.4f}", f"{s['recall']:.4f}", f"{s['f1']:.4f}")
+            table.add_row(name, str(s["images"]), *(format_score(s[key]) for key in ("precision", "recall", "f1")))
         Console().print(table)
-
-
-def per_class(matrix: Tensor, class_names: list[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and number of images of each class.
-
-    Args:
-        matrix: counts ``[K, K]``, row true and column predicted; or ``[K, 2, 2]`` likewise of each label's absence and
-            presence.
-        class_names: the ``K`` names.
-
-    A score without any case (nothing predicted, or no image) is 0.
-    """
-    hits, true, predicted = counts_by_class(matrix)
-    precision = hits / predicted.clip(1)
-    recall = hits / true.clip(1)
-    f1 = 2 * hits / (true + predicted).clip(1)
-    return {
-        name: {"images": int(true[k]), "precision": float(precision[k]), "recall": float(recall[k]), "f1": float(f1[k])}
-        for k, name in enumerate(class_names)
-    }
 
 
 def _metrics(trainer: Trainer, stage: str) -> dict[str, float]:
@@ -123,8 +102,8 @@ class TestReport(Callback):
             warnings.warn(f"there is no report: {error}", stacklevel=2)
 
     def _answers(self, trainer: Trainer, module: Classifier) -> str:
-        epoch_outputs = module.epoch_outputs("test")
-        probabilities = module.probabilities(epoch_outputs.logits)
+        epoch_outputs = module.test_scores.epoch_outputs()
+        probabilities = module.postprocessing.probabilities(epoch_outputs.logits)
         true = module.rules.names_of(epoch_outputs.target)
         files = trainer.datamodule.files(epoch_outputs.indices.tolist())  # type: ignore[attr-defined]
         rows = zip(files, true, module.prediction_rows(probabilities), strict=True)

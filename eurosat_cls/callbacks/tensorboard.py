@@ -7,6 +7,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard.summary import hparams
 
 from eurosat_cls.callbacks.run_folder import tensorboards
+from eurosat_cls.config.differences import class_name, flatten
+from eurosat_cls.utils.lightning_private import add_summary
 
 SETTINGS = ("seed_everything", "model.", "data.", "trainer.max_epochs", "trainer.precision")
 _LONGEST = 60  # letters of a value
@@ -43,14 +45,14 @@ class TensorBoardText(Callback):
             logger.experiment.add_text("run", f"{table}\n\n{indented}")
             # Without a list of settings of its own, as that of one run would hide those of the others.
             _, start, _ = hparams(plain_settings(self.config, self.settings), {})  # type: ignore[no-untyped-call]
-            logger.experiment._get_file_writer().add_summary(start)
+            add_summary(logger, start)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Mark the run as finished."""
         for logger in tensorboards(trainer):
             if trainer.is_global_zero:
                 *_, end = hparams({}, {})  # type: ignore[no-untyped-call]
-                logger.experiment._get_file_writer().add_summary(end)
+                add_summary(logger, end)
 
 
 def plain_settings(config: dict[str, Any], settings: tuple[str, ...] = SETTINGS) -> dict[str, bool | float | str]:
@@ -66,24 +68,15 @@ def plain_settings(config: dict[str, Any], settings: tuple[str, ...] = SETTINGS)
         {'model': 'Classifier', 'model.encoder': 'ResNet', 'model.encoder.stem_stride': 2}
     """
     found: dict[str, bool | float | str] = {}
-    _collect(config, "", found)
-    return {key: value for key, value in found.items() if (key + ".").startswith(settings)}
+    for path, value in flatten(config).items():
+        key = ".".join(part for part in path.split(".") if part not in ("init_args", "class_path"))
+        if value not in (None, {}) and f"{key}.".startswith(settings):
+            found[key] = str(value).rpartition(".")[2] if path.endswith(".class_path") else _plain(value)
+    return found
 
 
-def _collect(value: Any, key: str, found: dict[str, bool | float | str]) -> None:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            if name == "class_path":
-                found[key] = str(item).rpartition(".")[2]
-            else:
-                _collect(item, key if name == "init_args" else f"{key}.{name}".strip("."), found)
-    elif isinstance(value, list):
-        found[key] = ", ".join(_name(item) for item in value)[:_LONGEST]
-    elif isinstance(value, (bool, int, float)):
-        found[key] = value
-    elif value is not None:
-        found[key] = str(value)[:_LONGEST]
-
-
-def _name(item: Any) -> str:
-    return str(item["class_path"]).rpartition(".")[2] if isinstance(item, dict) and "class_path" in item else str(item)
+def _plain(value: Any) -> bool | float | str:
+    if isinstance(value, (bool, int, float)):
+        return value
+    items = [str(class_name(item) or item) for item in value] if isinstance(value, list) else [str(value)]
+    return ", ".join(items)[:_LONGEST]

@@ -51,20 +51,13 @@ def _setting_differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> 
     Layers of the same shapes may still be another network's: of another stride, activation or number of heads.
     """
     parts = [part for part in ("encoder", "decoder", "indices", "task") if part in theirs and part in ours]
-    return [line for part in parts for line in _differences_of_form(theirs[part], ours[part], f"model.{part}")]
-
-
-def _differences_of_form(theirs: Any, ours: Any, key: str) -> list[str]:
-    if not (isinstance(theirs, Mapping) and isinstance(ours, Mapping)) or _class_name(theirs) != _class_name(ours):
-        return differences(theirs, ours, key)
-    shared = [name for name in ours if name in theirs and name != "class_path"]
-    formed = [name for name in shared if not any(word in str(name) for word in NO_FORM)]
-    return [line for name in formed for line in _differences_of_form(theirs[name], ours[name], f"{key}.{name}")]
-
-
-def _class_name(spec: Mapping[str, Any]) -> str:
-    """The name of a class without the module, which may be another one in another version of its package."""
-    return str(spec.get("class_path")).rpartition(".")[2]
+    found = [each for part in parts for each in differences(theirs[part], ours[part], f"model.{part}")]
+    # Classes of one name in other modules are those of another version of their package.
+    return [
+        str(each)
+        for each in found
+        if each.known and each.ours != "auto" and not any(word in each.key for word in (*NO_FORM, "class_path"))
+    ]
 
 
 def _layer_differences(state: dict[str, Any], model: nn.Module) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import yaml
 
+from eurosat_cls.config.differences import differences
 from eurosat_cls.config.former_names import present_settings
 from eurosat_cls.utils.errors import UserError
 
@@ -79,12 +80,12 @@ def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str
         path = folder / "checkpoints" / f"{which}.ckpt"
         if not path.is_file():
             continue
-        differences = _compare(config, saved)
-        exact = [d for d in differences if not _is_optimisation(d)]
-        if not differences:
+        differing = _compare(config, saved)
+        exact = [d for d in differing if not _is_optimisation(d)]
+        if not differing:
             return path, []
         if not exact:
-            near.append((path, differences))
+            near.append((path, differing))
         newest = newest or (path, exact)
     if near:
         return near[0]
@@ -112,16 +113,12 @@ def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """Dotted names of the settings that differ, without those of execution."""
-    differences = []
+    found = []
     for part, ignored in _EXECUTION.items():
-        a, b = ours.get(part) or {}, theirs.get(part) or {}
-        if a.get("class_path") != b.get("class_path"):
-            differences.append(part)
-            continue
-        left, right = a.get("init_args") or {}, b.get("init_args") or {}
-        keys = sorted((set(left) | set(right)) - ignored)
-        differences += [f"{part}.{key}" for key in keys if left.get(key) != right.get(key)]
-    return differences
+        differing = differences(theirs.get(part) or {}, ours.get(part) or {})
+        keys = {each.key.removeprefix("init_args.").partition(".")[0] for each in differing} - ignored
+        found += [part] if keys & {"", "class_path"} else [f"{part}.{key}" for key in sorted(keys)]
+    return found
 
 
 def _is_optimisation(difference: str) -> bool:

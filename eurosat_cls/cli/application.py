@@ -1,6 +1,7 @@
 """What the command line runs: LightningCLI with this project's links, run folders, and checkpoints by name."""
 
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
@@ -50,8 +51,6 @@ from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.git import revisions
 from eurosat_cls.utils.machine import environment, versions
 
-__all__ = ["SETTINGS", "EuroSATCLI"]
-
 LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
@@ -59,7 +58,17 @@ PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "
 
 
 class EuroSATCLI(LightningCLI):
-    """LightningCLI with links from data to model, run folders, and checkpoints found by name."""
+    """LightningCLI with links from data to model, run folders, and checkpoints found by name.
+
+    Args:
+        arguments: a command, and what follows it.
+        commands: those whose parsers are made whole, which takes a while for each; of the others only their own
+            options are known.
+    """
+
+    def __init__(self, arguments: list[str], commands: Collection[str]) -> None:
+        self._whole = commands
+        super().__init__(**SETTINGS, args=arguments)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -84,7 +93,11 @@ class EuroSATCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand in self._whole:
+            parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        else:
+            parser = self.init_parser(**kwargs)
+            parser.add_method_arguments(klass, subcommand, skip=set(self.subcommands()[subcommand]))
         if subcommand == "predict":
             parser.add_argument(
                 "--images", type=Optional[str], default=None, help="Folder of images to predict on instead of the data."

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
-from eurosat_cls.cli.application import SETTINGS, EuroSATCLI
-from eurosat_cls.cli.commands import split_trust
+from eurosat_cls.cli.application import EuroSATCLI
+from eurosat_cls.cli.commands import CONFIGURED, split_trust
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.parse import read_settings
 from eurosat_cls.config.trust import closed_parser, config_folders, trusting
@@ -26,13 +26,13 @@ class _OnlyParsers(EuroSATCLI):
 
 
 @functools.cache
-def parsers() -> tuple[Any, dict[str, Any]]:
-    """Return the parser of the whole command line, and those of its commands."""
+def parsers(commands: tuple[str, ...] = tuple(CONFIGURED)) -> tuple[Any, dict[str, Any]]:
+    """Return the parser of the whole command line, and those of its commands, whole of these."""
     try:
-        _OnlyParsers(**SETTINGS, args=[])
+        _OnlyParsers([], commands)
     except _Made as made:
-        parser, commands = made.args
-    return parser, commands
+        parser, by_command = made.args
+    return parser, by_command
 
 
 def merged(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -52,4 +52,4 @@ def merged(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -
             path.write_text(yaml.safe_dump(dict(overlay), sort_keys=False), encoding="utf-8")
             given += ["--config", str(path)]
         with trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
-            return read_settings(parsers()[1], ["fit", *given], VOCABULARY)
+            return read_settings(parsers(("fit",))[1], ["fit", *given], VOCABULARY)

@@ -2,8 +2,8 @@
 
 import sys
 
-from eurosat_cls.cli.application import SETTINGS, EuroSATCLI
-from eurosat_cls.cli.commands import split_trust
+from eurosat_cls.cli.application import EuroSATCLI
+from eurosat_cls.cli.commands import CONFIGURED, split_trust
 from eurosat_cls.cli.log_filter import quieten
 from eurosat_cls.cli.other_commands import COMMANDS
 from eurosat_cls.config.trust import closed_parser, config_folders, trusting
@@ -49,7 +49,8 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
 def _dispatch(arguments: list[str], cli: type[EuroSATCLI]) -> None:
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
-    cli(**SETTINGS, args=arguments)
+    of_all = any(argument.startswith("--print_completion") for argument in arguments)
+    cli(arguments, CONFIGURED if of_all else arguments[:1])
 
 
 def _of_disk(raised: BaseException) -> str | None:

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from eurosat_cls.config.jsonargparse_private import import_object, linked_keys
 from eurosat_cls.config.mistakes import Mistake
-from eurosat_cls.config.settings import Setting, alternatives, class_settings, linked_keys, settings_of, shown
+from eurosat_cls.config.settings import Setting, alternatives, class_settings, settings_of, shown
 from eurosat_cls.config.tree import Node, Path, dotted
 
 
@@ -45,9 +46,7 @@ def _search(node: Node, parsed: Any, path: Path, linked: set[str]) -> Mistake | 
 
 
 def _check_class(node: Node, class_path: str, path: Path) -> Mistake | None:
-    from jsonargparse._util import import_object  # it has been imported so when it was parsed
-
-    cls = import_object(class_path)
+    cls = import_object(class_path)  # it has been imported so when it was parsed
     if inspect.isabstract(cls):
         return Mistake(path, f"{cls.__name__} is abstract: name a class that is made from it.")
     arguments = node.value.get("init_args") if isinstance(node.value, dict) else None

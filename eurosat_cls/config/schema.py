@@ -131,5 +131,5 @@ def _choices(base: type, ours: set[str]) -> dict[str, str]:
     known = known_classes(base)
     if base.__name__ == "Module":
         known = {name: path for name, path in known.items() if name.endswith("Loss") or ".losses." in path}
-    internal = ("eurosat_cls.callbacks.", "eurosat_cls.models.base", "eurosat_cls.models.postprocessing")
+    internal = ("eurosat_cls.callbacks.", "eurosat_cls.models.base", "eurosat_cls.models.optimization")
     return {name: path for name, path in known.items() if name in ours or not path.startswith(internal)}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jsonargparse
-from jsonargparse._required import iter_required_keys
-from jsonargparse._typehints import get_all_subclass_paths  # what the parser itself finds short names among
-from jsonargparse._util import import_object  # imports what the parser would, and refuses what it would
+
+from eurosat_cls.config.jsonargparse_private import get_all_subclass_paths, import_object, typed_keys
+from eurosat_cls.config.jsonargparse_private import linked_keys as linked_keys
 
 _VALUES = {"builtins", "typing", "pathlib", "datetime", "torch"}  # of classes that are values, not parts to be built
 
@@ -44,22 +44,8 @@ class Setting:
 
 def settings_of(parser: Any) -> dict[str, Setting]:
     """The keys that a jsonargparse parser accepts, without those that are filled in or only print something."""
-    linked, required = linked_keys(parser), set(iter_required_keys(parser))
-    found: dict[str, Setting] = {}
-    for action in parser._actions:
-        kind = getattr(action, "_typehint", None)
-        typed = kind is not None and not type(action).__name__.startswith("_ActionHelp")
-        if not typed or action.dest in linked or action.dest == "config":
-            continue
-        default = inspect.Parameter.empty if action.dest in required else action.default
-        found[action.dest] = Setting(action.dest, kind, default, str(action.help or ""))
-    return found
-
-
-def linked_keys(parser: Any) -> set[str]:
-    """Keys that are filled in from others."""
-    group = getattr(parser, "_links_group", None)
-    return {action.target[0] for action in group._group_actions} if group is not None else set()
+    left_out = {*linked_keys(parser), "config"}
+    return {typed[0]: Setting(*typed) for typed in typed_keys(parser) if typed[0] not in left_out}
 
 
 def class_settings(cls: Callable[..., Any], given: int = 0, filled: Sequence[str] = ()) -> dict[str, Setting]:

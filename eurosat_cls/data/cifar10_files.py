@@ -18,6 +18,7 @@ import numpy as np
 from eurosat_cls.data.files.http_download import fetch
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDER, META, TEST_BATCH = "cifar-10-batches-py", "batches.meta", "test_batch"
@@ -112,13 +113,10 @@ def read_batches(place: Path) -> dict[str, CIFAR10Batch]:
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
     for name in (META, *BATCHES):
-        try:
-            with open(folder / name, "rb") as stream:
-                yield name, stream.read(_MAX_BATCH_BYTES + 1)
-        except FileNotFoundError:
-            continue  # `read_batches` names all that is missing
-        except OSError as error:
-            raise UserError(f"cannot read {folder / name}: {error.strerror}") from error
+        if (folder / name).exists():  # `read_batches` names all that is missing
+            with reading(folder / name), open(folder / name, "rb") as stream:
+                content = stream.read(_MAX_BATCH_BYTES + 1)
+            yield name, content
 
 
 def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:

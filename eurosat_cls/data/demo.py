@@ -19,13 +19,7 @@ class Demo(PatchDataModule):
         shared: the settings that all data modules have, see :class:`~eurosat_cls.data.module.PatchDataModule`.
     """
 
-    def __init__(
-        self,
-        patches_per_class: int = 300,
-        data_seed: int = 0,
-        batch_size: int = 64,
-        **shared: Any,
-    ) -> None:
+    def __init__(self, patches_per_class: int = 300, data_seed: int = 0, batch_size: int = 64, **shared: Any) -> None:
         super().__init__(bands=None, batch_size=batch_size, **shared)
         if patches_per_class < 1:
             raise UserError(f"data.patches_per_class must be at least 1, got {patches_per_class}.")

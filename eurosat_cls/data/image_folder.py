@@ -37,11 +37,7 @@ class ImageFolder(LabelledFilesModule):
 
     kind = "folder"
 
-    def __init__(
-        self,
-        root: str,
-        **shared: Any,
-    ) -> None:
+    def __init__(self, root: str, **shared: Any) -> None:
         super().__init__(**shared)
         if self.task == "multilabel":
             raise UserError("data.task: a folder gives each file one class; several labels per file need a Table.")

@@ -61,9 +61,8 @@ class ImageFiles(PatchDataModule):
         on_error: Literal["raise", "skip"] = "raise",
         task: TaskName = "multiclass",
     ) -> None:
-        super().__init__(bands=bands, split="random", batch_size=batch_size, augment=None, predict_split="all")
-        self.task = task
-        self.path, self.on_error = Path(path).expanduser(), on_error
+        super().__init__(bands=bands, batch_size=batch_size, predict_split="all")
+        self.task, self.path, self.on_error = task, Path(path).expanduser(), on_error
         self._class_names, self._mean, self._std = class_names, mean, std
         if not self.path.is_dir():
             raise UserError(f"--images {path}: there is no such folder.")

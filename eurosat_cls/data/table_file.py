@@ -74,7 +74,8 @@ def read_table(path: Path, wanted: Sequence[str]) -> TableFile:
 
 def _read_csv(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cell]], list[str]]:
     try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
+        no_text = "neither CSV in UTF-8 nor Parquet: save it as one of them"
+        with reading(path, no_text), open(path, encoding="utf-8-sig", newline="") as stream:
             first = stream.readline()
             stream.seek(0)
             rows = csv.reader(stream, delimiter=_delimiter(first, wanted), strict=True)
@@ -92,8 +93,6 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cell]],
                 places.append(f"line {rows.line_num}")
                 for column, position in zip(cells, positions, strict=True):
                     column.append(_plain(row[position]))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is neither CSV in UTF-8 nor Parquet: save it as one of them") from error
     except csv.Error as error:
         raise UserError(f"{path} is no CSV table ({error})") from error
     return dict(zip(wanted, cells, strict=True)), places

@@ -12,12 +12,12 @@ from eurosat_cls.config.factories import accepts, build, target_of
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
-from eurosat_cls.metrics import MeanLoss
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.masking import CellMasking, Masking
 from eurosat_cls.models.network import connect
 from eurosat_cls.models.normalize import NoNormalize, Normalize
 from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory
+from eurosat_cls.models.stage_scores import STAGES, StageScores
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.seeds import generator_for
 
@@ -99,14 +99,14 @@ class AutoEncoder(PatchModule):
         weights: Weights | str | None = None,
     ) -> None:
         super().__init__(
-            optimizer,
-            lr_scheduler,
-            lr_scheduler_interval,
-            lr_scheduler_monitor,
-            total_steps,
-            memory_format,
-            compile,
-            weights,
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            lr_scheduler_interval=lr_scheduler_interval,
+            lr_scheduler_monitor=lr_scheduler_monitor,
+            total_steps=total_steps,
+            memory_format=memory_format,
+            compile=compile,
+            weights=weights,
         )
         self.keep_arguments(locals())
         if "reduction" not in inspect.signature(target_of(loss)).parameters:
@@ -119,7 +119,7 @@ class AutoEncoder(PatchModule):
         self.loss: nn.Module = build("loss", loss, reduction="none")
         outputs = len(self.bands) * int(getattr(self.loss, "outputs_per_band", 1))
         self.decoder = build("decoder", decoder, self.encoder.out_features, outputs)
-        self.losses = nn.ModuleDict({f"{stage}_": MeanLoss() for stage in ("train", "val", "test")})
+        self.train_scores, self.val_scores, self.test_scores = map(StageScores, STAGES)
 
     def forward(self, image: Tensor) -> Tensor:
         """Raw ``[B, C, H, W]`` -> features ``[B, D]``, nothing hidden."""
@@ -147,28 +147,16 @@ class AutoEncoder(PatchModule):
         loss: Tensor = self.loss(restored.output, restored.original) * mask
         return loss.flatten(1).sum(1) / mask.flatten(1).sum(1)
 
-    def _step(self, batch: Batch, stage: Literal["train", "val", "test"], batch_idx: int) -> Tensor:
-        first = self.is_first(batch_idx) if stage == "train" else batch_idx == 0
+    def step(self, batch: Batch, batch_idx: int, scores: StageScores, first: bool) -> Tensor:
+        """Return the mean loss over the hidden values of a batch."""
         if first:
             self.normalize.check_unit(batch.image)
-        generator = generator_for(MASKING, self.current_epoch if stage == "train" else EVALUATION, batch_idx)
+        generator = generator_for(MASKING, self.current_epoch if scores.stage == "train" else EVALUATION, batch_idx)
         loss = self.errors(self.restore(batch.image, generator)).mean()
-        self.losses[f"{stage}_"].update(loss, len(batch.image))  # type: ignore[operator]
+        scores.loss.update(loss, len(batch.image))
         if first:
-            self.log(f"{stage}/loss", self.losses[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
+            scores.log(self)
         return loss
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch."""
-        return self._step(batch, "train", batch_idx)
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score one validation batch."""
-        self._step(batch, "val", batch_idx)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score one test batch."""
-        self._step(batch, "test", batch_idx)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return how badly each patch is restored, ``[B]``: the unusual ones stand out."""

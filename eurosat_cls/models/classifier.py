@@ -1,11 +1,12 @@
 """The one LightningModule that classifies: encoder, decoder, loss, optimizer and metrics are handed in."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.config.factories import accepts, build
@@ -13,20 +14,23 @@ from eurosat_cls.data.augment import dihedral_view
 from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.decoders import Decoder, LinearHead
 from eurosat_cls.encoders import Encoder
-from eurosat_cls.metrics import MeanLoss
+from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.indices import SpectralIndices, WithIndices
 from eurosat_cls.models.network import connect
 from eurosat_cls.models.normalize import NoNormalize, Normalize
 from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory
-from eurosat_cls.models.postprocessing import DecidingModule
-from eurosat_cls.models.prediction_arrays import Predictions, predict_arrays
-from eurosat_cls.models.tasks import LossFactory, MetricFactory
+from eurosat_cls.models.postprocessing import Postprocessing, initial_threshold
+from eurosat_cls.models.predictions import Predictions
+from eurosat_cls.models.stage_scores import STAGES, StageScores
+from eurosat_cls.models.tasks import LossFactory, MetricFactory, task_for
+from eurosat_cls.models.temperature import fit_temperature
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.modules import evaluating
 
-Stage = Literal["train", "val", "test"]
+CLASS_WEIGHTS = ("loss.weight", "loss.pos_weight")  # what the configuration says, whatever a checkpoint holds
 
 
-class Classifier(DecidingModule):
+class Classifier(PatchModule):
     """Classify raw patches with an injected encoder, decoder and loss.
 
     In YAML every part is a ``class_path`` with ``init_args``; in Python a class or a ``functools.partial``. What
@@ -68,6 +72,9 @@ class Classifier(DecidingModule):
             :class:`~eurosat_cls.checkpoints.weights.Weights` with more choice.
         lr_multipliers: by module name or pattern, what the learning rate is multiplied by for its parameters.
 
+    Attributes:
+        temperature: float32 scalar, fitted on every validation of a training and kept with the weights; 1 before.
+
     Raises:
         UserError: for class weights that do not fit the classes, or that the loss does not take.
 
@@ -79,7 +86,10 @@ class Classifier(DecidingModule):
         torch.Size([3, 2])
     """
 
+    may_lack = ("temperature", *CLASS_WEIGHTS)  # tensors that checkpoints need not have, nor this model
     normalize: NoNormalize | Normalize | WithIndices
+    threshold: Tensor  # [number of independent decisions], none in a multiclass task
+    temperature: Tensor
 
     def __init__(
         self,
@@ -111,20 +121,23 @@ class Classifier(DecidingModule):
         lr_multipliers: dict[str, float] | None = None,
     ) -> None:
         super().__init__(
-            optimizer,
-            lr_scheduler,
-            lr_scheduler_interval,
-            lr_scheduler_monitor,
-            total_steps,
-            memory_format,
-            compile,
-            weights,
-            lr_multipliers,
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            lr_scheduler_interval=lr_scheduler_interval,
+            lr_scheduler_monitor=lr_scheduler_monitor,
+            total_steps=total_steps,
+            memory_format=memory_format,
+            compile=compile,
+            weights=weights,
+            lr_multipliers=lr_multipliers,
         )
         self.keep_arguments(locals())
+        self.class_names, self.bands = list(class_names), list(bands)
+        self.task, self.rules = task, task_for(task, class_names)
         self.test_time_augmentation = test_time_augmentation
-        self.bands = list(bands)
-        self._set_decisions(class_names, task, threshold, calibrate)
+        self.calibrate, self.tune_threshold = calibrate, threshold == "tune"
+        self.register_buffer("threshold", initial_threshold(self.rules, task, threshold))
+        self.register_buffer("temperature", torch.ones(()))
         self.normalize = _input_layer(self.bands, indices, mean, std)
         channels = len(self.bands) + len(indices or ())
         named = {"bands": [*self.bands, *(indices or ())]} if accepts(encoder, "bands") else {}
@@ -132,9 +145,23 @@ class Classifier(DecidingModule):
         self.decoder: Decoder = build("decoder", decoder, self.encoder.out_features, self.rules.outputs)
         self.loss = self.rules.loss(loss, class_weights, class_counts, train_patches)
         metric_set = self.rules.metrics(dict(metrics or {}))
-        stages = ("train", "val", "test")
-        self.metrics = nn.ModuleDict({f"{stage}_": metric_set.clone(prefix=f"{stage}/") for stage in stages})
-        self.losses = nn.ModuleDict({f"{stage}_": MeanLoss() for stage in stages})
+        self.train_scores, self.val_scores, self.test_scores = (StageScores(stage, metric_set) for stage in STAGES)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load weights; those of an earlier version, without a temperature, have that of 1."""
+        if "temperature" not in state_dict:
+            state_dict = {**state_dict, "temperature": torch.ones_like(self.temperature)}
+            if self.calibrate:
+                warnings.warn("the checkpoint has no temperature: model.calibrate has no effect", stacklevel=2)
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take tuned thresholds from a checkpoint, but configured ones and class weights from the configuration."""
+        super().on_load_checkpoint(checkpoint)
+        state = {name: value for name, value in checkpoint["state_dict"].items() if name not in CLASS_WEIGHTS}
+        ours = self.state_dict()
+        configured = CLASS_WEIGHTS if self.tune_threshold else (*CLASS_WEIGHTS, "threshold")
+        checkpoint["state_dict"] = {**state, **{name: ours[name] for name in configured if name in ours}}
 
     # --- the network -------------------------------------------------------------------------------------------
 
@@ -143,6 +170,11 @@ class Classifier(DecidingModule):
         if self.memory_format == "channels_last":
             image = image.contiguous(memory_format=torch.channels_last)
         return connect(self.encoder, self.decoder, self.normalize(image))
+
+    @property
+    def postprocessing(self) -> Postprocessing:
+        """From logits to probabilities, calibrated where ``calibrate`` is set, and to decisions."""
+        return Postprocessing(self.rules, self.threshold, self.temperature if self.calibrate else None)
 
     def predict_logits(self, image: Tensor) -> Tensor:
         """Raw ``[B, C, H, W]`` -> logits in float32, over eight views where so configured."""
@@ -161,24 +193,38 @@ class Classifier(DecidingModule):
         Raises:
             UserError: for another number of bands, or values in another unit than the training data's.
         """
-        return predict_arrays(self, images, batch_size)
+        raw = torch.as_tensor(images)
+        raw = raw[None] if raw.ndim == 3 else raw
+        if raw.ndim != 4 or raw.shape[1] != len(self.bands) or not len(raw):
+            raise UserError(
+                f"predict: the images have the shape {list(raw.shape)}; the model takes [N, {len(self.bands)}, H, W] "
+                f"with the bands {', '.join(self.bands)}."
+            )
+        if batch_size < 1:
+            raise UserError(f"predict: batch_size must be at least 1, got {batch_size}.")
+        with evaluating(self), torch.inference_mode():
+            self.normalize.check_unit(raw[:batch_size].to(self.device))
+            logits = torch.cat([self.predict_logits(batch.to(self.device)) for batch in torch.split(raw, batch_size)])
+            probabilities = self.postprocessing.probabilities(logits)
+            names, confidence = self.postprocessing.decide(probabilities)
+        return Predictions(names, confidence.cpu().numpy(), probabilities.cpu().numpy())
 
-    # --- the steps ---------------------------------------------------------------------------------------------
+    # --- the stages --------------------------------------------------------------------------------------------
 
-    def _step(self, batch: Batch, stage: Stage, first: bool) -> Tensor:
+    def step(self, batch: Batch, batch_idx: int, scores: StageScores, first: bool) -> Tensor:
+        """Return the loss of a batch, and score what a test or any other stage makes of it."""
         self._check_batch(batch, first)
-        logits = self(batch.image).float() if stage != "test" else self.predict_logits(batch.image)
-        judged, threshold = self.judged(logits) if stage == "test" else (logits, self.threshold)
+        testing = scores.stage == "test"
+        logits = self.predict_logits(batch.image) if testing else self(batch.image).float()
+        judged, threshold = self.postprocessing.calibrated(logits) if testing else (logits, self.threshold)
         loss = self._loss(judged, batch.target)
         # Metrics get detached float32 logits: the argmax of a half-precision tie would depend on the precision.
-        self.losses[f"{stage}_"].update(loss.detach(), len(batch.target))  # type: ignore[operator]
-        scored = self.rules.scored(judged.detach(), batch.target, threshold)
-        self.metrics[f"{stage}_"].update(*scored)  # type: ignore[operator]
-        if stage != "train":
-            self.output_collectors[f"{stage}_"].update(logits.detach(), batch.target, batch.indices)  # type: ignore[operator]
-        if first:  # Lightning keeps the objects and computes them when the epoch ends; every further call costs time
-            self.log(f"{stage}/loss", self.losses[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
-            self.log_dict(self.metrics[f"{stage}_"], on_step=False, on_epoch=True)  # type: ignore[arg-type]
+        scores.loss.update(loss, len(batch.target))
+        scores.metrics.update(*self.rules.scored(judged.detach(), batch.target, threshold))
+        if scores.stage != "train":
+            scores.outputs.update(logits.detach(), batch.target, batch.indices)
+        if first:
+            scores.log(self)
         return loss
 
     def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -207,23 +253,37 @@ class Classifier(DecidingModule):
                 raise UserError(f"A label is {wrong}, but the {len(self.class_names)} classes have labels from 0 to "
                                 f"{len(self.class_names) - 1}.")  # fmt: skip
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch."""
-        return self._step(batch, "train", self.is_first(batch_idx))
+    def on_validation_epoch_start(self) -> None:
+        """Forget what the epoch before said."""
+        self.val_scores.outputs.reset()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score one validation batch."""
-        self._step(batch, "val", batch_idx == 0)
+    def on_validation_epoch_end(self) -> None:
+        """Fit the temperature, and choose thresholds where they are tuned, before the epoch's checkpoint is saved."""
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            logits, target, _ = self.val_scores.epoch_outputs()
+            self.temperature.fill_(fit_temperature(logits, target, self.task))
+            if self.tune_threshold:
+                self.threshold.copy_(self.rules.best_thresholds(logits, target))
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score one test batch."""
-        self._step(batch, "test", batch_idx == 0)
+    def on_test_epoch_start(self) -> None:
+        """Forget what the test before said."""
+        self.test_scores.outputs.reset()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return class probabilities ``[B, K]`` in float32."""
         if batch_idx == 0:
             self.normalize.check_unit(batch.image)
-        return self.probabilities(self.predict_logits(batch.image))
+        return self.postprocessing.probabilities(self.predict_logits(batch.image))
+
+    def prediction_columns(self) -> list[str]:
+        """Names of the columns that :meth:`prediction_rows` fills."""
+        return ["predicted", "confidence", *self.class_names]
+
+    def prediction_rows(self, probabilities: Tensor) -> list[list[str]]:
+        """Write what ``predict_step`` returned as a row for each patch."""
+        names, confidence = self.postprocessing.decide(probabilities)
+        numbers = torch.cat([confidence[:, None], probabilities], dim=1).tolist()
+        return [[name, *(f"{number:.6f}" for number in row)] for name, row in zip(names, numbers, strict=True)]
 
 
 def _input_layer(

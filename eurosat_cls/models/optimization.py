@@ -1,17 +1,102 @@
-"""How a model is optimised: parameter groups, optimizer and schedule."""
+"""How a model is optimised: optimizer, schedule and parameter groups."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from eurosat_cls.config.factories import accepts, build
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.modules import matching
 
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]
 _KEY = "lr_multiplier"
+
+
+class OptimizedModule(LightningModule):
+    """Optimise with an injected optimizer and schedule.
+
+    The arguments are those of :class:`~eurosat_cls.models.classifier.Classifier` of that name.
+    """
+
+    def __init__(
+        self,
+        *,
+        optimizer: OptimizerFactory | None,
+        lr_scheduler: SchedulerFactory | None,
+        lr_scheduler_interval: Literal["step", "epoch"],
+        lr_scheduler_monitor: str | None,
+        total_steps: int | None,
+        lr_multipliers: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.optimizer_factory, self.scheduler_factory = optimizer, lr_scheduler
+        self.lr_scheduler_interval = lr_scheduler_interval
+        self.plateau_monitor = lr_scheduler_monitor or "val/loss"
+        self.total_steps = total_steps
+        self.lr_multipliers = dict(lr_multipliers or {})
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer and, where configured, its scheduler."""
+        groups = parameter_groups(self, self.lr_multipliers) if self.lr_multipliers else self.parameters()
+        if self.optimizer_factory is None:
+            optimizer: Optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
+        else:
+            optimizer = build("optimizer", self.optimizer_factory, groups)
+        keep_multipliers(optimizer)
+        if self.scheduler_factory is None:
+            return optimizer
+        planned = {"total_steps": self.planned_steps()} if self.accepts_total_steps() else {}
+        scheduler = build("lr_scheduler", self.scheduler_factory, optimizer, **planned)
+        config: dict[str, Any] = {"scheduler": scheduler, "interval": self.lr_scheduler_interval}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            config |= {"interval": "epoch", "monitor": self.plateau_monitor}
+        return {"optimizer": optimizer, "lr_scheduler": config}
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip gradients, those of a fused optimizer too, which Lightning refuses in any mixed precision.
+
+        Raises:
+            UserError: for a fused optimizer in float16, whose gradients are scaled until it has used them.
+        """
+        plugin = self.trainer.precision_plugin
+        fused = getattr(optimizer, "_step_supports_amp_scaling", False)
+        if not (gradient_clip_val and fused and isinstance(plugin, MixedPrecision)):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        if plugin.scaler is not None:
+            raise UserError("trainer.gradient_clip_val: in 16-mixed it needs an optimizer with `fused: false`.")
+        kind = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+        Precision.clip_gradients(plugin, optimizer, gradient_clip_val, kind)
+
+    def accepts_total_steps(self) -> bool:
+        """Whether the schedule is planned for a number of steps."""
+        return self.scheduler_factory is not None and accepts(self.scheduler_factory, "total_steps")
+
+    def planned_steps(self) -> int:
+        """Scheduler steps of the whole training."""
+        if self.total_steps is not None:
+            return self.total_steps
+        epochs = self.trainer.max_epochs or -1
+        if self.lr_scheduler_interval == "epoch" and epochs > 0:
+            return epochs
+        batches = getattr(getattr(self.trainer, "datamodule", None), "train_batches", None)
+        if batches is None or epochs < 0:
+            return int(self.trainer.estimated_stepping_batches)
+        limit = self.trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        steps = epochs * -(-batches // self.trainer.accumulate_grad_batches)
+        return min(steps, self.trainer.max_steps) if self.trainer.max_steps > 0 else steps
 
 
 def parameter_groups(network: nn.Module, multipliers: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -53,7 +138,3 @@ def keep_multipliers(optimizer: Optimizer) -> None:
 
     optimizer.register_step_pre_hook(before)
     optimizer.register_step_post_hook(after)
-
-
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-SchedulerFactory = Callable[[Optimizer], LRScheduler | ReduceLROnPlateau]

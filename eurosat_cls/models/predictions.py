@@ -1,10 +1,25 @@
-"""What a model said about every patch of a validation or a test."""
+"""What a model said about patches: of raw arrays, or of every patch of a validation or a test."""
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+
+class Predictions(NamedTuple):
+    """What a model says of ``N`` patches.
+
+    Attributes:
+        names: what each patch is called; several labels are joined by ``|``.
+        confidence: float32 ``[N]``.
+        probabilities: float32 ``[N, K]``.
+    """
+
+    names: list[str]
+    confidence: np.ndarray
+    probabilities: np.ndarray
 
 
 class EpochOutputs(NamedTuple):

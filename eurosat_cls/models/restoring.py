@@ -8,17 +8,15 @@ touched. Differences are taken between the hyper-parameters in the checkpoint an
 import sys
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from lightning.pytorch.callbacks import EarlyStopping
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from eurosat_cls.config.factories import accepts
+from eurosat_cls.models.optimization import OptimizedModule
+from eurosat_cls.models.resume import within_epoch
 from eurosat_cls.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from eurosat_cls.models.base import PatchModule
 
 SCHEDULE = ("lr_scheduler", "lr_scheduler_interval", "total_steps")
 
@@ -30,14 +28,26 @@ class Restored(NamedTuple):
         settings: its hyper-parameters.
         steps_per_epoch: optimizer steps of its epochs; None where the checkpoint is of the middle of one.
         schedule: whether the state of its schedule fits the present one.
+        plateau_metric: what a plateau scheduler has not been told yet.
     """
 
     settings: Mapping[str, Any]
     steps_per_epoch: float | None
     schedule: bool
+    plateau_metric: float | None
 
 
-def before_restoring(module: "PatchModule", checkpoint: dict[str, Any]) -> Restored:
+def keep_plateau_metric(module: OptimizedModule, checkpoint: dict[str, Any]) -> None:
+    """Keep an epoch's metric for a plateau scheduler, to hand it over after a resume.
+
+    Checkpoints are written before Lightning hands it over, and Lightning leaves that out after a resume.
+    """
+    if isinstance(module.lr_schedulers(), ReduceLROnPlateau) and not within_epoch(module.trainer):
+        metric = module.trainer.callback_metrics.get(module.plateau_monitor)
+        checkpoint["plateau_metric"] = None if metric is None else float(metric)
+
+
+def before_restoring(module: OptimizedModule, checkpoint: dict[str, Any]) -> Restored:
     """Leave out of a checkpoint the state that does not fit what is configured now, and say so.
 
     Args:
@@ -62,10 +72,11 @@ def before_restoring(module: "PatchModule", checkpoint: dict[str, Any]) -> Resto
     _keep_patience(module, checkpoint.get("callbacks", {}))
     batches = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_loop.batch_progress", {})
     whole = batches.get("is_last_batch", False)
-    return Restored(saved, checkpoint.get("global_step", 0) / (epoch + 1) if whole else None, same)
+    steps_per_epoch = checkpoint.get("global_step", 0) / (epoch + 1) if whole else None
+    return Restored(saved, steps_per_epoch, same, checkpoint.get("plateau_metric"))
 
 
-def after_restoring(module: "PatchModule", restored: Restored) -> None:
+def after_restoring(module: OptimizedModule, restored: Restored) -> None:
     """Put changed settings of optimizer and schedule in force.
 
     Weights, momentum and the position in the training stay. A changed schedule is where it would be had it been
@@ -73,7 +84,9 @@ def after_restoring(module: "PatchModule", restored: Restored) -> None:
     """
     rates = _changed(restored.settings, module.hparams, ("optimizer", "lr_multipliers"))
     schedule: Any = module.lr_schedulers()
-    planned = module.planned_steps() if accepts_total(module) else None
+    if isinstance(schedule, ReduceLROnPlateau) and restored.plateau_metric is not None:
+        schedule.step(restored.plateau_metric)
+    planned = module.planned_steps() if module.accepts_total_steps() else None
     theirs = getattr(schedule, "total_steps", None) if restored.schedule else None
     longer = planned is not None and theirs is not None and theirs != planned
     moved = longer or _changed(restored.settings, module.hparams, SCHEDULE)
@@ -96,19 +109,14 @@ def after_restoring(module: "PatchModule", restored: Restored) -> None:
     _copy_settings(fresh, module.optimizers(use_pl_optimizer=False))  # type: ignore[arg-type]
 
 
-def accepts_total(module: "PatchModule") -> bool:
-    """Whether the schedule is planned for a number of steps."""
-    return module.scheduler_factory is not None and accepts(module.scheduler_factory, "total_steps")
-
-
-def _position(module: "PatchModule", restored: Restored, steps: int) -> int:
+def _position(module: OptimizedModule, restored: Restored, steps: int) -> int:
     """Steps that the schedule has behind it, in steps of the present size."""
     if module.lr_scheduler_interval == "epoch":
         return int(module.trainer.current_epoch)
     if not restored.schedule:
         steps = module.trainer.global_step
     epochs = module.trainer.max_epochs or -1
-    if restored.steps_per_epoch and epochs > 0 and module.total_steps is None and accepts_total(module):
+    if restored.steps_per_epoch and epochs > 0 and module.total_steps is None and module.accepts_total_steps():
         return round(steps * module.planned_steps() / epochs / restored.steps_per_epoch)
     return steps
 
@@ -128,7 +136,7 @@ def _copy_settings(source: Optimizer, target: Optimizer) -> None:
         theirs.update({key: value for key, value in ours.items() if key != "params"})
 
 
-def _set_plateau(module: "PatchModule", schedule: ReduceLROnPlateau, restored: Restored) -> None:
+def _set_plateau(module: OptimizedModule, schedule: ReduceLROnPlateau, restored: Restored) -> None:
     given = _arguments(module.hparams, "lr_scheduler")
     before = _arguments(restored.settings, "lr_scheduler")
     for name, value in given.items():
@@ -136,7 +144,7 @@ def _set_plateau(module: "PatchModule", schedule: ReduceLROnPlateau, restored: R
             setattr(schedule, name, value)
 
 
-def _keep_patience(module: "PatchModule", states: Mapping[str, Any]) -> None:
+def _keep_patience(module: OptimizedModule, states: Mapping[str, Any]) -> None:
     for callback in module.trainer.early_stopping_callbacks:
         if isinstance(callback, EarlyStopping) and callback.state_key in states:
             states[callback.state_key]["patience"] = callback.patience
@@ -160,6 +168,3 @@ def _arguments(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     spec = settings.get(key)
     found = spec.get("init_args") if isinstance(spec, Mapping) else None
     return found if isinstance(found, Mapping) else {}
-
-
-# --- what is printed -----------------------------------------------------------------------------------------------

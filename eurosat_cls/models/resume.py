@@ -7,12 +7,14 @@ the metrics of the training batches that the epoch has seen so far.
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from torchmetrics import Metric, MetricCollection
+from lightning.pytorch import Trainer
+from torchmetrics import Metric
 
+from eurosat_cls.models.stage_scores import StageScores
 from eurosat_cls.utils.seeds import random_state, set_random_state
 
 STATE = "progress"  # the key in a checkpoint
+FORMER = {"losses.train_": "loss", "metrics.train_.": "metrics."}  # beginnings of metrics' names in older checkpoints
 
 
 def within_epoch(trainer: Trainer) -> bool:
@@ -21,8 +23,8 @@ def within_epoch(trainer: Trainer) -> bool:
     return bool(epochs.processed < epochs.started)
 
 
-def progress_of(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
-    """Return the state as plain data; to be called in all processes.
+def progress_of(trainer: Trainer, scores: StageScores) -> dict[str, Any]:
+    """Return the state as plain data, with the scores of the training so far; to be called in all processes.
 
     Metrics are those of all processes together, so that any number of them can go on; with several, sums of floats may
     come out rounded otherwise than without the interruption.
@@ -31,11 +33,11 @@ def progress_of(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
     if trainer.world_size > 1:
         states = [None] * trainer.world_size
         torch.distributed.all_gather_object(states, random_state())
-    metrics = _training_metrics(module) if within_epoch(trainer) else {}
+    metrics = scores.named_metrics() if within_epoch(trainer) else {}
     return {"random": states, "metrics": {name: _state_of(metric) for name, metric in metrics.items()}}
 
 
-def restore_progress(trainer: Trainer, module: LightningModule, saved: dict[str, Any]) -> None:
+def restore_progress(trainer: Trainer, scores: StageScores, saved: dict[str, Any]) -> None:
     """Go on from a state of :func:`progress_of`, when the training is about to take its first step.
 
     The first process takes up the metrics of all. With more processes than the checkpoint was written by, the further
@@ -44,23 +46,12 @@ def restore_progress(trainer: Trainer, module: LightningModule, saved: dict[str,
     if trainer.global_rank < len(saved["random"]):
         set_random_state(saved["random"][trainer.global_rank])
     if trainer.is_global_zero:
-        metrics = _training_metrics(module)
+        metrics = scores.named_metrics()
         for name, (updates, state) in saved["metrics"].items():
+            for former, present in FORMER.items():
+                name = present + name.removeprefix(former) if name.startswith(former) else name
             if name in metrics:
                 _set_state(metrics[name], updates, state)
-
-
-def _training_metrics(module: LightningModule) -> dict[str, Metric]:
-    """The metrics of training batches, by name: those below ``train_``."""
-    found: dict[str, Metric] = {}
-    for name, part in module.named_modules():
-        if not name.endswith(".train_"):
-            continue
-        if isinstance(part, MetricCollection):
-            found |= {f"{name}.{key}": metric for key, metric in part.items(keep_base=True)}
-        elif isinstance(part, Metric):
-            found[name] = part
-    return found
 
 
 def _state_of(metric: Metric) -> tuple[int, dict[str, Any]]:

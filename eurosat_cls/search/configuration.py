@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from eurosat_cls.checkpoints.runs import LOGS
+from eurosat_cls.config.differences import flatten
 from eurosat_cls.config.trust import trusted_packages
 from eurosat_cls.search.space import Params, Space
 from eurosat_cls.utils.errors import UserError
@@ -30,21 +31,6 @@ NOT_SETTINGS = (
 def as_yaml(settings: Mapping[str, Any]) -> str:
     """Write settings as YAML."""
     return yaml.safe_dump(dict(settings), sort_keys=False)
-
-
-def flatten(value: Any, key: str = "") -> dict[str, Any]:
-    """Return nested settings by dotted key; lists stay whole.
-
-    Example:
-        >>> flatten({"trainer": {"max_epochs": 3, "callbacks": []}})
-        {'trainer.max_epochs': 3, 'trainer.callbacks': []}
-    """
-    if not isinstance(value, dict) or not value:
-        return {key: value}
-    found: dict[str, Any] = {}
-    for name, item in value.items():
-        found |= flatten(item, f"{key}.{name}" if key else str(name))
-    return found
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from eurosat_cls.search.worker_lock import BEAT_SECONDS, WorkerLock
 
 # Attributes of a trial. A trial with VOID counts as if it had never been.
 VOID, OWNER, BEAT, FOLDER, REASON, RETRIES = "void", "owner", "beat", "folder", "reason", "retries"
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def counts(trial: FrozenTrial) -> bool:

@@ -17,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from eurosat_cls.config.differences import differences
 from eurosat_cls.utils.errors import UserError
 
 BUSY_SECONDS = 60.0  # for a database file that another process has locked
@@ -165,8 +166,7 @@ def _differences(theirs: dict[str, Any] | None, ours: dict[str, Any]) -> str:
         if key not in ("settings", "space") and theirs.get(key) != ours[key]
     ]
     for part in ("space", "settings"):
-        a, b = theirs.get(part, {}), ours[part]
-        changed = [key for key in (*a, *(k for k in b if k not in a)) if a.get(key) != b.get(key)]
-        told += [f"{part}: {key} was {a.get(key)}, is {b.get(key)}" for key in changed[:2]]
+        changed = differences(theirs.get(part, {}), ours[part])
+        told += [f"{part}: {each.key} was {each.theirs}, is {each.ours}" for each in changed[:2]]
         told += [f"and {len(changed) - 2} more of the {part}"] if len(changed) > 2 else []
     return "; ".join(told)

@@ -1,7 +1,5 @@
 """Metrics of the same training with several seeds: mean, standard deviation, and how well the mean is known."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +11,7 @@ from rich.table import Table
 from eurosat_cls.search.queue import FOLDER
 from eurosat_cls.search.rows import Row
 from eurosat_cls.search.space_file import SEED
-from eurosat_cls.utils.files import write_json, write_text
+from eurosat_cls.utils.files import csv_text, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -86,13 +84,11 @@ def write_sweep(rows: Sequence[Row], folder: Path, about: str) -> dict[str, Spre
     names = list(dict.fromkeys(name for row in complete for name in row.attrs["metrics"]))
     values = {name: [row.attrs["metrics"][name] for row in complete if name in row.attrs["metrics"]] for name in names}
     spreads = {name: spread_of(found) for name, found in values.items()}
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["seed", "best_epoch", "folder", *names])
+    table = [["seed", "best_epoch", "folder", *names]]
     for row in complete:
         own = [row.attrs["metrics"].get(name, "") for name in names]
-        writer.writerow([row.params[SEED], row.attrs.get("epoch", ""), row.attrs.get(FOLDER, ""), *own])
-    write_text(folder / "seeds.csv", stream.getvalue())
+        table.append([row.params[SEED], row.attrs.get("epoch", ""), row.attrs.get(FOLDER, ""), *own])
+    write_text(folder / "seeds.csv", csv_text(table))
     seeds = [row.params[SEED] for row in complete]
     metrics = {name: {**asdict(spread), "values": values[name]} for name, spread in spreads.items()}
     write_json(folder / "seeds.json", {"seeds": seeds, "about": about, "metrics": metrics})

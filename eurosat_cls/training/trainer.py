@@ -4,11 +4,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning.fabric.connector import _PRECISION_INPUT  # type: ignore[attr-defined]
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
-from lightning.pytorch.loops.loop import _Loop
-from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from eurosat_cls.checkpoints.files import SafeCheckpointIO
 from eurosat_cls.data.module import require_patches
@@ -17,18 +14,9 @@ from eurosat_cls.models.resume import within_epoch
 from eurosat_cls.training.precision import check_precision, device_of, supports_bf16
 from eurosat_cls.training.sync_batch_norm import SyncedBatchNorm
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.lightning_private import PRECISION_INPUT, leave_signals, start_next_epoch
 
 LOOK_FOLDER = "lightning_logs/data"  # where the commands that look at the data write
-
-
-class _NoSignals(_SignalConnector):
-    """Leaves signals to those who save a training first, as :class:`~eurosat_cls.callbacks.Checkpoints` does.
-
-    Lightning's handlers talk to the other processes and, under SLURM, save, at whatever moment a signal comes.
-    """
-
-    def register_signal_handlers(self) -> None:
-        """Do nothing."""
 
 
 class Trainer(LightningTrainer):
@@ -56,7 +44,7 @@ class Trainer(LightningTrainer):
         self,
         *,
         accelerator: str = "auto",
-        precision: Literal["auto"] | _PRECISION_INPUT | None = "auto",
+        precision: Literal["auto"] | PRECISION_INPUT | None = "auto",
         plugins: Any = None,
         sync_batchnorm: bool = True,
         **kwargs: Any,
@@ -70,12 +58,11 @@ class Trainer(LightningTrainer):
         given = plugins if isinstance(plugins, list) else [plugins] if plugins is not None else []
         own: list[Any] = [SafeCheckpointIO(), *([SyncedBatchNorm()] if sync_batchnorm else [])]
         super().__init__(accelerator=accelerator, precision=precision, plugins=[*given, *own], **kwargs)
-        self._signal_connector = _NoSignals(self)
+        leave_signals(self)
 
     def _run_stage(self) -> Any:
-        # With max_steps Lightning takes every checkpoint for one from within an epoch, and would end the epoch again.
         if not within_epoch(self):
-            _Loop.restarting.fset(self.fit_loop, False)  # type: ignore[attr-defined]
+            start_next_epoch(self)
         return super()._run_stage()
 
     def statistics(

@@ -59,8 +59,8 @@ def writing(path: str | Path, way_out: str = "", optional: bool = False) -> Iter
 
 
 @contextmanager
-def reading(path: str | Path) -> Iterator[None]:
-    """Say in one way that a file, or a folder, cannot be read.
+def reading(path: str | Path, no_text: str = "not a text file in UTF-8") -> Iterator[None]:
+    """Say in one way that a file, or a folder, cannot be read, and by ``no_text`` what is wrong with other bytes.
 
     Raises:
         UserError: for an OSError of the block, and for text that is not in UTF-8.
@@ -68,7 +68,7 @@ def reading(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror or error if isinstance(error, OSError) else "not a text file in UTF-8"
+        reason = error.strerror or error if isinstance(error, OSError) else no_text
         raise UserError(f"{path}: cannot be read ({reason}).") from error
 
 

@@ -108,16 +108,18 @@ def test_decisions_never_change(task: TaskName, temperature: float, threshold: f
     plain, calibrated = (build(class_names=names, task=task, calibrate=c, **chosen) for c in (False, True))
     calibrated.temperature.fill_(temperature)
     logits = torch.randn(4000, plain.rules.outputs, generator=torch.Generator().manual_seed(0)) * 6
-    before, after = plain.probabilities(logits), calibrated.probabilities(logits)
-    assert plain.name_predictions(before)[0] == calibrated.name_predictions(after)[0]
+    before, after = plain.postprocessing.probabilities(logits), calibrated.postprocessing.probabilities(logits)
+    assert plain.postprocessing.decide(before)[0] == calibrated.postprocessing.decide(after)[0]
     assert (before - after).abs().max() > 0.05
     target = torch.randint(0, 2, (4000, 3)).float() if task == "multilabel" else torch.randint(0, 2, (4000,))
-    judged, moved = calibrated.judged(logits)
+    judged, moved = calibrated.postprocessing.calibrated(logits)
     scored = (calibrated.rules.scored(judged, target, moved)[0], plain.rules.scored(logits, target, plain.threshold)[0])
     decided = [scores.argmax(1) if task == "multiclass" else scores > 0.5 for scores in scored]
     assert torch.equal(*decided)
     epoch_outputs = EpochOutputs(logits, target, torch.arange(4000))
-    assert torch.equal(plain.count_confusion(epoch_outputs), calibrated.count_confusion(epoch_outputs))
+    assert torch.equal(
+        plain.postprocessing.confusion_matrix(epoch_outputs), calibrated.postprocessing.confusion_matrix(epoch_outputs)
+    )
 
 
 def fit(folder: Path, epochs: int = 3, resume: Path | None = None, callbacks: Any = (), **settings: Any) -> Classifier:
@@ -140,7 +142,7 @@ def test_every_checkpoint_holds_the_temperature_of_its_own_validation(tmp_path: 
         data = Demo(patches_per_class=20, batch_size=40)
         trainer = Trainer(accelerator="cpu", precision="32-true", **BARE)
         trainer.validate(model, datamodule=data, verbose=False)
-        logits, target, _ = model.epoch_outputs("val")
+        logits, target, _ = model.val_scores.epoch_outputs()
         found.append(float(model.temperature))
         assert found[-1] == pytest.approx(fit_temperature(logits, target, "multiclass"), rel=1e-3)
     assert 1.0 not in found

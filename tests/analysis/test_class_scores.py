@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from eurosat_cls.analysis.class_scores import ClassScore, append_scores, read_scores, score_classes, write_scores
+from eurosat_cls.analysis.class_scores import (
+    ClassScore,
+    append_scores,
+    format_score,
+    plain_scores,
+    read_scores,
+    score_classes,
+    write_scores,
+)
 from eurosat_cls.analysis.ranking import rank_classes
 from eurosat_cls.models.tasks import task_for
 
@@ -25,6 +33,17 @@ def test_scores_are_counted_and_missing_where_there_is_nothing_to_count() -> Non
     assert (c.recall, c.f1) == (0, 0)
     assert d.images == 0
     assert all(math.isnan(value) for value in d[1:])
+
+
+def test_a_score_that_is_not_defined_is_null_in_json_empty_in_csv_and_a_dash_for_people(tmp_path: Path) -> None:
+    matrix = torch.tensor([[3, 1, 0], [0, 0, 0], [2, 0, 0]])
+    plain = plain_scores(matrix, ["a", "b", "c"])
+    assert plain["b"] == {"images": 0, "precision": 0.0, "recall": None, "f1": None}
+    assert plain["c"] == {"images": 2, "precision": None, "recall": 0.0, "f1": 0.0}
+    append_scores(tmp_path / "scores.csv", 1, dict(zip("abc", score_classes(matrix), strict=True)))
+    lines = (tmp_path / "scores.csv").read_text().splitlines()
+    assert lines[2:] == ["1,b,0,0.000000,,,", "1,c,2,,0.000000,0.000000,"]
+    assert [format_score(value) for value in (plain["a"]["recall"], plain["b"]["recall"])] == ["0.7500", "-"]
 
 
 def test_labels_are_scored_one_by_one() -> None:

@@ -396,7 +396,7 @@ def test_columns_must_be_there_and_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"has no column 'file'; It has none"),
+        (b"", r"has no column 'file'. It has none"),
         (b"file,label\n", r"t.csv has no rows$"),
         (b"file,label\na.png\n", r"line 2: 1 cells, but the first line names 2 columns"),
         (b"file,label\na.png,x\n,y\n", r"line 3: no file name in column 'file'"),

@@ -4,11 +4,11 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from eurosat_cls.analysis.report.html import heading, note, picture, table, write_page
 from eurosat_cls.analysis.report.page import CAPTIONS
 from eurosat_cls.analysis.report.run import Run, read_run
+from eurosat_cls.config.differences import flatten
 
 NOT_SETTINGS = ("trainer.logger", "trainer.default_root_dir", "checkpoint.dirpath", "ckpt_path")
 SIDE_BY_SIDE = ("curves", "confusion_matrix_test", "calibration")
@@ -118,31 +118,12 @@ def _normal(count: int, fewer: int) -> float:
 
 
 def _differences(runs: Sequence[Run], labels: Sequence[str]) -> str:
-    flat = [_flatten(run.config) for run in runs]
+    flat = [flatten(run.config, lists=True) for run in runs]
     keys = list(dict.fromkeys(key for settings in flat for key in settings))
     differing = [
         key
         for key in keys
         if len({repr(settings.get(key)) for settings in flat}) > 1 and not key.startswith(NOT_SETTINGS)
     ]
-    rows = [[key, *(_format_setting(settings, key) for settings in flat)] for key in differing]
+    rows = [[key, *(str(settings.get(key, "(not set)")) for settings in flat)] for key in differing]
     return table(["key", *labels], rows) if rows else note("None.")
-
-
-def _format_setting(settings: dict[str, Any], key: str) -> str:
-    return str(settings[key]) if key in settings else "(not set)"
-
-
-def _flatten(value: Any, key: str = "") -> dict[str, Any]:
-    """Nested settings -> values by dotted key."""
-    if isinstance(value, dict) and value:
-        found: dict[str, Any] = {}
-        for name, item in value.items():
-            found |= _flatten(item, f"{key}.{name}" if key else str(name))
-        return found
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        found = {}
-        for number, item in enumerate(value):
-            found |= _flatten(item, f"{key}[{number}]")
-        return found
-    return {key: value}

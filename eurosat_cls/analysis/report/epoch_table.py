@@ -1,10 +1,9 @@
 """``metrics.csv``: the metrics of every epoch."""
 
 import csv
-import io
 from pathlib import Path
 
-from eurosat_cls.utils.files import write_text
+from eurosat_cls.utils.files import csv_text, write_text
 
 
 def read_metrics(path: Path) -> dict[int, dict[str, float]]:
@@ -22,9 +21,5 @@ def read_metrics(path: Path) -> dict[int, dict[str, float]]:
 def write_metrics(path: Path, rows: dict[int, dict[str, float]]) -> None:
     """Write the rows, by epoch; an empty cell is a metric that an epoch does not have."""
     names = sorted({name for row in rows.values() for name in row})
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["epoch", *names])
-    for epoch, row in sorted(rows.items()):
-        writer.writerow([epoch, *(row.get(name, "") for name in names)])
-    write_text(path, stream.getvalue())
+    lines = [[epoch, *(row.get(name, "") for name in names)] for epoch, row in sorted(rows.items())]
+    write_text(path, csv_text([["epoch", *names], *lines]))

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from eurosat_cls.analysis.class_scores import format_score
 from eurosat_cls.analysis.report.html import folded, heading, note, picture, table, tiles, write_page
 from eurosat_cls.analysis.report.run import Run, read_run
 from eurosat_cls.utils.errors import UserError
@@ -74,9 +75,9 @@ def _data(run: Run) -> str:
     return found
 
 
-def _classes(scores: dict[str, dict[str, float]]) -> str:
+def _classes(scores: dict[str, dict[str, float | None]]) -> str:
     lines = [
-        [name, f"{int(s['images']):,}", f"{s['precision']:.4f}", f"{s['recall']:.4f}", f"{s['f1']:.4f}"]
+        [name, f"{int(s['images'] or 0):,}", *(format_score(s[key]) for key in ("precision", "recall", "f1"))]
         for name, s in scores.items()
     ]
     return table(["class", "patches", "precision", "recall", "F1"], lines)

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 from eurosat_cls.callbacks.finders.base import Finder
 from eurosat_cls.callbacks.finders.batch_sizes import BatchSizes, Trial, check_batch_sizes, measure_batch_sizes
@@ -14,6 +13,7 @@ from eurosat_cls.callbacks.finders.files import write_batch_sizes
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.lightning_private import LeaveTraining
 
 
 class BatchSizeFinder(Finder):
@@ -87,7 +87,7 @@ class BatchSizeFinder(Finder):
         folder, device = self.target(trainer), trainer.strategy.root_device.type
         self.write(lambda: write_batch_sizes(found, data.batch_size, device, folder))
         if self.then_leave:
-            raise _TunerExitException
+            raise LeaveTraining
         if self.apply:
             self.batch_size = found.recommended
             self._set(trainer, found.recommended)

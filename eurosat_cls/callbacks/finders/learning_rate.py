@@ -4,7 +4,6 @@ import warnings
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 from eurosat_cls.callbacks.finders.apply import set_rates
 from eurosat_cls.callbacks.finders.base import Finder
@@ -13,6 +12,7 @@ from eurosat_cls.callbacks.finders.learning_rate_range import RangeTest, check_r
 from eurosat_cls.callbacks.freeze import Freeze
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.lightning_private import LeaveTraining
 
 
 class LearningRateFinder(Finder):
@@ -86,7 +86,7 @@ class LearningRateFinder(Finder):
             self.rates = (found.steepest, found.highest)
         self._write(trainer, module, found)
         if self.then_leave:
-            raise _TunerExitException
+            raise LeaveTraining
         if self.apply and self.rates is not None:
             set_rates(module, trainer.optimizers[0], *self.rates)
             trainer.strategy.setup_optimizers(trainer)

@@ -11,10 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.data import _set_sampler_epoch
-from lightning.fabric.utilities.seed import _collect_rng_states, _set_rng_states
 from lightning.pytorch import Trainer
-from lightning.pytorch.trainer.states import RunningStage
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
@@ -23,6 +20,13 @@ from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.lightning_private import (
+    collect_rng_states,
+    move_batch,
+    prepare_loader,
+    set_rng_states,
+    set_sampler_epoch,
+)
 
 
 class UndoableSteps:
@@ -46,17 +50,14 @@ class UndoableSteps:
             limit: batches of an epoch.
         """
         trainer = self.trainer
-        loader: Any = data.train_dataloader()
-        loader = trainer._data_connector._prepare_dataloader(loader, shuffle=True, mode=RunningStage.TRAINING)
+        loader = prepare_loader(trainer, data.train_dataloader())
         epoch = trainer.current_epoch
         while True:
-            _set_sampler_epoch(loader, epoch)
+            set_sampler_epoch(loader, epoch)
             for number, batch in enumerate(loader):
                 if number >= limit:
                     break
-                batch = trainer.precision_plugin.convert_input(batch)
-                batch = self.module._on_before_batch_transfer(batch, dataloader_idx=0)
-                yield trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+                yield move_batch(trainer, self.module, batch)
             epoch += 1
 
     def step(self, batches: Sequence[Batch]) -> float:
@@ -110,11 +111,11 @@ def _new_optimizer(module: PatchModule) -> Optimizer:
 @contextmanager
 def _randomness_kept() -> Iterator[None]:
     """Put the random state back, also after an error; Lightning's ``isolate_rng`` does so only after success."""
-    states = _collect_rng_states()
+    states = collect_rng_states()
     try:
         yield
     finally:
-        _set_rng_states(states)
+        set_rng_states(states)
 
 
 @contextmanager

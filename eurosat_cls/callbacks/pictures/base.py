@@ -59,9 +59,12 @@ class PlotCallback(Callback):
         self._draw(trainer, pl_module, "test")
 
     def _draw(self, trainer: Trainer, module: LightningModule, stage: Stage) -> None:
-        if not isinstance(module, Classifier) or not module.output_collectors[f"{stage}_"].update_called:
-            return  # no classifier, or a training that ended before its first validation
-        epoch_outputs = module.epoch_outputs(stage)  # brings together what all processes have, so all must call it
+        if not isinstance(module, Classifier):
+            return
+        scores = module.val_scores if stage == "val" else module.test_scores
+        if not scores.outputs.update_called:
+            return  # a training that ended before its first validation
+        epoch_outputs = scores.epoch_outputs()  # brings together what all processes have, so all must call it
         if not trainer.is_global_zero or not len(epoch_outputs.indices):
             return
         try:

@@ -52,16 +52,15 @@ class ClassScores(PlotCallback):
         """Add the rows of the epoch; draw when it is due."""
         fast = getattr(trainer, "fast_dev_run", False)
         if trainer.state.fn == "fit" and not trainer.sanity_checking and not fast and isinstance(pl_module, Classifier):
-            epoch_outputs = pl_module.epoch_outputs("val")
+            epoch_outputs = pl_module.val_scores.epoch_outputs()
             if trainer.is_global_zero and len(epoch_outputs.indices):
                 self._add(trainer, pl_module, epoch_outputs)
         super().on_validation_end(trainer, pl_module)
 
     def _add(self, trainer: Trainer, module: Classifier, epoch_outputs: EpochOutputs) -> None:
         rankings = rank_classes(module.rules, epoch_outputs.logits, epoch_outputs.target)
-        scores = dict(
-            zip(module.class_names, score_classes(module.count_confusion(epoch_outputs), rankings), strict=True)
-        )
+        matrix = module.postprocessing.confusion_matrix(epoch_outputs)
+        scores = dict(zip(module.class_names, score_classes(matrix, rankings), strict=True))
         path = run_folder(trainer) / FILE
         with writing(path, optional=True):
             append_scores(path, trainer.current_epoch + 1, scores)
@@ -76,7 +75,7 @@ class ClassScores(PlotCallback):
         names, binary = module.class_names, module.task == "binary"
         if stage == "val":
             self._draw_epochs(trainer, module)
-        _, true, predicted = counts_by_class(module.count_confusion(epoch_outputs))
+        _, true, predicted = counts_by_class(module.postprocessing.confusion_matrix(epoch_outputs))
         note = f"{stage}, {len(epoch_outputs.indices):,} patches"
         save_picture(trainer, f"labels_{stage}", draw_label_counts(true, predicted, names, note))
         rankings = rank_classes(module.rules, epoch_outputs.logits, epoch_outputs.target)

@@ -47,6 +47,6 @@ class ConfusionMatrix(PlotCallback):
 def _draw(trainer: Trainer, module: Classifier, stage: str, epoch_outputs: EpochOutputs, remark: str) -> None:
     from eurosat_cls.analysis.plots.confusion import draw_confusion
 
-    matrix = module.count_confusion(epoch_outputs).cpu().numpy()
+    matrix = module.postprocessing.confusion_matrix(epoch_outputs).cpu().numpy()
     note = f"{stage}, {len(epoch_outputs.indices):,} patches{remark}"
     save_picture(trainer, f"confusion_matrix_{stage}", draw_confusion(matrix, module.class_names, note))

@@ -52,7 +52,7 @@ class HardPatches(NamedTuple):
 
 def decide(module: Classifier, epoch_outputs: EpochOutputs) -> Decisions:
     """Return the decisions of a validation or a test, with calibrated probabilities where the model has such."""
-    logits, threshold = module.judged(epoch_outputs.logits)
+    logits, threshold = module.postprocessing.calibrated(epoch_outputs.logits)
     return decisions_of(module.rules, threshold, epoch_outputs._replace(logits=logits))
 
 

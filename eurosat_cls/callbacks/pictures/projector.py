@@ -98,7 +98,7 @@ def _described(
 ) -> Embeddings:
     """Put to features what is known of their patches."""
     logits, target = epoch_outputs.logits[chosen], epoch_outputs.target[chosen]
-    predicted, _ = module.name_predictions(module.probabilities(logits))
+    predicted, _ = module.postprocessing.decide(module.postprocessing.probabilities(logits))
     truth = module.rules.names_of(target)
     correct = np.array([said == true for said, true in zip(predicted, truth, strict=True)])
     files = data.files(epoch_outputs.indices[chosen].tolist())

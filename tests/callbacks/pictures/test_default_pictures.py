@@ -106,7 +106,7 @@ def test_what_is_kept_of_validations_does_not_grow(run: Run, monkeypatch: pytest
 
     def count(self: Classifier) -> None:
         real(self)
-        kept.append(sum(len(part) for part in self.output_collectors["val_"].rows))  # type: ignore[union-attr, arg-type]
+        kept.append(sum(len(part) for part in self.val_scores.outputs.indices))
 
     monkeypatch.setattr(Classifier, "on_validation_epoch_end", count)
     assert run("fit", *ALL, "--trainer.max_epochs", "3")[0] == 0

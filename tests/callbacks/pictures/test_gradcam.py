@@ -80,7 +80,7 @@ def test_flags_gradients_and_hooks_are_as_before_when_the_picture_cannot_be_draw
         raise ZeroDivisionError
 
     model = train(tmp_path, [Misclassified()])
-    epoch_outputs = model.epoch_outputs("val")
+    epoch_outputs = model.val_scores.epoch_outputs()
     monkeypatch.setattr(gradcam, "overlay", broken)
     model.train()
     model(torch.zeros(2, 3, 64, 64)).sum().backward()

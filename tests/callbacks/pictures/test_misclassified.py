@@ -85,7 +85,7 @@ def test_other_tasks_have_errors_too(task: TaskName, tmp_path: Path) -> None:
     trainer.fit(model, datamodule=data)
     found = table(tmp_path)
     assert found
-    true = model.epoch_outputs("val")
+    true = model.val_scores.epoch_outputs()
     scored, target = model.rules.scored(true.logits, true.target, model.threshold)
     assert len(found) == int(((scored > 0.5).long() != target).sum())
     for row in found:

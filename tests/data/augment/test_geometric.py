@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 import torch
 from torch.nn.functional import pad
@@ -23,12 +25,13 @@ def test_eight_epochs_show_every_patch_in_all_of_its_views_once() -> None:
         assert {s[n].numpy().tobytes() for s in seen} == expected
 
 
-@pytest.mark.parametrize("epoch", range(8))
-def test_every_view_is_the_one_that_test_time_augmentation_means(epoch: int) -> None:
-    b = batch(n=1)
-    out = Dihedral()(b, epoch, generator()).image[0]
-    view = int((b.indices[0] * 2654435761 >> 13) + epoch) % 8
-    assert torch.equal(out, dihedral_view(b.image[0], view))
+def test_the_view_of_a_patch_follows_from_its_index_and_the_epoch_alone() -> None:
+    b = batch(n=32)
+    order = torch.randperm(32, generator=generator(7))
+    elsewhere = Batch(*(tensor[order] for tensor in b))
+    for epoch in (0, 5):
+        seen = Dihedral()(b, epoch, generator(0)).image
+        assert torch.equal(Dihedral()(elsewhere, epoch, generator(1)).image, seen[order])
 
 
 def test_one_epoch_has_patches_in_several_views() -> None:
@@ -37,17 +40,13 @@ def test_one_epoch_has_patches_in_several_views() -> None:
     assert 0 < same(Dihedral(cycle=False)(b, 0, generator()).image, b.image).sum() < 24
 
 
-def moved(b: Batch, pixels: int, mode: str) -> torch.Tensor:
-    """What a shift gives, patch by patch."""
-    draws = generator()
-    torch.rand(len(b.image), generator=draws)  # which patches
-    dy, dx = torch.randint(2 * pixels + 1, (2, len(b.image), 1), generator=draws)
+def possible_steps(b: Batch, out: torch.Tensor, pixels: int, mode: str) -> list[list[tuple[int, int]]]:
+    """By how much each patch may have been moved to become what it is, with edges filled in this way."""
     height, width = b.image.shape[2:]
-    out = []
-    for image, y, x in zip(b.image.float(), dy.flatten().tolist(), dx.flatten().tolist()):
-        padded = pad(image, (pixels,) * 4, mode=mode)
-        out.append(padded[:, y : y + height, x : x + width])
-    return torch.stack(out)
+    padded = pad(b.image.float(), (pixels,) * 4, mode=mode)
+    steps = [(y, x) for y in range(2 * pixels + 1) for x in range(2 * pixels + 1)]
+    moved = torch.stack([same(out.float(), padded[:, :, y : y + height, x : x + width]) for y, x in steps])
+    return [[(y - pixels, x - pixels) for (y, x), hit in zip(steps, column) if hit] for column in moved.T.tolist()]
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int32, torch.float32])
@@ -55,10 +54,23 @@ def moved(b: Batch, pixels: int, mode: str) -> torch.Tensor:
 def test_a_shift_moves_pixels_and_fills_the_edge(dtype: torch.dtype, channels: int) -> None:
     b = batch((9, 8), channels, dtype=dtype)
     for pixels in (1, 3, 7):
-        for part in (Shift(pixels), Crop(pixels, fill="reflect")):
-            assert torch.equal(part(b, 0, generator()).image.float(), moved(b, pixels, "reflect"))
-        for part in (Crop(pixels), Shift(pixels, fill="zero")):
-            assert torch.equal(part(b, 0, generator()).image.float(), moved(b, pixels, "constant"))
+        for part, mode in (
+            (Shift(pixels), "reflect"),
+            (Crop(pixels, fill="reflect"), "reflect"),
+            (Crop(pixels), "constant"),
+            (Shift(pixels, fill="zero"), "constant"),
+        ):
+            found = possible_steps(b, part(b, 0, generator()).image, pixels, mode)
+            assert all(found), (pixels, part)
+            assert len({tuple(steps) for steps in found}) > 3, "patches move in different ways"
+
+
+def test_a_shift_goes_as_far_as_it_may_in_every_direction() -> None:
+    b = batch((9, 8), n=400)
+    found = possible_steps(b, Shift(2, fill="zero")(b, 0, generator()).image, 2, "constant")
+    counts = Counter(step for (step,) in found)
+    assert len(counts) == 25
+    assert all(4 <= count <= 32 for count in counts.values()), "all equally often"
 
 
 def test_a_shift_of_nothing_is_nothing() -> None:

@@ -70,10 +70,10 @@ def test_a_wrong_list_is_told_with_its_name(tmp_path: Path, changes: dict[str, s
 def test_a_missing_or_binary_list_is_told(tmp_path: Path) -> None:
     pattern = write_lists(tmp_path)
     (tmp_path / "my-val.txt").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(UserError, match=r"my-val.txt: not a text file"):
+    with pytest.raises(UserError, match=r"my-val.txt: cannot be read \(not a text file"):
         read_split_lists(pattern, FILES)
     (tmp_path / "my-val.txt").unlink()
-    with pytest.raises(UserError, match=r"my-val.txt: No such file"):
+    with pytest.raises(UserError, match=r"my-val.txt: cannot be read \(No such file"):
         read_split_lists(pattern, FILES)
     with pytest.raises(UserError, match=r"has no set of"):
         read_split_lists(tmp_path, FILES)

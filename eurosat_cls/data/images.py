@@ -83,6 +83,11 @@ class ImageFiles(PatchDataModule):
         return None
 
     @property
+    def unit(self) -> None:  # type: ignore[override]
+        """Unknown here."""
+        return None
+
+    @property
     def mean(self) -> list[float] | None:  # type: ignore[override]
         """As the model was trained with."""
         return self._mean

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 from rasterio.warp import transform as reproject
@@ -16,6 +15,7 @@ from shapely import transform as with_coordinates
 from shapely.errors import ShapelyError
 from shapely.geometry import MultiPolygon, Polygon, shape
 
+from eurosat_cls.scenes.formats import GDAL_ERRORS
 from eurosat_cls.scenes.grid import Grid
 from eurosat_cls.utils.errors import UserError
 
@@ -130,7 +130,7 @@ def _crs_of(content: Mapping[str, Any], path: Path) -> CRS:
     try:
         # OGC:CRS84 is longitude before latitude, as are all coordinates in GeoJSON.
         return CRS.from_user_input(content["crs"]["properties"]["name"])
-    except (RasterioError, KeyError, TypeError, ValueError) as error:
+    except (*GDAL_ERRORS, TypeError) as error:
         raise UserError(
             f"--area {path}: its crs {str(content['crs'])[:80]} is unknown; name one as EPSG:32633."
         ) from error
@@ -185,7 +185,7 @@ def _brought_to(grid: Grid, polygon: Polygon | MultiPolygon, crs: CRS, path: Pat
     longest = max(_LONGEST_EDGE[crs.is_geographic], polygon.length / _MOST_EDGES)
     try:
         moved = with_coordinates(segmentize(polygon, longest), project)
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise UserError(f"--area {path}: cannot be brought to the scene's coordinates ({error}).") from error
     if not np.isfinite(moved.bounds).all():
         raise UserError(f"--area {path}: part of it has no place in the scene's coordinates, {grid.crs}.")

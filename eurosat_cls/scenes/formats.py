@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+
+# What rasterio raises where a file or a place is wrong: its own errors, GDAL's, and Python's for text that is damaged.
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError, LookupError)
 # Formats whose pixels lie in the file itself. GDAL knows 150 more; some of them open network addresses.
 _MAGIC = {
     b"II*\0": "GTiff",

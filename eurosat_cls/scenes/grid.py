@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.warp import transform as reproject
 
+from eurosat_cls.scenes.formats import GDAL_ERRORS
 from eurosat_cls.utils.errors import UserError
 
 # Training patches have pixels of 10 m; a quarter more or less is what projections and cropping tools make of them.
@@ -46,7 +46,7 @@ class Grid:
         points = [self.transform @ (col + dx, row + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))]
         try:
             lon, lat = reproject(self.crs, _LONGITUDE_LATITUDE, [x for x, _ in points], [y for _, y in points])[:2]
-        except RasterioError:
+        except GDAL_ERRORS:  # a local system, say
             return None
         east, south = ((math.radians(lon[i] - lon[0]), math.radians(lat[i] - lat[0])) for i in (1, 2))
         shrink = math.cos(math.radians(lat[0]))

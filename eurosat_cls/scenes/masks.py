@@ -8,6 +8,7 @@ from rasterio.io import DatasetReader
 from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 
+from eurosat_cls.scenes.formats import GDAL_ERRORS
 from eurosat_cls.scenes.grid import Grid, factor_of
 from eurosat_cls.scenes.raster import Handles
 from eurosat_cls.utils.errors import UserError
@@ -92,6 +93,9 @@ def file_mask(handles: Handles, grid: Grid, path: Path) -> Mask:
 
 def _check_overlap(grid: Grid, dataset: DatasetReader, path: Path) -> None:
     west, south, east, north = array_bounds(grid.height, grid.width, grid.transform)
-    left, bottom, right, top = transform_bounds(dataset.crs, grid.crs, *dataset.bounds)
+    try:
+        left, bottom, right, top = transform_bounds(dataset.crs, grid.crs, *dataset.bounds)
+    except GDAL_ERRORS as error:
+        raise UserError(f"--mask {path}: cannot be brought to the scene's coordinates ({error}).") from error
     if left >= east or right <= west or bottom >= north or top <= south:
         raise UserError(f"--mask {path}: it does not reach the scene.")

@@ -96,11 +96,11 @@ class ZipFiles(ProductFiles):
     def _refuse_unsafe(self, info: zipfile.ZipInfo) -> None:
         name = info.orig_filename.replace("\\", "/")
         if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/") or "\0" in name:
-            raise UserError(f"{self.path}: refused, the entry {name!r} points outside the archive.")
+            raise UserError(f"{self.path}: refused, the entry {name[:80]!r} points outside the archive.")
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise UserError(f"{self.path}: refused, the entry {name!r} is a link.")
+            raise UserError(f"{self.path}: refused, the entry {name[:80]!r} is a link.")
         if info.flag_bits & 1:
-            raise UserError(f"{self.path}: the entry {name!r} is encrypted.")
+            raise UserError(f"{self.path}: the entry {name[:80]!r} is encrypted.")
 
 
 def _whole(data: bytes, limit: int, name: str) -> bytes:

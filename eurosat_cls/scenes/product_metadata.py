@@ -63,7 +63,7 @@ def parse_metadata(text: bytes, file: str) -> ProductMetadata:
         if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # entities, which can grow
             raise UserError(f"{file}: refused, metadata with declarations.")
         root = ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{file}: damaged metadata ({error}); get the product again.") from error

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from eurosat_cls.scenes.formats import driver_for
+from eurosat_cls.scenes.formats import GDAL_ERRORS, driver_for
 from eurosat_cls.scenes.grid import Grid
 from eurosat_cls.scenes.vrt import check_vrt
 from eurosat_cls.utils.errors import UserError
@@ -38,6 +38,24 @@ def safely() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def reading(path: str, what: str = "it") -> Iterator[None]:
+    """Read a file safely.
+
+    Raises:
+        UserError: naming the file and what of it cannot be read.
+    """
+    try:
+        with safely():
+            yield
+    except UserError:
+        raise
+    except GDAL_ERRORS as error:
+        raise UserError(
+            f"{path}: {what} cannot be read ({reason_of(error, path)}); the file is damaged or cut off: get it again."
+        ) from error
+
+
 def open_raster(path: str | Path) -> DatasetReader:
     """Open a local raster.
 
@@ -59,12 +77,8 @@ def open_raster(path: str | Path) -> DatasetReader:
             raise UserError(f"{name}: not a raster; GeoTIFF, JPEG 2000, VRT, PNG and Erdas Imagine files can be read.")
         if driver == "VRT":
             check_vrt(path)
-    try:
-        with safely():
-            return rasterio.open(path, driver=driver)
-    except (RasterioError, OSError, ValueError) as error:
-        reason = reason_of(error, name)
-        raise UserError(f"{name}: cannot be opened ({reason}); it is damaged or cut off: get it again.") from error
+    with reading(name):
+        return rasterio.open(path, driver=driver)
 
 
 def reason_of(error: BaseException, name: str) -> str:
@@ -73,17 +87,6 @@ def reason_of(error: BaseException, name: str) -> str:
         error = error.__cause__
     text = " ".join(str(error).split()).replace(name, "").replace(name.rsplit("/", 1)[-1], "").strip(" :,'`.")
     return text[:_LONGEST_REASON] or type(error).__name__
-
-
-@contextmanager
-def _reading(path: str, what: str) -> Iterator[None]:
-    try:
-        with safely():
-            yield
-    except (RasterioError, OSError) as error:
-        raise UserError(
-            f"{path}: {what} cannot be read ({reason_of(error, path)}); the file is damaged or cut off: get it again."
-        ) from error
 
 
 def _brought_to(grid: Grid, dataset: DatasetReader) -> DatasetReader:
@@ -129,13 +132,13 @@ class Handles:
             UserError: naming file and place of what cannot be read.
         """
         dataset, (rows, cols) = self.get(path, grid), window
-        with _reading(path, f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"):
+        with reading(path, f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"):
             values: np.ndarray = dataset.read(list(indexes), window=Window.from_slices(rows, cols))
         return values
 
     def read_mask(self, path: str, window: tuple[slice, slice]) -> np.ndarray:
         """Read a window of what a raster's own mask or alpha band leaves visible, bool ``[h, w]``."""
-        with _reading(path, "its mask"):
+        with reading(path, "its mask"):
             mask: np.ndarray = self.get(path).read_masks(1, window=Window.from_slices(*window))
         visible: np.ndarray = mask != 0
         return visible
@@ -146,7 +149,7 @@ class Handles:
         height, width = dataset.shape
         if dataset.overviews(index):
             shape = (min(height, _SAMPLED), min(width, _SAMPLED))
-            with _reading(path, "an overview"):
+            with reading(path, "an overview"):
                 values: np.ndarray = dataset.read(index, out_shape=shape)
             return values.ravel()
         side, parts = _SAMPLED // _WINDOWS, []

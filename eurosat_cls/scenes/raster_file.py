@@ -10,7 +10,7 @@ from rasterio.io import DatasetReader
 
 from eurosat_cls.scenes.bands import name_bands
 from eurosat_cls.scenes.grid import grid_of
-from eurosat_cls.scenes.raster import open_raster, safely
+from eurosat_cls.scenes.raster import open_raster, reading
 from eurosat_cls.scenes.scene import BandSource, Scene, scene_name
 from eurosat_cls.utils.errors import UserError
 
@@ -21,7 +21,7 @@ _REFLECTANCE = 1e-4  # the scale of digital numbers that are 10,000 times the re
 
 def scene_of_file(path: Path, given: Sequence[str] | None, any_resolution: bool) -> Scene:
     """Open a scene that is one file; for arguments and errors see :func:`eurosat_cls.scenes.open_scene`."""
-    with open_raster(path) as dataset, safely():
+    with open_raster(path) as dataset, reading(str(path)):
         grid, notes = grid_of(dataset, any_resolution)
         dtype = common_dtype(dataset)
         colours = [colour.name if dtype == np.uint8 else "" for colour in dataset.colorinterp]

@@ -82,7 +82,7 @@ def _parse(vrt: Path) -> ElementTree.Element:
         if len(text) > _MAX_BYTES or b"<!" in text:  # entities, which can grow
             raise UserError(f"{vrt}: refused, a VRT this large or with declarations.")
         return ElementTree.fromstring(text)
-    except (OSError, ElementTree.ParseError, ValueError) as error:
+    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{vrt}: not a whole VRT ({error}).") from error

@@ -1,5 +1,6 @@
 """Sentinel-2 products as published, and folders of bands."""
 
+import re
 import shutil
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -110,6 +111,16 @@ def test_windows_and_threads_and_pickles_get_what_the_whole_has(new: Path) -> No
                 np.testing.assert_array_equal(valid, there[rows, cols])
 
 
+def test_products_of_before_december_2016_are_read_too(tmp_path: Path, old: Path) -> None:
+    safe = shutil.copytree(old, tmp_path / "S2A_OPER_PRD_MSIL1C_PDMC_20160929T183501.SAFE")
+    text = (safe / "MTD_MSIL1C.xml").read_text().replace("IMAGE_FILE", "IMAGE_ID")
+    text = re.sub(r"<IMAGE_ID>[^<]*/", "<IMAGE_ID>", text)  # no folders in these
+    (safe / "MTD_MSIL1C.xml").unlink()
+    (safe / "S2A_OPER_MTD_SAFL1C_PDMC_20160929T183501.xml").write_text(text)
+    for path in (safe, zipped(safe)):
+        np.testing.assert_array_equal(contents(path)[0], contents(old)[0])
+
+
 def test_offsets_are_counted_in_the_products_order_not_in_eurosats() -> None:
     text = metadata("L1C", "05.09", -1000, []).replace('band_id="8">-1000', 'band_id="8">-900')
     assert parse_metadata(text.encode(), "x").offsets == {**dict.fromkeys(PRODUCT_ORDER, -1000), "B8A": -900}
@@ -119,6 +130,7 @@ def test_offsets_are_counted_in_the_products_order_not_in_eurosats() -> None:
     ("change", "why"),
     [
         (lambda text: text[:300], "damaged metadata"),
+        (lambda text: text.replace("UTF-8", "UTF-9"), "damaged metadata"),
         (lambda text: '<!DOCTYPE x [<!ENTITY e "e">]>' + text, "declarations"),
         (lambda text: text.replace("Level-1C", "Level-1B"), "not the metadata"),
         (lambda text: text.replace(">10000<", ">1000<"), "1000 times"),

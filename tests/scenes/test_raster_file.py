@@ -187,6 +187,12 @@ def test_a_scene_without_coordinates_is_opened_with_a_note(tmp_path: Path, trans
     assert scene.grid.transform == (transform or Affine.identity())
 
 
+def test_a_system_of_its_own_has_no_size_on_the_ground(tmp_path: Path) -> None:
+    local = 'LOCAL_CS["site",UNIT["metre",1],AXIS["Easting",EAST],AXIS["Northing",NORTH]]'
+    grid = open_scene(write_scene(tmp_path / "a.tif", RGB, crs=local)).grid
+    assert (grid.crs is None, grid.pixel_size()) == (False, None)
+
+
 def test_half_a_pixel_is_not_lost_where_coordinates_are_of_centres(tmp_path: Path) -> None:
     path = write_scene(tmp_path / "a.tif", RGB)
     with rasterio.open(path, "r+") as dataset:

@@ -1,5 +1,6 @@
 """Write maps as Cloud Optimized GeoTIFFs, with names and colours."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 import numpy as np
 import rasterio
 import rasterio.shutil
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
@@ -70,8 +73,9 @@ def write_raster(
                     flat, part, driver="COG", compress="deflate", level=9, predictor="yes" if dtype[0] == "f" else "no",
                     blocksize=_BLOCK, resampling=overviews, num_threads=2, bigtiff="if_safer",
                 )  # fmt: skip
-    except rasterio.errors.RasterioError as error:
-        raise OSError(getattr(error, "errno", None) or 5, str(error), str(path)) from error
+    except (RasterioError, CPLE_BaseError) as error:  # GDAL tells of a full disk in words only
+        number = errno.ENOSPC if "space left" in str(error).lower() else errno.EIO
+        raise OSError(number, str(error).splitlines()[0], str(path)) from error
     finally:
         flat.unlink(missing_ok=True)
 

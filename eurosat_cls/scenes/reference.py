@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from eurosat_cls.scenes.hectares import csv_text
-from eurosat_cls.scenes.raster import open_raster
+from eurosat_cls.scenes.raster import open_raster, reading
 from eurosat_cls.utils.errors import UserError
 
 Z = 1.959963984540054  # of a 95 % confidence interval
@@ -135,7 +135,7 @@ def compare(classes: Path, reference: Path, legend: Mapping[int, str], class_nam
         if 0 <= value < len(table):
             table[value] = class_names.index(name)
     counts = np.zeros((len(class_names), len(class_names)), np.int64)
-    with rasterio.open(classes) as ours, open_raster(reference) as theirs:
+    with reading(str(reference)), rasterio.open(classes) as ours, open_raster(reference) as theirs:
         if ours.crs is None or theirs.crs is None:
             raise UserError(f"--reference {reference}: the scene and the reference need a coordinate reference system.")
         if theirs.dtypes[0] not in ("uint8", "uint16", "int16", "int32", "uint32"):

@@ -25,6 +25,7 @@ from eurosat_cls.scenes.strips import groups_per_strip
 from eurosat_cls.scenes.work import Work
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import remove_parts, write_json, write_text
+from eurosat_cls.utils.machine import versions
 from eurosat_cls.utils.progress import progress
 
 
@@ -40,6 +41,7 @@ class Job:
         folder: of the map.
         options: see :class:`MapOptions`.
         about: what the manifest says besides, plain data.
+        disk: bytes that it may take.
         geometry: of the encoder, where whole strips are classified at once.
         message: prints a line.
     """
@@ -51,6 +53,7 @@ class Job:
     folder: Path
     options: MapOptions
     about: dict[str, Any]
+    disk: int
     geometry: Geometry | None = None
     message: Callable[[str], None] = print
     seconds: dict[str, float] = field(default_factory=dict)
@@ -178,5 +181,5 @@ class Job:
             "windows": {"size": self.layout.window, "step": self.layout.step, "batch": self.layout.batch},
             "grid": {"height": grid.height, "width": grid.width, "transform": list(grid.transform)[:6],
                      "crs": grid.crs.to_wkt() if grid.crs else None},
-            "areas": finish.area_rows(), "seconds": self.seconds, "files": files,
+            "areas": finish.area_rows(), "seconds": self.seconds, "files": files, "versions": versions(),
         })  # fmt: skip

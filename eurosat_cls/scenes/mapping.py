@@ -14,12 +14,13 @@ from eurosat_cls.scenes.folder import WORK, fingerprint, is_complete, locked, pl
 from eurosat_cls.scenes.job import Job
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.network import Network
+from eurosat_cls.scenes.opening import open_scene
 from eurosat_cls.scenes.plan import check_space, make_plan
 from eurosat_cls.scenes.polygons import check_polygons
 from eurosat_cls.scenes.reference import read_legend
 from eurosat_cls.scenes.scene import Scene
 from eurosat_cls.scenes.settings import EUROSAT_PATCH, MapOptions, settings_of, short_digest
-from eurosat_cls.scenes.source import Source, check_same_grid, open_source
+from eurosat_cls.scenes.source import Source, check_same_grid, source_of
 from eurosat_cls.utils.errors import UserError
 
 Print = Callable[[str], None]
@@ -79,39 +80,54 @@ class Mapper:
         Raises:
             UserError: for whatever a person can mend.
         """
-        options, (window, step) = self.options, self.sizes()
-        settings = settings_of(options, self.model, window, step)
-        if len(paths) > 1:
-            settings["dates"] = [path.name for path in paths]
         with ExitStack() as stack:
-            sources = [stack.enter_context(open_source(path, self.model, options)) for path in paths]
-            scene = sources[0].scene
-            for other in sources[1:]:
-                check_same_grid(sources[0], other)
-            geometry = geometry_of(self.model, window) if options.method == "dense" else None
-            layout = _layout(scene, window, step, options.batch_size, geometry)
-            factor = fineness(scene.grid, step, options.resolution)
+            scenes = [stack.enter_context(self._open(path)) for path in paths]
+            for other in scenes[1:]:
+                check_same_grid(scenes[0], other)
+            window, step = self.sizes()
+            settings = settings_of(self.options, self.model, window, step)
+            if len(paths) > 1:
+                settings["dates"] = [path.name for path in paths]
             more = f"_and_{len(paths) - 1}_more" if len(paths) > 1 else ""
-            folder = self.out / f"{scene.name}{more}-{short_digest(settings)}"
+            folder = self.out / f"{scenes[0].name}{more}-{short_digest(settings)}"
             prints = [fingerprint(path) for path in paths]
             if not dry_run and is_complete(folder, prints, paths):
                 shutil.rmtree(folder / WORK, ignore_errors=True)  # of a run that was killed behind its manifest
                 self.message(f"{folder}: there already")
                 return folder
-            network = Network(self.model, layout.batch, options.device, options.precision)
-            plan = make_plan(sources, layout, network, factor, options.strip_rows, options.method == "dense")
-            self.message(plan.text)
-            notes = self._notes(sources)
-            for note in notes:
-                self.message(note)
+            geometry = geometry_of(self.model, window) if self.options.method == "dense" else None
+            layout = _layout(scenes[0], window, step, self.options.batch_size, geometry)
+            job = self._job(scenes, prints, layout, folder, settings, geometry)
             if dry_run:
                 return None
-            check_space(folder, plan.disk)
+            check_space(folder, job.disk)
             stack.enter_context(locked(folder))
-            about = {"model": dict(self.about or {}), "settings": settings, "notes": notes}
             with plain_disk_errors(folder):
-                Job(network, sources, prints, layout, folder, options, about, geometry, self.message).run()
+                job.run()
             return folder
+
+    def _open(self, path: Path) -> Scene:
+        chosen = self.options
+        return open_scene(
+            path, bands=chosen.bands, offset=chosen.offset, mask=chosen.mask, any_resolution=chosen.any_resolution
+        )
+
+    def _job(
+        self, scenes: Sequence[Scene], prints: Sequence[list[int]], layout: Layout, folder: Path,
+        settings: dict[str, Any], geometry: Geometry | None,
+    ) -> Job:  # fmt: skip
+        """Say what a map will take, and return what makes it."""
+        options = self.options
+        sources = [source_of(scene, self.model, options) for scene in scenes]
+        factor = fineness(scenes[0].grid, layout.step, options.resolution)
+        network = Network(self.model, layout.batch, options.device, options.precision)
+        plan = make_plan(sources, layout, network, factor, options.strip_rows, geometry is not None)
+        self.message(plan.text)
+        notes = self._notes(sources)
+        for note in notes:
+            self.message(note)
+        about = {"model": dict(self.about or {}), "settings": settings, "notes": notes}
+        return Job(network, sources, prints, layout, folder, options, about, plan.disk, geometry, self.message)
 
     def _notes(self, sources: Sequence[Source]) -> list[str]:
         notes = [note for source in sources for note in (*source.scene.notes, *source.convert.notes)]

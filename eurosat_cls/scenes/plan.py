@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
@@ -101,6 +102,8 @@ def check_space(folder: Path, needed: int) -> None:
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be written ({error.strerror}); name another folder.") from None
     if free < needed:
+        with suppress(OSError):  # not empty: it was there before
+            folder.rmdir()
         raise UserError(
             f"--out {folder}: {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; make room, or name "
             "a folder on another disk."

@@ -1,9 +1,7 @@
 """What the model gets from a scene."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +10,6 @@ from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.indices import WithIndices
 from eurosat_cls.models.normalize import Normalize
 from eurosat_cls.scenes.areas import Areas, read_areas
-from eurosat_cls.scenes.opening import open_scene
 from eurosat_cls.scenes.scene import Scene
 from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.scenes.units import Conversion, model_input
@@ -21,7 +18,7 @@ from eurosat_cls.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Source:
-    """What the model gets from a scene; closes it at the end of a ``with`` statement.
+    """What the model gets from a scene.
 
     Attributes:
         scene: an open scene.
@@ -54,12 +51,6 @@ class Source:
             inside |= mask
         return values, valid, valid & inside
 
-    def __enter__(self) -> "Source":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.scene.close()
-
 
 def statistics_of(model: Classifier) -> tuple[list[float], list[float]] | None:
     """Return mean and standard deviation of each band in the training; None for a model without."""
@@ -80,35 +71,29 @@ def shown_channels(bands: Sequence[str]) -> tuple[int, int, int]:
     return (0, 1, 2) if len(bands) >= 3 else (0, 0, 0)
 
 
-def open_source(path: Path, model: Classifier, options: MapOptions) -> Source:
-    """Open a scene for a model.
+def source_of(scene: Scene, model: Classifier, options: MapOptions) -> Source:
+    """Return what a model gets from a scene, of which a sample is read.
 
     Raises:
-        UserError: for what is no scene, lacks bands, or is in a unit that the model does not take.
+        UserError: for a scene that lacks bands, or is in a unit that the model does not take.
     """
-    with ExitStack() as stack:
-        scene = open_scene(
-            path, bands=options.bands, offset=options.offset, mask=options.mask, any_resolution=options.any_resolution
-        )
-        stack.callback(scene.close)
-        conversion = model_input(model, scene, options.stretch)
-        areas = None if options.area is None else read_areas(options.area, scene.grid)
-        stack.pop_all()
-        statistics = statistics_of(model)
-        fill = statistics[0] if statistics is not None else [0.0] * len(model.bands)
-        return Source(scene, conversion.bands, conversion, fill, areas)
+    conversion = model_input(model, scene, options.stretch)
+    areas = None if options.area is None else read_areas(options.area, scene.grid)
+    statistics = statistics_of(model)
+    fill = statistics[0] if statistics is not None else [0.0] * len(model.bands)
+    return Source(scene, conversion.bands, conversion, fill, areas)
 
 
-def check_same_grid(first: Source, other: Source) -> None:
+def check_same_grid(first: Scene, other: Scene) -> None:
     """Refuse dates whose pixels do not lie on each other.
 
     Raises:
         UserError: naming both.
     """
-    a, b = first.scene.grid, other.scene.grid
+    a, b = first.grid, other.grid
     near = all(abs(x - y) < 1e-6 * max(abs(x), 1) for x, y in zip(a.transform, b.transform))
     if (a.height, a.width, a.crs) != (b.height, b.width, b.crs) or not near:
         raise UserError(
-            f"--composite: {other.scene.path.name} is not on the grid of {first.scene.path.name}; dates of one place "
+            f"--composite: {other.path.name} is not on the grid of {first.path.name}; dates of one place "
             "and one tile have the same."
         )

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from eurosat_cls.scenes.classify import Pass, by_windows, classify_scene
 from eurosat_cls.scenes.dense import Dense, Geometry, agreement
 from eurosat_cls.scenes.finish import Finish
@@ -122,7 +124,7 @@ class Job:
         work = Work(self.folder / WORK / str(number), layout, classes, settings)
         if work.complete:
             return work
-        itemsize = source.convert(source.scene.read(source.bands, slice(0, 1), slice(0, 1))[0]).itemsize
+        itemsize = source.convert(np.zeros((len(source.bands), 1, 1), source.scene.dtype)).itemsize
         together = groups_per_strip(layout, len(source.bands), itemsize, self.options.strip_rows)
         margin = self.geometry.margin if self.geometry is not None else 0
         how = Pass(self.options.min_valid, shown_channels(self.network.model.bands), together, margin)

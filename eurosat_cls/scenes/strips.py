@@ -9,7 +9,8 @@ import numpy as np
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.source import Source
 
-STRIP_BYTES = 96_000_000  # values of a strip, about
+STRIP_BYTES = 96_000_000  # values of a strip, at most about
+STRIP_ROWS = 576  # pixels of a strip, at most about: what a kill costs, and what is read before the first window
 
 
 class Strip(NamedTuple):
@@ -39,7 +40,7 @@ def groups_per_strip(layout: Layout, channels: int, itemsize: int, rows: int | N
         itemsize: bytes of a value.
         rows: of pixels; by default what fits into some memory.
     """
-    rows = rows or STRIP_BYTES // (layout.width * channels * itemsize)
+    rows = rows or min(STRIP_ROWS, STRIP_BYTES // (layout.width * channels * itemsize))
     return max(1, (rows - layout.window) // layout.step // layout.group)
 
 

@@ -29,8 +29,7 @@ def map_scenes(arguments: Sequence[str], trust: Sequence[str] = ()) -> None:
         raise UserError("map: name a checkpoint or run folder, and a scene: map lightning_logs/version_0 scene.tif")
     names = MapOptions.__dataclass_fields__
     options = MapOptions(**{name: value for name, value in vars(given).items() if name in names})
-    paths = shard_of(given.shard).of([Path(scene) for scene in given.scenes])
-    check_names(paths)
+    paths = [Path(scene) for scene in given.scenes]
     if given.composite is not None:
         if given.scheduler is not None or given.shard is not None:
             raise UserError("--composite makes one map of all scenes: leave out --shard and --scheduler.")
@@ -38,6 +37,8 @@ def map_scenes(arguments: Sequence[str], trust: Sequence[str] = ()) -> None:
         folder = mapper.map(paths, given.dry_run)
         print(folder / "map.html" if folder else "nothing was written")
         return
+    check_names(paths)
+    paths = shard_of(given.shard).of(paths)
     if given.scheduler is not None and not given.dry_run:
         failed = map_on_cluster(given.scheduler, str(given.checkpoint), given.out, options, trust, paths)
     else:

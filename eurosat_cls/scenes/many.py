@@ -89,9 +89,8 @@ def _from_environment(environment: Mapping[str, str]) -> tuple[str | None, int, 
     return None, 0, None
 
 
-@lru_cache(maxsize=1)
 def mapper_for(checkpoint: str, out: str, options: MapOptions, trust: tuple[str, ...] = ()) -> Mapper:
-    """Load a model once in a process, and return what maps with it.
+    """Load a model, and return what maps with it.
 
     Args:
         checkpoint: a checkpoint or a run folder.
@@ -107,6 +106,9 @@ def mapper_for(checkpoint: str, out: str, options: MapOptions, trust: tuple[str,
         model = load(file, trust)
     about = {"checkpoint": str(file), "sha256": file_digest(file)}
     return Mapper(model, Path(out), options, patch_size(read_checkpoint(file)), about)
+
+
+_mapper_of_worker = lru_cache(maxsize=1)(mapper_for)  # a worker loads the model once
 
 
 def check_names(paths: Sequence[Path]) -> None:
@@ -146,7 +148,7 @@ def _map_on_worker(
     """Map a scene on a Dask worker: its folder, or what is wrong with it; only lost workers are retried."""
     lines: list[str] = []
     try:
-        mapper = replace(mapper_for(checkpoint, out, options, trust), message=lines.append)
+        mapper = replace(_mapper_of_worker(checkpoint, out, options, trust), message=lines.append)
         return str(mapper.map([Path(path)])), ""
     except UserError as error:
         return "", str(error)

@@ -144,6 +144,7 @@ def test_declared_nodata_alpha_masks_and_nan_are_not_valid(tmp_path: Path) -> No
         write_scene(tmp_path / "zero.tif", {band: plane * there for band, plane in RGB.items()}),
         write_scene(tmp_path / "masked.tif", RGB),
     ]
+    assert open_scene(paths[2], bands=list(RGB)).bands == tuple(RGB)  # alpha is no band
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(paths[-1], "r+") as dataset:
         dataset.write_mask(there)
     for path in paths:

@@ -32,8 +32,11 @@ def inspecting(module: nn.Module) -> Iterator[None]:
         yield
 
 
-def grad_cam(encoder: Encoder, decoder: Decoder, image: Tensor, directions: Tensor) -> Tensor:
-    """Return where the evidence for something lies, by Grad-CAM on the encoder's map.
+def grad_cam(encoder: Encoder, decoder: Decoder, image: Tensor, targets: Tensor) -> Tensor:
+    """Return where the evidence for targets lies, by Grad-CAM with the encoder's map as the target layer.
+
+    For the map ``A`` and the target ``y``, a weighted sum of the logits,
+    ``L_ij = ReLU(sum_d w_d A_dij)`` with ``w_d = 1 / (h w) sum_ij dy / dA_dij``.
 
     The map is computed once without gradients, and gradients go from the logits to the map only: those of parameters
     stay untouched, and no hook is needed. For that the encoder's ``pool`` must lead from its map to its features, which
@@ -43,7 +46,7 @@ def grad_cam(encoder: Encoder, decoder: Decoder, image: Tensor, directions: Tens
         encoder: in evaluation mode.
         decoder: in evaluation mode.
         image: ``[B, C, H, W]`` normalised patches.
-        directions: ``[V, B, K]`` float: by how much each logit speaks for what is looked for; 1 for a class and 0 for
+        targets: ``[V, B, K]`` float: by how much each logit speaks for what is looked for; 1 for a class and 0 for
             the others, -1 for its absence.
 
     Returns:
@@ -55,19 +58,25 @@ def grad_cam(encoder: Encoder, decoder: Decoder, image: Tensor, directions: Tens
 
     Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV
     2017, equations 1 and 2; evidence against a class by negated gradients, as in their counterfactual explanations.
+
+    Example:
+        >>> from eurosat_cls.decoders import LinearHead
+        >>> from eurosat_cls.encoders import ResNet
+        >>> encoder, decoder = ResNet(3, widths=(8, 16), blocks=(1, 1)).eval(), LinearHead(16, 10).eval()
+        >>> for_class_4 = torch.eye(10)[[4, 4]]
+        >>> grad_cam(encoder, decoder, torch.rand(2, 3, 64, 64), torch.stack([for_class_4, -for_class_4])).shape
+        torch.Size([2, 2, 16, 16])
     """
     with torch.no_grad():
-        found = feature_map(encoder, image)
+        activations = feature_map(encoder, image)
         logits = connect(encoder, decoder, image).float()
     with torch.enable_grad():
-        leaf = found.detach().clone().requires_grad_()
+        leaf = activations.detach().clone().requires_grad_()
         # A copy goes on, as a layer that works in place may follow.
         again = decoder(_decoder_input(encoder, decoder, leaf.clone())).float()
         _check_same(encoder, again.detach(), logits)
-        gradients = [
-            torch.autograd.grad((again * direction).sum(), leaf, retain_graph=True)[0] for direction in directions
-        ]
-    maps = [(gradient.mean((2, 3), keepdim=True) * found).sum(1).relu() for gradient in gradients]
+        gradients = [torch.autograd.grad((again * target).sum(), leaf, retain_graph=True)[0] for target in targets]
+    maps = [(gradient.mean((2, 3), keepdim=True) * activations).sum(1).relu() for gradient in gradients]
     return torch.stack(maps).detach().float()
 
 

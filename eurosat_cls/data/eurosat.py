@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eurosat_cls.data.files.decode import decode_image, decode_rgb
-from eurosat_cls.data.files.download import EUROSAT_MS, locate_or_download
+from eurosat_cls.data.files.download import locate_or_download
+from eurosat_cls.data.files.source import EUROSAT_MS
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import BANDS, RGB, band_names
 from eurosat_cls.data.splits import OfficialSplit, SplitMethod
-from eurosat_cls.data.store.store import Store, open_or_build, recipe_for
+from eurosat_cls.data.store.store import Store, open_or_build
+from eurosat_cls.data.store.store_spec import recipe_for
 from eurosat_cls.data.unit import Unit
 from eurosat_cls.utils.errors import UserError
 

@@ -76,17 +76,10 @@ class Statistics:
 
 
 def compute_statistics(store: Store, indices: np.ndarray, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Compute mean and standard deviation of every band, in the sensor's unit.
+    """Compute mean and standard deviation of every band, float64 ``[C]`` each, in the sensor's unit.
 
-    Integers of up to 16 bits are summed exactly, so the result depends on neither order nor chunks.
-
-    Args:
-        store: the patches.
-        indices: ``[n]`` positions of the patches to use.
-        chunk: patches read at a time, at most.
-
-    Returns:
-        ``(mean, std)``, float64 ``[C]`` each; ``std`` is that of the population (divided by n, not n - 1).
+    Integers of up to 16 bits are summed exactly, so the result depends on neither order nor chunks. The deviation is
+    that of the population (divided by n, not n - 1).
 
     Raises:
         UserError: when there is no row.

@@ -156,8 +156,8 @@ class WrongPool(TINY.func):  # type: ignore[misc, name-defined]
 )
 def test_any_decoder_and_any_encoder_with_a_map_can_be_explained(parts: dict[str, Any]) -> None:
     network = model(**parts).eval()
-    directions = one_hot(0, 2, network.rules.outputs)
-    maps = grad_cam(network.encoder, network.decoder, torch.randn(2, 1, 32, 32), torch.cat([directions, -directions]))
+    targets = one_hot(0, 2, network.rules.outputs)
+    maps = grad_cam(network.encoder, network.decoder, torch.randn(2, 1, 32, 32), torch.cat([targets, -targets]))
     assert maps.shape[:2] == (2, 2)
     assert maps.any()
     assert not maps.requires_grad

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 
+import eurosat_cls.cli.run  # noqa: F401 - what main imports when it runs; forks shall not each do it anew
 from eurosat_cls.cli import main
 
 LOGS = Path("lightning_logs")

@@ -31,7 +31,7 @@ class Mixing(Augmentation):
         UserError: for a setting out of range.
     """
 
-    def __init__(self, alpha: float, probability: float = 0.5, disable_last_epochs: int = 0) -> None:
+    def __init__(self, alpha: float = 1.0, probability: float = 0.5, disable_last_epochs: int = 0) -> None:
         super().__init__(probability, disable_last_epochs)
         self.require(alpha > 0, f"alpha must be above 0, got {alpha}")
         self.alpha = alpha
@@ -105,18 +105,7 @@ class CutMix(Mixing):
 
     The box has the shape of the patch and its centre anywhere, so it may be cut by the border; targets follow the area
     that was really pasted.
-
-    Args:
-        alpha: parameter of the Beta distribution of the patch's own share, see :class:`Mixing`.
-        probability: chance of each patch to be mixed.
-        disable_last_epochs: off in that many last epochs of the training.
-
-    Raises:
-        UserError: for a setting out of range.
     """
-
-    def __init__(self, alpha: float = 1.0, probability: float = 0.5, disable_last_epochs: int = 0) -> None:
-        super().__init__(alpha, probability, disable_last_epochs)
 
     def blend(
         self, image: Tensor, indices: Tensor, partners: Tensor, share: Tensor, generator: torch.Generator

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 import rasterio.shutil
 
@@ -27,6 +28,7 @@ def test_a_mosaic_gets_the_classes_of_its_patches() -> None:
     np.testing.assert_allclose(found.probabilities.reshape(3, -1).T, expected.probabilities, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_kind_of_file_gives_the_same_map(tmp_path: Path) -> None:
     bands = random_bands(192, 240)
     products = {

@@ -36,7 +36,9 @@ def test_a_map_has_all_its_files(tmp_path: Path) -> None:
                 "map.html", "map.json", ".lock"}  # fmt: skip
     assert names == expected
     assert set(json.loads((folder / "map.json").read_text())["files"]) == expected - {".lock", "map.json"}
-    assert Image.open(folder / "preview.png").size > (800, 400)
+    with Image.open(folder / "preview.png") as picture:
+        assert picture.width > 800
+        assert picture.height > 400
 
 
 @pytest.mark.parametrize("kind", ["Area", "Point"])

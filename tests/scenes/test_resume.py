@@ -31,6 +31,7 @@ def scene_of(folder: Path) -> Path:
     return write_scene(folder / "scene.tif", values, nodata=0)
 
 
+@pytest.mark.slow
 def test_a_killed_map_ends_with_the_same_bytes(tmp_path: Path) -> None:
     model = save(small_model(), tmp_path / "model.ckpt")
     command = [sys.executable, "-m", "tests.scenes.killing", model, scene_of(tmp_path), tmp_path / "maps", "0", "10"]

@@ -55,4 +55,17 @@ def _merge(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -
     return merged(arguments, overlay)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report, "describe": describe, "search": search}
+def map_(arguments: Sequence[str]) -> None:
+    """Make land-cover maps of whole scenes with a trained model."""
+    from eurosat_cls.config.trust import trusted_packages
+    from eurosat_cls.scenes.command import map_scenes
+
+    map_scenes(arguments, trusted_packages())
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "map": map_,
+    "search": search,
+    "report": report,
+    "describe": describe,
+}

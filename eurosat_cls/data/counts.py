@@ -74,7 +74,8 @@ class ValueSample:
 
     def percentiles(self) -> np.ndarray:
         """As :meth:`ValueCounts.percentiles`."""
-        return np.asarray(np.percentile(self._values(), PERCENTILES, axis=1)).T
+        found: np.ndarray = np.percentile(self._values(), PERCENTILES, axis=1)
+        return found.T
 
     def histogram(self) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`ValueCounts.histogram`, with bins of any width; each value that was kept stands for others."""

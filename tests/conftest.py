@@ -1,6 +1,7 @@
 """Fixtures: an own cache and working folder for every test, and a training that takes a second."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,18 @@ QUICK = {
     "trainer": {"max_epochs": 2, "precision": "32-true", "accelerator": "cpu", "num_sanity_val_steps": 0},
 }
 
+# What writes metrics.csv, where a test reads that.
+CURVES = ("--pictures", "[{class_path: LearningCurves}]")
 
 # For a Trainer built by hand: nothing written, nothing drawn.
 BARE: dict[str, Any] = dict.fromkeys(
     ("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def subprocess_env() -> dict[str, str]:
@@ -74,9 +82,30 @@ def _isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def quick(tmp_path: Path) -> list[str]:
     """Arguments that make tiny_resnet18.yaml a training of a second on the demo data."""
-    overlay = tmp_path / "quick.yaml"
+    return _quick(tmp_path)
+
+
+def _quick(folder: Path) -> list[str]:
+    overlay = folder / "quick.yaml"
     overlay.write_text(yaml.safe_dump(QUICK))
     return ["--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", str(overlay)]
+
+
+@pytest.fixture(scope="session")
+def _training(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EUROSAT_CACHE", str(cache))
+        patch.delenv("EUROSAT_ROOT", raising=False)
+        patch.chdir(folder)
+        assert exit_code(["fit", *_quick(folder)]) == 0
+    return folder / "lightning_logs"
+
+
+@pytest.fixture
+def trained(_training: Path, tmp_path: Path) -> None:
+    """Have ``lightning_logs/version_0`` as ``run("fit")`` leaves it, without training each time."""
+    shutil.copytree(_training, tmp_path / "lightning_logs")
 
 
 @pytest.fixture

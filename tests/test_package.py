@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import CONFIGS, REPOSITORY
 
 MODULES = sorted((REPOSITORY / "eurosat_cls").rglob("*.py"))
@@ -38,6 +40,7 @@ def test_every_config_in_the_readme_exists() -> None:
         assert path.name in text, f"{path.name} is not in the README"
 
 
+@pytest.mark.slow
 def test_the_python_example_of_the_readme_runs(tmp_path: Path) -> None:
     text = (REPOSITORY / "README.md").read_text()
     example = text[text.index("```python") + 9 :]

@@ -21,6 +21,7 @@ def commands(part: str) -> list[list[str]]:
     return [shlex.split(line) for line in lines if part in line]
 
 
+@pytest.mark.slow
 def test_own_images_become_a_model_in_three_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -37,6 +38,7 @@ def test_own_images_become_a_model_in_three_commands(
     assert "band_5" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_table_of_labels_trains(tmp_path: Path) -> None:
     make_table(tmp_path / "my_table.csv", multilabel_rows(80))
     (tmp_path / "configs").symlink_to(CONFIGS)

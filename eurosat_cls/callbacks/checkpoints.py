@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from eurosat_cls.callbacks.run_folder import run_folder
+from eurosat_cls.callbacks.stop import check_logged
 from eurosat_cls.metrics import mode_of
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import remove_parts, replacing, writing
@@ -110,7 +111,8 @@ class Checkpoints(Checkpoint):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the metric of this epoch."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._metric = self._monitored(trainer)
+            check_logged(trainer, self.monitor, "checkpoint")
+            self._metric = float(trainer.callback_metrics[self.monitor])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the epoch."""
@@ -150,14 +152,6 @@ class Checkpoints(Checkpoint):
     def _save(self, trainer: Trainer, path: Path) -> None:
         trainer.save_checkpoint(path)
         self._saved_at = time.monotonic()
-
-    def _monitored(self, trainer: Trainer) -> float:
-        if self.monitor not in trainer.callback_metrics:
-            logged = ", ".join(sorted(k for k in trainer.callback_metrics if k.startswith("val/")))
-            raise UserError(
-                f"checkpoint.monitor: {self.monitor!r} is not logged; there are {logged or 'no val metrics'}."
-            )
-        return float(trainer.callback_metrics[self.monitor])
 
     def _improves(self, metric: float) -> bool:
         if math.isnan(metric):

@@ -60,12 +60,7 @@ class EncoderExport(Callback):
 
 
 def write_encoder(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write the encoder's part of a module's state, its names without their ``encoder.``.
-
-    Args:
-        path: the file; it appears whole or not at all.
-        state: names and tensors of the module.
-        metadata: kept in the file.
+    """Write the encoder's part of a module's state, its names without ``encoder.``; the file appears whole.
 
     Raises:
         UserError: when it cannot be written.

@@ -4,14 +4,14 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
 from eurosat_cls.data.batch import Batch
+from eurosat_cls.utils.distributed import gather_objects
 from eurosat_cls.utils.files import writing
 
 
@@ -57,10 +57,8 @@ class PredictionWriter(BasePredictionWriter):
         rows = pl_module.prediction_rows(prediction)  # type: ignore[operator]
         files = trainer.datamodule.files(batch.indices.tolist())  # type: ignore[attr-defined]
         lines = [[file, *row] for file, row in zip(files, rows, strict=True)]
-        if trainer.world_size > 1:
-            of_all: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(of_all, lines)  # the batches of one step follow each other by rank
-            lines = [line for part in of_all for line in part]
+        # The batches of one step follow each other by rank.
+        lines = [line for part in gather_objects(lines, trainer.world_size) for line in part]
         if self._file is not None:
             self._writer.writerows(lines)
             self._file.flush()
@@ -81,7 +79,3 @@ class PredictionWriter(BasePredictionWriter):
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing to keep."""
-        return {}

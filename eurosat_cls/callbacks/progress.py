@@ -32,7 +32,7 @@ class EpochSummary(Callback):
 
     def __init__(self) -> None:
         self._images = 0
-        self._start = self._end = self._epoch_start = 0.0
+        self._start = self._end = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, also of an epoch that is gone on with."""

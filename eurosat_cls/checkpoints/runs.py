@@ -115,7 +115,11 @@ def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """Dotted names of the settings that differ, without those of execution."""
     found = []
     for part, ignored in _EXECUTION.items():
-        differing = differences(theirs.get(part) or {}, ours.get(part) or {})
+        a, b = (
+            {**spec, "init_args": spec.get("init_args") or {}}
+            for spec in (theirs.get(part) or {}, ours.get(part) or {})
+        )
+        differing = differences(a, b)
         keys = {each.key.removeprefix("init_args.").partition(".")[0] for each in differing} - ignored
         found += [part] if keys & {"", "class_path"} else [f"{part}.{key}" for key in sorted(keys)]
     return found

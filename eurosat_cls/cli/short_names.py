@@ -1,5 +1,12 @@
 """The classes that a config may call by their short names: the parser finds those that have been imported."""
 
+import inspect
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from eurosat_cls import data, decoders, embeddings, encoders
 from eurosat_cls.callbacks import (
     AttentionMaps,
     Calibration,
@@ -16,62 +23,25 @@ from eurosat_cls.callbacks import (
 from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.cli.commands import OTHERS
 from eurosat_cls.config.vocabulary import Vocabulary
-from eurosat_cls.data.augment import (
-    BandDropout,
-    BandJitter,
-    Blur,
-    BrightnessContrast,
-    Crop,
-    CutMix,
-    Cutout,
-    Dihedral,
-    Flip,
-    Mixup,
-    Noise,
-    Shift,
-)
-from eurosat_cls.data.cifar10 import CIFAR10
-from eurosat_cls.data.demo import Demo
-from eurosat_cls.data.eurosat import EuroSAT
-from eurosat_cls.data.image_folder import ImageFolder
-from eurosat_cls.data.splits import OfficialSplit, RandomSplit, SpatialSplit, SplitLists
-from eurosat_cls.data.table import Table
-from eurosat_cls.decoders import (
-    MLP,
-    AttentionPooling,
-    ConvolutionalReconstruction,
-    Identity,
-    LinearHead,
-    LinearReconstruction,
-    MulticlassClassification,
-)
-from eurosat_cls.embeddings import (
-    LearnedPositions,
-    PatchBandsEncoding,
-    PixelEncoding,
-    PositionalEncoding,
-    PositionalEncoding2d,
-)
-from eurosat_cls.encoders import Exchanger, ResNet, TimmBackbone, TorchvisionBackbone, Transformer
+from eurosat_cls.data import augment, splits
 from eurosat_cls.losses import FocalLoss, GaussianReconstruction, SigmoidFocalLoss
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.masking import BandMasking, CellMasking
 
+
+def _public(package: ModuleType, base: type) -> tuple[Any, ...]:
+    """The classes made from ``base`` that a package offers, without abstract ones."""
+    found = (getattr(package, name) for name in package.__all__)
+    return tuple(cls for cls in found if inspect.isclass(cls) and issubclass(cls, base) and not inspect.isabstract(cls))
+
+
 MODELS = (AutoEncoder, Classifier)
-ENCODERS = (Exchanger, ResNet, TimmBackbone, TorchvisionBackbone, Transformer)
-EMBEDDINGS = (LearnedPositions, PatchBandsEncoding, PixelEncoding, PositionalEncoding, PositionalEncoding2d)
-DECODERS = (
-    MLP, AttentionPooling, ConvolutionalReconstruction, Identity, LinearHead, LinearReconstruction,
-    MulticlassClassification,
-)  # fmt: skip
+ENCODERS, DECODERS, EMBEDDINGS = (_public(package, nn.Module) for package in (encoders, decoders, embeddings))
 LOSSES = (FocalLoss, GaussianReconstruction, SigmoidFocalLoss)
 TRAINING = (BandMasking, CellMasking, Freeze, StopAtTarget, WeightAverage, Weights)
-DATA = (CIFAR10, Demo, EuroSAT, ImageFolder, Table)
-SPLITS = (OfficialSplit, RandomSplit, SpatialSplit, SplitLists)
-AUGMENTATIONS = (
-    BandDropout, BandJitter, Blur, BrightnessContrast, Crop, CutMix, Cutout, Dihedral, Flip, Mixup, Noise, Shift,
-)  # fmt: skip
+DATA = tuple(cls for cls in _public(data, data.PatchDataModule) if cls is not data.ImageFiles)  # those are for predict
+SPLITS, AUGMENTATIONS = _public(splits, splits.SplitMethod), _public(augment, augment.Augmentation)
 PICTURES = (
     AttentionMaps, Calibration, ClassScores, ConfusionMatrix, GradCAM, LearningCurves, Misclassified, Projector,
 )  # fmt: skip

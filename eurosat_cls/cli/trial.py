@@ -1,6 +1,5 @@
 """The process of one trial: a training as ``fit`` makes it, which tells its search of every validation."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from eurosat_cls.cli import run as dispatch
 from eurosat_cls.cli.application import EuroSATCLI
 from eurosat_cls.search.channel import OVERLAY, RESULT, Channel
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.files import read_json, write_json
 
 LOCK_SECONDS = 120.0  # for a process of the same trial whose search died, to notice
 
@@ -38,8 +37,8 @@ class ReportToSearch(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on from the best epoch of a training that is continued."""
-        if trainer.ckpt_path and self.path.is_file():
-            self.best = json.loads(self.path.read_text(encoding="utf-8")).get("value")
+        if trainer.ckpt_path:
+            self.best = read_json(self.path).get("value")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at the metrics."""

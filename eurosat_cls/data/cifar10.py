@@ -1,6 +1,5 @@
 """CIFAR-10 (Krizhevsky 2009)."""
 
-import hashlib
 import logging
 import os
 from pathlib import Path
@@ -14,7 +13,8 @@ from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import RGB
 from eurosat_cls.data.splits import Split, SplitMethod, split_by_part
 from eurosat_cls.data.splits.base import hash_order
-from eurosat_cls.data.store.store import Recipe, Store, open_or_build
+from eurosat_cls.data.store.store import Store, open_or_build
+from eurosat_cls.data.store.store_spec import Recipe, store_name
 from eurosat_cls.utils.errors import UserError
 
 _VAL_SEED, _VAL_FRACTION = 42, 0.1
@@ -75,7 +75,7 @@ class CIFAR10(PatchDataModule):
             return list(labels.items())
 
         recipe = Recipe(
-            name=f"cifar10-{hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:8]}",
+            name=store_name("cifar10", place.resolve()),
             fingerprint=fingerprint(place),
             class_names=CLASS_NAMES,
             bands=RGB,

@@ -45,10 +45,7 @@ class CIFAR10Batch(NamedTuple):
 def locate_or_download(root: Path, url: str = URL, md5: str = MD5) -> Path:
     """Return the folder of the batches or the archive: below ``root``, else from the cache, else downloaded to it.
 
-    Args:
-        root: folder that holds ``cifar-10-batches-py`` or the archive, or one of these itself.
-        url: of the archive.
-        md5: its checksum, hexadecimal.
+    ``root`` holds ``cifar-10-batches-py`` or the archive, or is one of these itself.
 
     Raises:
         UserError: of three lines, when the data are neither on disk nor to be had.
@@ -86,10 +83,7 @@ def fingerprint(place: Path) -> str:
 
 
 def read_batches(place: Path) -> dict[str, CIFAR10Batch]:
-    """Read all batches, by their names.
-
-    Args:
-        place: the folder that holds them, or the archive, of which nothing is extracted to disk.
+    """Read all batches, by their names, from their folder or from the archive, of which nothing is extracted to disk.
 
     Raises:
         UserError: for a missing or damaged file, one that is no batch or of other classes, and for a pickle that names
@@ -224,11 +218,7 @@ class _DataUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """Return the stand-in of a global.
-
-        Raises:
-            _Forbidden: for any other.
-        """
+        """Return the stand-in of a global; any other is forbidden."""
         if (module_name, global_name) not in self.allowed:
             raise _Forbidden(f"{module_name}.{global_name}")
         return self.allowed[module_name, global_name]

@@ -5,7 +5,8 @@ from typing import Any
 from eurosat_cls.data import demo_patches
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import RGB
-from eurosat_cls.data.store.store import Recipe, Store, open_or_build
+from eurosat_cls.data.store.store import Store, open_or_build
+from eurosat_cls.data.store.store_spec import Recipe
 from eurosat_cls.utils.errors import UserError
 
 

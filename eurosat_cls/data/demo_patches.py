@@ -241,18 +241,10 @@ CLASS_NAMES = list(_PAINTERS)
 
 
 def generate(class_index: int, number: int, seed: int) -> NDArray[np.uint8]:
-    """Paint one demo patch, the same on every machine.
-
-    Args:
-        class_index: Position of its class in ``CLASS_NAMES``.
-        number: Which patch of that class, from 0.
-        seed: Of the whole data set, from 0.
-
-    Returns:
-        uint8 ``[3, 64, 64]``, bands in the order red, green, blue.
+    """Paint one demo patch, the same on every machine: uint8 ``[3, 64, 64]`` in red, green and blue.
 
     Raises:
-        ValueError: If there is no such class, or if ``number`` or ``seed`` is negative.
+        ValueError: if there is no such class, or if ``number`` or ``seed`` is negative.
     """
     if not 0 <= class_index < len(CLASS_NAMES):
         raise ValueError(f"demo class {class_index} does not exist: choose 0 to {len(CLASS_NAMES) - 1}")

@@ -149,11 +149,7 @@ def paint(image: Array, mask: Array, colour: Array) -> None:
 
 
 def parcels(scene: Scene, angle: float, cuts: int) -> tuple[NDArray[np.int64], Array]:
-    """Cut the patch into up to ``cuts + 1`` parcels along and across ``angle``.
-
-    Returns:
-        The parcel of each pixel, int64 ``[S, S]``, and the mask of the boundaries between parcels.
-    """
+    """Cut the patch into up to ``cuts + 1`` parcels; return that of each pixel, and the mask of their boundaries."""
     labels = np.zeros((SIZE, SIZE), dtype=np.int64)
     for new in range(1, cuts + 1):
         row, column = scene.integer(4, SIZE - 5), scene.integer(4, SIZE - 5)
@@ -190,15 +186,10 @@ def lattice(u: Array, v: Array, pitch_u: float, pitch_v: float) -> Grid:
 
 
 def roofs(scene: Scene, image: Array, grid: Grid, half: Array, colours: Array, keep: Array) -> None:
-    """Paint at most one roof per cell of ``grid``, with its shadow, in place.
+    """Paint at most one roof per cell of the grid, with its shadow, in place.
 
-    Args:
-        scene: Source of the random numbers.
-        image: ``[3, S, S]``, changed.
-        grid: The cells, from ``lattice``.
-        half: Half extents in pixels of the roof of each cell along both axes, ``[2, 1024]``.
-        colours: Roof colours ``[K, 3]`` from which each cell takes one.
-        keep: 1 in the cells that have a roof, 0 elsewhere, ``[S, S]``.
+    ``half`` are the half extents in pixels of the roof of each cell along both axes, ``[2, 1024]``; each takes one of
+    the ``colours`` ``[K, 3]``; ``keep`` ``[S, S]`` is 1 in the cells that have a roof, 0 elsewhere.
     """
     key, du, dv = grid
     jitter = scene.table(2, 1024, low=-1.0, high=1.0)[:, key]

@@ -17,7 +17,8 @@ from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.sentinel2 import BANDS, RGB
-from eurosat_cls.data.store.store import Recipe, Store, open_or_build
+from eurosat_cls.data.store.store import Store, open_or_build
+from eurosat_cls.data.store.store_spec import Recipe, store_name
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 
@@ -50,6 +51,12 @@ class ImageFiles(PatchDataModule):
             the model.
     """
 
+    # What a labelled data set computes is given here, or unknown.
+    class_names: list[str] = []  # type: ignore[assignment]
+    class_counts = train_patches = unit = None  # type: ignore[assignment]
+    mean: list[float] | None = None  # type: ignore[assignment]
+    std: list[float] | None = None  # type: ignore[assignment]
+
     def __init__(
         self,
         path: str,
@@ -63,34 +70,9 @@ class ImageFiles(PatchDataModule):
     ) -> None:
         super().__init__(bands=bands, batch_size=batch_size, predict_split="all")
         self.task, self.path, self.on_error = task, Path(path).expanduser(), on_error
-        self._class_names, self._mean, self._std = class_names, mean, std
+        self.class_names, self.mean, self.std = class_names, mean, std
         if not self.path.is_dir():
             raise UserError(f"--images {path}: there is no such folder.")
-
-    @property
-    def class_names(self) -> list[str]:
-        """The classes of the model."""
-        return self._class_names
-
-    @property
-    def class_counts(self) -> None:  # type: ignore[override]
-        """Unknown here."""
-        return None
-
-    @property
-    def train_patches(self) -> None:  # type: ignore[override]
-        """Unknown here."""
-        return None
-
-    @property
-    def mean(self) -> list[float] | None:  # type: ignore[override]
-        """As the model was trained with."""
-        return self._mean
-
-    @property
-    def std(self) -> list[float] | None:  # type: ignore[override]
-        """As the model was trained with."""
-        return self._std
 
     def open_store(self) -> Store:
         """Decode the images into a store, or open the one made before."""
@@ -100,9 +82,8 @@ class ImageFiles(PatchDataModule):
         names = [p.relative_to(self.path).as_posix() for p in paths]
         state = [(name, (stat := os.stat(p)).st_size, stat.st_mtime_ns) for name, p in zip(names, paths)]
         kind = self._kind(paths)
-        place = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:8]
         recipe = Recipe(
-            name=f"images-{place}",
+            name=store_name("images", self.path.resolve()),
             fingerprint=hashlib.sha256(repr(state).encode()).hexdigest(),
             class_names=["unlabelled"],
             bands=kind.bands,

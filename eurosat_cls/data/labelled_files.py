@@ -15,10 +15,11 @@ from eurosat_cls.data.batch import TaskName
 from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.files.folder import FolderSource
 from eurosat_cls.data.files.layout import distinct_names, layout_of, plain_names
+from eurosat_cls.data.files.tree import refuse_escape
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.splits import PARTS, Split, SplitMethod, split_by_part
 from eurosat_cls.data.store.store import Store, open_or_build
-from eurosat_cls.data.store.store_spec import Label, Recipe
+from eurosat_cls.data.store.store_spec import Label, Recipe, store_name
 from eurosat_cls.utils.errors import UserError
 
 PART_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -57,11 +58,7 @@ class FileState(NamedTuple):
 
 
 def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]:
-    """Look at files without opening them; None stands for a missing one.
-
-    Args:
-        root: the folder that they must lie in; may itself be a link.
-        files: paths below ``root``.
+    """Look at files below ``root`` without opening them; None stands for a missing one.
 
     Raises:
         UserError: for a link that leaves ``root``, and for what is no regular file.
@@ -72,11 +69,11 @@ def file_states(root: Path, files: Iterable[str]) -> dict[str, FileState | None]
         path = os.path.join(root, file)
         try:
             if (folder := os.path.dirname(path)) not in seen:
-                _refuse_escape(Path(folder), root, inside)
+                refuse_escape(Path(folder), root, inside)
                 seen.add(folder)
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):
-                _refuse_escape(Path(path), root, inside)
+                refuse_escape(Path(path), root, inside)
                 status = os.stat(path)
         except FileNotFoundError:
             states[file] = None
@@ -158,7 +155,7 @@ class LabelledFilesModule(PatchDataModule):
         bands, shape, dtype = layout_of(read, sorted(content.labels), self.file_bands)
         decode = partial(decode_image, shape=shape, dtype=dtype, bands=bands)
         recipe = Recipe(
-            name=f"{self.kind}-{hashlib.sha256(os.fsencode(content.identity)).hexdigest()[:8]}",
+            name=store_name(self.kind, content.identity),
             fingerprint=hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest(),
             class_names=content.class_names,
             bands=bands,
@@ -201,8 +198,3 @@ class _OwnDivision(SplitMethod):
     def divide(self, store: Store) -> Split:
         """Divide the patches of ``store``; a file without a part belongs to none."""
         return split_by_part(store.files, [self.parts.get(file) for file in store.files])
-
-
-def _refuse_escape(path: Path, root: Path, inside: Path) -> None:
-    if not path.resolve().is_relative_to(inside):
-        raise UserError(f"refused, {path} is a link that leaves {root}; put the files there instead")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eurosat_cls.data.counts import PERCENTILES, ValueCounts
+from eurosat_cls.data.counts import PERCENTILES, ValueCounts, ValueSample
 from eurosat_cls.data.splits import Split
 from eurosat_cls.data.store.store import Store, class_counts
 from eurosat_cls.utils.errors import UserError
@@ -35,8 +35,8 @@ class Statistics:
         std: float64 ``[C]``, that of the population (divided by n, not n - 1).
         minimum: float64 ``[C]``.
         maximum: float64 ``[C]``.
-        percentiles: float64 ``[C, 9]`` of the values at 1, 2, 5, 25, 50, 75, 95, 98 and 99 %, exact (values other than
-            integers of up to 16 bits are rounded to float32 first).
+        percentiles: float64 ``[C, 9]`` of the values at 1, 2, 5, 25, 50, 75, 95, 98 and 99 %, exact for integers of up
+            to 16 bits; of others every so many are looked at, a million of each band at most.
         edges: float64 ``[C, 129]`` of the bins of the histograms, which leave out the outermost thousandths.
         histogram: int64 ``[C, 128]``, values in each bin.
         class_patches: int64 ``[K]``; a patch counts in each of its classes.
@@ -76,17 +76,10 @@ class Statistics:
 
 
 def compute_statistics(store: Store, indices: np.ndarray, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Compute mean and standard deviation of every band, in the sensor's unit.
+    """Compute mean and standard deviation of every band, float64 ``[C]`` each, in the sensor's unit.
 
-    Integers of up to 16 bits are summed exactly, so the result depends on neither order nor chunks.
-
-    Args:
-        store: the patches.
-        indices: ``[n]`` positions of the patches to use.
-        chunk: patches read at a time, at most.
-
-    Returns:
-        ``(mean, std)``, float64 ``[C]`` each; ``std`` is that of the population (divided by n, not n - 1).
+    Integers of up to 16 bits are summed exactly, so the result depends on neither order nor chunks. The deviation is
+    that of the population (divided by n, not n - 1).
 
     Raises:
         UserError: when there is no row.
@@ -163,7 +156,9 @@ def full_statistics(store: Store, split: Split) -> Statistics:
 
 def _compute_all(store: Store, indices: np.ndarray) -> Statistics:
     channels, classes = len(store.bands), len(store.class_names)
-    counts = ValueCounts(channels, store.images.dtype)
+    dtype = store.images.dtype
+    few = dtype.kind in "iu" and dtype.itemsize <= 2
+    counts = ValueCounts(channels, dtype) if few else ValueSample(len(indices) * _pixels(store))
     low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
     class_sums, class_squares = np.zeros((classes, channels)), np.zeros((classes, channels))
     moments = _Moments(store)
@@ -176,9 +171,6 @@ def _compute_all(store: Store, indices: np.ndarray) -> Statistics:
         hot = (labels if labels.ndim == 2 else labels[:, None] == np.arange(classes)).astype(np.float64)  # [n, K]
         class_sums += hot.T @ values.sum(axis=2)
         class_squares += hot.T @ np.einsum("ncp,ncp->nc", values, values)
-    if counts.twice:
-        for _, patches in _stream(store, indices):
-            counts.refine(patches)
     mean, std = moments.mean_and_std()
     edges, histogram = counts.histogram()
     patches_of = np.array(class_counts(store.labels[indices], classes))

@@ -10,8 +10,7 @@ from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledF
 from eurosat_cls.data.table_file import TableFile, read_table
 from eurosat_cls.data.table_labels import Labels, any_of_several, column_each, one_of_several, one_of_two
 from eurosat_cls.utils.errors import UserError
-
-_MAX_LISTED = 5
+from eurosat_cls.utils.names import some
 
 
 class Table(LabelledFilesModule):
@@ -124,11 +123,10 @@ class Table(LabelledFilesModule):
             raise UserError(f"{self.table}: {len(twice)} files are in several rows, such as {file} in {where}")
         states = file_states(self.root, files)
         if self.on_error == "raise" and (missing := [file for file in files if states[file] is None]):
-            some = ", ".join(f"{file} ({rows[file][0]})" for file in missing[:_MAX_LISTED])
-            more = ", ..." if len(missing) > _MAX_LISTED else ""
+            listed = some([f"{file} ({rows[file][0]})" for file in missing])
             hint = "; data.root is the folder that the names start from" if len(missing) == len(files) else ""
             count = f"{len(missing)} of {len(files)} files are missing"
-            raise UserError(f"{self.table}: {count} in {self.root}: {some}{more}{hint}")
+            raise UserError(f"{self.table}: {count} in {self.root}: {listed}{hint}")
         return files
 
     def _below_root(self, name: str, place: str) -> str:

@@ -11,12 +11,11 @@ from typing import Any
 
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import reading
-from eurosat_cls.utils.names import did_you_mean, nearest
+from eurosat_cls.utils.names import did_you_mean, nearest, some
 
 Cell = str | list[str]  # text, or the texts of a Parquet list
 
 _DELIMITERS = (",", ";", "\t")
-_MAX_LISTED = 12
 _CHUNK_BYTES = 2**20
 
 
@@ -140,7 +139,7 @@ def _check_columns(path: Path, names: Sequence[str], wanted: Sequence[str]) -> N
             raise UserError(f"{path} has {names.count(name)} columns called {name!r}")
         if name not in names:
             hint = did_you_mean(nearest(name, names))
-            listed = ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
+            listed = some(names, 12)
             raise UserError(f"{path} has no column {name!r}.{hint} It has {listed[:300] or 'none'}")
 
 

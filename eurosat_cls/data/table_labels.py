@@ -6,24 +6,20 @@ from collections.abc import Iterable, Sequence
 from eurosat_cls.data.store.store_spec import Label
 from eurosat_cls.data.table_file import TableFile
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.names import did_you_mean, nearest
+from eurosat_cls.utils.names import did_you_mean, nearest, some
 
 Labels = tuple[list[str], list[Label]]  # the class names, and the label of each row
 
 _TRUTH = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _OTHER_SEPARATORS = ("|", ";", ",")
-_MAX_LISTED = 5
 
 
 def one_of_several(table: TableFile, column: str, class_names: Sequence[str] | None, separator: str) -> Labels:
     """Return the labels of a column with a class name in each row.
 
-    Args:
-        table: the table.
-        column: its label column.
-        class_names: the classes in label order; None for those in the column, whole numbers by size, names sorted.
-        separator: what would join several labels, which is refused here.
+    ``class_names`` are in label order; None for those in the column, whole numbers by size, names sorted. The separator
+    would join several labels, which is refused here.
 
     Raises:
         UserError: for empty or unknown labels, fractions, a class without rows, one class only.
@@ -43,12 +39,8 @@ def one_of_several(table: TableFile, column: str, class_names: Sequence[str] | N
 def one_of_two(table: TableFile, column: str, class_names: Sequence[str] | None, positive: str | None) -> Labels:
     """Return the labels of a column with two values: 0 and 1, false and true, no and yes, or two class names.
 
-    Args:
-        table: the table.
-        column: its label column.
-        class_names: names of the negative and the positive class. By default the two names sorted; for truth values
-            ``not <column>`` and ``<column>``.
-        positive: which of the names is the positive class; None for the second.
+    ``class_names`` are the negative and the positive class, by default the two names sorted; for truth values ``not
+    <column>`` and ``<column>``. ``positive`` says which of them is the positive class, if it is not the second.
 
     Raises:
         UserError: for anything but two classes.
@@ -71,8 +63,8 @@ def one_of_two(table: TableFile, column: str, class_names: Sequence[str] | None,
                 expected = "expected 0 or 1 (or true and false, yes and no)"
                 raise UserError(f"{table.path}, {table.places[row]}: {column} is {values[row]!r}, {expected}")
             if len(names) != 2:
-                some = _some(names)
-                raise UserError(f"data.task: binary needs two classes, column {column!r} has {len(names)}: {some}")
+                count = f"column {column!r} has {len(names)}"
+                raise UserError(f"data.task: binary needs two classes, {count}: {some(names)}")
         names, labels = _indexed(table, column, values, names)
     if positive is not None and positive not in names:
         raise UserError(f"data.positive: {positive!r} is not a class; the classes are {', '.join(names)}")
@@ -85,11 +77,8 @@ def one_of_two(table: TableFile, column: str, class_names: Sequence[str] | None,
 def any_of_several(table: TableFile, column: str, class_names: Sequence[str] | None, separator: str) -> Labels:
     """Return the labels of a column whose cells name any number of classes; naming one twice counts once.
 
-    Args:
-        table: the table.
-        column: its label column: text, or lists of text in a Parquet file.
-        class_names: the classes in label order; None for those in the column, as in :func:`one_of_several`.
-        separator: between the names in a cell.
+    Names are joined by the separator, or are a list in a Parquet file. ``class_names`` are as in
+    :func:`one_of_several`.
 
     Raises:
         UserError: for unknown labels, a class without rows, and cells that seem to be joined by something else.
@@ -132,7 +121,7 @@ def _values(table: TableFile, column: str) -> list[str]:
     """Return the cells of a column in which none may be empty."""
     values = table.texts(column)
     if empty := [place for place, value in zip(table.places, values, strict=True) if not value]:
-        raise UserError(f"{table.path}: {len(empty)} rows have no label in column {column!r}: {_some(empty)}")
+        raise UserError(f"{table.path}: {len(empty)} rows have no label in column {column!r}: {some(empty)}")
     return values
 
 
@@ -166,7 +155,7 @@ def _refuse_unknown(table: TableFile, named: Iterable[Sequence[str]], class_name
     unknown = [(row, name) for row, names in enumerate(named) for name in names if name not in known]
     if unknown:
         row, name = unknown[0]
-        hint = did_you_mean(nearest(name, class_names)) or f" data.class_names has {_some(list(class_names))}"
+        hint = did_you_mean(nearest(name, class_names)) or f" data.class_names has {some(list(class_names))}"
         raise UserError(
             f"{table.path}: {len(unknown)} labels are not in data.class_names, first {name!r} in {table.places[row]}."
             f"{hint}"
@@ -186,8 +175,4 @@ def _refuse_other_separator(table: TableFile, column: str, separator: str) -> No
 def _check_all_used(table: TableFile, class_names: Sequence[str], labels: Iterable[Label]) -> None:
     used = {k for label in labels for k in ((label,) if isinstance(label, int) else label)}
     if unused := [name for label, name in enumerate(class_names) if label not in used]:
-        raise UserError(f"{table.path}: no row has class {_some(unused)}")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
+        raise UserError(f"{table.path}: no row has class {some(unused)}")

@@ -21,16 +21,10 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, keep: Tensor | None = None) -> Tensor:
-    """Scaled dot-product attention of split heads, back in one vector per query.
+    """Scaled dot-product attention of split heads, back in one vector per query: ``[B, Q, D]``.
 
-    Args:
-        query: ``[B, h, Q, D / h]``.
-        key: ``[B, h, S, D / h]``.
-        value: ``[B, h, S, D / h]``.
-        keep: bool, broadcast to ``[B, h, Q, S]``: False for keys that are left out.
-
-    Returns:
-        ``[B, Q, D]``.
+    ``query`` is ``[B, h, Q, D / h]``, ``key`` and ``value`` are ``[B, h, S, D / h]``. ``keep``, bool and broadcast to
+    ``[B, h, Q, S]``, is False for keys that are left out.
     """
     if key.device.type == "cpu" and key.shape[2] <= SHORT:
         with torch.autocast("cpu", enabled=False):

@@ -52,9 +52,7 @@ class CellMasking(Masking):
             raise UserError(f"CellMasking: cells of {self.cell_size} pixels do not divide patches of {height}x{width}.")
         rows, columns = height // self.cell_size, width // self.cell_size
         if rows * columns < 2:
-            raise UserError(
-                f"CellMasking: patches of {height}x{width} have only one cell of {self.cell_size} pixels."
-            )
+            raise UserError(f"CellMasking: patches of {height}x{width} have only one cell of {self.cell_size} pixels.")
         cells = _hidden(count, rows * columns, self.mask_ratio, generator).view(count, 1, rows, columns)
         return cells.to(x.device).repeat_interleave(self.cell_size, 2).repeat_interleave(self.cell_size, 3)
 

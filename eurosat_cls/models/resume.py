@@ -6,11 +6,11 @@ the metrics of the training batches that the epoch has seen so far.
 
 from typing import Any
 
-import torch
 from lightning.pytorch import Trainer
 from torchmetrics import Metric
 
 from eurosat_cls.models.stage_scores import StageScores
+from eurosat_cls.utils.distributed import gather_objects
 from eurosat_cls.utils.seeds import random_state, set_random_state
 
 STATE = "progress"  # the key in a checkpoint
@@ -29,10 +29,7 @@ def progress_of(trainer: Trainer, scores: StageScores) -> dict[str, Any]:
     Metrics are those of all processes together, so that any number of them can go on; with several, sums of floats may
     come out rounded otherwise than without the interruption.
     """
-    states: list[Any] = [random_state()]
-    if trainer.world_size > 1:
-        states = [None] * trainer.world_size
-        torch.distributed.all_gather_object(states, random_state())
+    states = gather_objects(random_state(), trainer.world_size)
     metrics = scores.named_metrics() if within_epoch(trainer) else {}
     return {"random": states, "metrics": {name: _state_of(metric) for name, metric in metrics.items()}}
 

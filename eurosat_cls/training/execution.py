@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from eurosat_cls.training.precision import can_run, check_precision, device_of, 
 from eurosat_cls.utils.cache import cache_folder, exclusive
 from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.files import read_json, write_json
 from eurosat_cls.utils.machine import cpu_name
 
 # Compiling takes about this long; it is only tried where a tenth of the training would pay for it.
@@ -83,12 +82,12 @@ def choose(
         with suppress(UserError):  # an unwritable cache only means measuring again
             # Processes that start together would measure each other; so the first measures, and the others read.
             stack.enter_context(exclusive(kept.with_suffix(".lock"), "its measurements"))
-        known = _read(kept)
+        known = read_json(kept)
         with suppress(KeyError, TypeError):  # not measured yet, or kept in a form of another version
             return Execution(**known[key])
         chosen = _measure(network, shape, device, candidates, compile, planned_images)
         with suppress(OSError):
-            write_json(kept, {**_read(kept), key: asdict(chosen)})
+            write_json(kept, {**read_json(kept), key: asdict(chosen)})
     return chosen
 
 
@@ -126,14 +125,6 @@ def _key(network: nn.Module, shape: tuple[int, ...], device: torch.device, asked
     ]
     parts = [name, torch.__version__, torch.get_num_threads(), layers, shape, asked]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _read(path: Any) -> dict[str, Any]:
-    try:
-        known = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
 
 
 def _rates(

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from typing import Any
 
 import torch
 
@@ -22,6 +23,14 @@ def rank_zero_print(text: str) -> None:
     """Print a line on stderr, in the first process only."""
     if is_first_process():
         print(text, file=sys.stderr, flush=True)
+
+
+def gather_objects(own: Any, processes: int) -> list[Any]:
+    """Return what each of several processes has, by rank; to be called by all. One alone need not have met others."""
+    of_all = [own] * processes
+    if processes > 1:
+        torch.distributed.all_gather_object(of_all, own)
+    return of_all
 
 
 def end_with_parent() -> None:

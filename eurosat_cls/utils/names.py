@@ -1,7 +1,7 @@
 """Which known name a person meant by an unknown one."""
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.6) -> list[str]:
@@ -31,3 +31,8 @@ def did_you_mean(near: Collection[str]) -> str:
         " Did you mean 'lr' or 'lrs'?"
     """
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """List the first few names."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from tests.conftest import subprocess_env
 
 Run = Callable[..., tuple[int, str]]
@@ -39,6 +41,7 @@ def test_without_a_terminal_there_are_plain_lines(run: Run) -> None:
     assert "━" not in printed
 
 
+@pytest.mark.slow
 def test_on_a_terminal_a_bar_goes_along_and_lines_stay_whole(quick: list[str]) -> None:
     shown = on_a_terminal(quick)
     lines = [line.strip() for line in re.split(r"[\r\n]+", shown)]

@@ -58,6 +58,7 @@ def test_models_are_all_that_there_are() -> None:
     assert set(MODELS) == {c for c in PatchModule.__subclasses__() if c.__module__.startswith("eurosat_cls.")}
 
 
+@pytest.mark.slow
 def test_libraries_of_backbones_are_imported_by_those_who_use_them() -> None:
     # Lightning itself imports torchvision and matplotlib.
     code = "import sys, eurosat_cls.cli as c; found = {'timm', 'torchvision.models'} & set(sys.modules) - before\n"

@@ -106,10 +106,10 @@ def test_trust_stands_anywhere(run: Run, tmp_path: Path, name: str) -> None:
     assert run("statistics", *config, *trust)[0] == 0
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_report_and_a_description_take_it_too(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.conftest import exit_code
 
-    run("fit")
     for command in ("report", "describe"):
         assert exit_code(["--trust", "mine", command, str(RUN)]) == 0
         assert exit_code([command, str(RUN), "--trust=mine"]) == 0

@@ -12,8 +12,8 @@ import tifffile
 from PIL import Image
 
 from eurosat_cls.data.files.decode import decode_rgb
-from eurosat_cls.data.files.source import Source
-from eurosat_cls.data.store.store import Recipe, recipe_for
+from eurosat_cls.data.files.tree import Source
+from eurosat_cls.data.store.store_spec import Recipe, recipe_for
 
 CLASS_NAMES = [
     "AnnualCrop",

@@ -59,8 +59,8 @@ def test_absent_data_are_explained_in_three_lines(run: Run, monkeypatch: pytest.
         assert part in error
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_checkpoint_of_other_classes_is_refused(run: Run, tmp_path: Path) -> None:
-    run("fit")
     make_rgb_tree(tmp_path / "data" / "2750", 5)
     code, printed = run("test", "--ckpt_path", str(RUN / "checkpoints/last.ckpt"), "--data", "EuroSAT",
                         "--data.init_args.root", str(tmp_path / "data"))  # fmt: skip
@@ -80,8 +80,8 @@ def test_a_checkpoint_of_other_bands_is_refused(run: Run, tmp_path: Path) -> Non
     assert "other bands: the same ones in another order" in printed
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_truncated_checkpoint_is_refused(run: Run) -> None:
-    run("fit")
     path = RUN / "checkpoints/last.ckpt"
     path.write_bytes(path.read_bytes()[:-500])
     for command in ("fit", "validate", "test", "predict"):
@@ -103,8 +103,8 @@ def test_a_loss_that_is_no_number_stops_and_names_step_and_files(run: Run) -> No
         assert all(torch.isfinite(v).all() for v in state.values() if v.is_floating_point()), "a broken epoch was saved"
 
 
+@pytest.mark.usefixtures("trained")
 def test_another_split_cannot_be_continued_and_is_named_in_a_test(run: Run) -> None:
-    run("fit")
     seven = ["--data.init_args.split", "RandomSplit", "--data.init_args.split.seed", "7"]
     other = ["--ckpt_path", str(RUN / "checkpoints/last.ckpt"), *seven]
     code, printed = run("fit", *other)
@@ -138,13 +138,13 @@ def test_wrong_split_lists_are_named(run: Run, tmp_path: Path, lines: dict[str, 
     assert said in printed
 
 
+@pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize(
     ("images", "said"), [("none", "no such folder"), ("empty", "no images in it"), ("mixed", "b.png")]
 )
 def test_wrong_image_folders_are_named(run: Run, tmp_path: Path, images: str, said: str) -> None:
     from PIL import Image
 
-    run("fit")
     if images != "none":
         (tmp_path / images).mkdir()
     if images == "mixed":
@@ -157,8 +157,8 @@ def test_wrong_image_folders_are_named(run: Run, tmp_path: Path, images: str, sa
     assert not (RUN / "predictions.csv").exists()
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_failed_prediction_leaves_the_former_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("fit")
     run("predict", "--ckpt_path", "best")
     before = (RUN / "predictions.csv").read_text()
     from eurosat_cls import Classifier

@@ -30,6 +30,7 @@ def assert_identical(a: Path, b: Path) -> None:
         assert torch.equal(left[key], right[key]), key
 
 
+@pytest.mark.slow
 def test_fit_validate_test_predict_write_what_they_promise(run: Run) -> None:
     assert run("fit")[0] == 0
     assert (RUN / "checkpoints/best.ckpt").is_file()
@@ -71,8 +72,8 @@ def test_fit_validate_test_predict_write_what_they_promise(run: Run) -> None:
     assert [p.name for p in Path("lightning_logs").iterdir()] == ["version_0"]
 
 
+@pytest.mark.usefixtures("trained")
 def test_tensorboard_has_the_scalars_of_training_validation_and_test(run: Run) -> None:
-    run("fit")
     run("test", "--ckpt_path", "best")
     tags: set[str] = set()
     for file in RUN.glob("events*"):
@@ -84,6 +85,7 @@ def test_tensorboard_has_the_scalars_of_training_validation_and_test(run: Run) -
     assert expected <= tags
 
 
+@pytest.mark.slow
 def test_one_seed_gives_identical_weights_and_another_seed_others(run: Run) -> None:
     for seed in ("3", "3", "4"):
         assert run("fit", "--seed_everything", seed)[0] == 0
@@ -93,6 +95,7 @@ def test_one_seed_gives_identical_weights_and_another_seed_others(run: Run) -> N
     assert not torch.equal(a["decoder.linear.weight"], c["decoder.linear.weight"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["step", "epoch", "plateau", "max_steps"])
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, scheduler: str) -> None:
     options = ["--trainer.max_epochs", "3", *(["--trainer.max_steps", "8"] if scheduler == "max_steps" else [])]
@@ -118,12 +121,12 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, s
     assert sorted(p.name for p in logs.iterdir()) == ["version_0", "version_1"]
 
 
+@pytest.mark.usefixtures("trained")
 def test_predict_reads_any_folder_of_images(run: Run, tmp_path: Path) -> None:
     from PIL import Image
 
     from eurosat_cls.data import demo_patches
 
-    run("fit")
     (tmp_path / "mine/deep").mkdir(parents=True)
     for number in range(3):
         pixels = demo_patches.generate(number, number, 7).transpose(1, 2, 0)
@@ -144,14 +147,14 @@ def test_a_checkpoint_is_self_contained(run: Run) -> None:
     assert model.eval()(image).shape == (2, 10)
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_saved_config_finds_its_own_run_and_tests_it(run: Run) -> None:
-    run("fit")
     assert exit_code(["test", "--config", str(RUN / "config.yaml"), "--ckpt_path", "best"]) == 0
     assert (RUN / "test.json").is_file()
 
 
+@pytest.mark.usefixtures("trained")
 def test_best_of_another_configuration_is_not_taken(run: Run) -> None:
-    run("fit")
     code, printed = run("test", "--ckpt_path", "best", "--model.init_args.loss", "FocalLoss")
     assert code == 2
     assert "model.loss" in printed
@@ -187,8 +190,9 @@ def test_gradient_accumulation_ends_the_schedule_with_the_training(run: Run) -> 
     assert state["lr_schedulers"][0]["total_steps"] == state["global_step"] == 4
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("trained")
 def test_class_weights_change_the_training(run: Run) -> None:
-    run("fit")
     run("fit", "--model.init_args.class_weights", "{DemoRiver: 3.0}")
     run("fit", "--model.init_args.class_weights", "balanced")
     logs = Path("lightning_logs")
@@ -198,14 +202,15 @@ def test_class_weights_change_the_training(run: Run) -> None:
     assert not torch.equal(a["decoder.linear.weight"], b["decoder.linear.weight"])
 
 
+@pytest.mark.usefixtures("trained")
 def test_eight_views_are_averaged_when_asked(run: Run) -> None:
-    run("fit")
     run("test", "--ckpt_path", "best")
     single = json.loads((RUN / "test.json").read_text())["test/loss"]
     assert run("test", "--ckpt_path", "best", "--model.init_args.test_time_augmentation", "true")[0] == 0
     assert json.loads((RUN / "test.json").read_text())["test/loss"] != single
 
 
+@pytest.mark.slow
 def test_auto_is_settled_printed_and_recorded(run: Run) -> None:
     code, printed = run("fit", "--trainer.precision", "auto", "--model.init_args.memory_format", "auto")
     assert code == 0
@@ -245,6 +250,7 @@ def test_a_signal_saves_the_step_under_way_and_ends_with_the_usual_code(run: Run
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.slow
 def test_another_seed_in_the_middle_of_an_epoch_is_refused_and_between_epochs_told(run: Run) -> None:
     terminate = '[{"class_path": "tests.end_to_end.crash.Terminate", "init_args": {"epoch": 1}}]'
     assert run("fit", "--trainer.callbacks", terminate)[0] == 143
@@ -279,8 +285,8 @@ def test_a_failing_command_is_a_failing_process(tmp_path: Path) -> None:
 
     from tests.conftest import REPOSITORY
 
-    command = [sys.executable, "-m", "eurosat_cls", "test", "--config", "nowhere.yaml"]
+    command = [sys.executable, "-m", "eurosat_cls", "fitt"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "nowhere.yaml" in done.stderr
+    assert "Did you mean 'fit'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -5,12 +5,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.data.helpers import make_rgb_tree
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_with_other_data_never_silently(run: Run, tmp_path: Path) -> None:
     data = tmp_path / "data"
     make_rgb_tree(data / "2750", 20)

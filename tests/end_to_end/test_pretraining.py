@@ -56,6 +56,7 @@ def state(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
+@pytest.mark.slow
 def test_pretrain_fine_tune_and_test(command: Command) -> None:
     code, printed = command("fit", "autoencoder")
     assert code == 0, printed
@@ -86,6 +87,7 @@ def test_pretrain_fine_tune_and_test(command: Command) -> None:
     assert sum(scores["images"] for scores in report["per_class"].values()) == 40
 
 
+@pytest.mark.slow
 def test_an_autoencoder_is_tested_resumed_and_predicts(command: Command, tmp_path: Path) -> None:
     longer = ["--trainer.max_epochs", "3"]
     crash = '[{"class_path": "tests.end_to_end.crash.Crash", "init_args": {"epoch": 1}}]'

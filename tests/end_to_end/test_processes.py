@@ -11,9 +11,10 @@ import pytest
 import torch
 import yaml
 
-from tests.conftest import CONFIGS, QUICK, REPOSITORY, subprocess_env
+from tests.conftest import CONFIGS, CURVES, QUICK, REPOSITORY, subprocess_env
 from tests.end_to_end.killing import differences, result
 
+pytestmark = pytest.mark.slow
 LOGS = Path("lightning_logs")
 # Three steps of 40 patches in training, and some left over; 50 of validation and test, which do not divide by 40.
 # In double precision, as differences by rounding grow in every step.
@@ -28,7 +29,7 @@ def launch(folder: Path, *commands: tuple[int, list[str]]) -> list[list[int]]:
     (folder / "quick.yaml").write_text(yaml.safe_dump(QUICK))
     base = ["--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", "quick.yaml", *DATA]
     given = [[processes, [words[0], *base, *words[1:]]] for processes, words in commands]
-    script = [sys.executable, "-m", "tests.launching", str(folder), json.dumps(given)]
+    script = [sys.executable, "-m", "tests.end_to_end.launching", str(folder), json.dumps(given)]
     env = {**subprocess_env(), "OMP_NUM_THREADS": "1"}  # a process with threads cannot be forked
     done = subprocess.run(script, env=env, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -104,10 +105,10 @@ def test_a_signal_to_any_process_stops_all_and_they_go_on_as_if_it_had_not_come(
     terminate = '[{"class_path": "tests.end_to_end.crash.Terminate", "init_args": {"epoch": 1, "rank": 1}}]'
     codes = launch(
         tmp_path,
-        (2, ["fit", *TWO]),
-        (2, ["fit", *TWO, "--trainer.callbacks", terminate]),
-        (2, ["fit", *TWO, "--data.init_args.batch_size", "10", "--ckpt_path", "last"]),
-        (2, ["fit", *TWO, "--ckpt_path", "last"]),
+        (2, ["fit", *TWO, *CURVES]),
+        (2, ["fit", *TWO, *CURVES, "--trainer.callbacks", terminate]),
+        (2, ["fit", *TWO, *CURVES, "--data.init_args.batch_size", "10", "--ckpt_path", "last"]),
+        (2, ["fit", *TWO, *CURVES, "--ckpt_path", "last"]),
     )
     assert codes == [[0, 0], [143, 143], [2, 2], [0, 0]], said(tmp_path, 0) + said(tmp_path, 1)
     assert "steps of 40 patches" in said(tmp_path, 0)

@@ -59,9 +59,9 @@ def test_resuming_from_nothing_is_refused_instead_of_starting_over(run: Run, nam
     assert f"No '{name}' checkpoint of this configuration" in printed
 
 
+@pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
 def test_a_checkpoint_of_another_network_does_not_replace_the_configs(run: Run, command: str) -> None:
-    run("fit")
     code, printed = run(command, "--ckpt_path", str(RUN / "checkpoints/last.ckpt"),
                         "--model.init_args.encoder.init_args.widths", "[8, 16]")  # fmt: skip
     assert code == 2
@@ -69,8 +69,8 @@ def test_a_checkpoint_of_another_network_does_not_replace_the_configs(run: Run, 
     assert "encoder.stem.0.weight is [16, 3, 3, 3] there and [8, 3, 3, 3] here" in printed
 
 
+@pytest.mark.usefixtures("trained")
 def test_another_network_with_layers_of_the_same_shapes_is_refused(run: Run) -> None:
-    run("fit")
     last = str(RUN / "checkpoints/last.ckpt")
     for command in ("fit", "test"):
         code, printed = run(command, "--ckpt_path", last, "--model.init_args.encoder.init_args.stem_stride", "1")
@@ -88,6 +88,7 @@ def test_bfloat16_where_there_is_none_is_refused(run: Run, monkeypatch: pytest.M
     assert "no bfloat16 units" in printed
 
 
+@pytest.mark.slow
 def test_sigterm_to_the_process_ends_with_143(quick: list[str]) -> None:
     terminate = '[{"class_path": "tests.end_to_end.crash.Terminate", "init_args": {"epoch": 1}}]'
     command = [sys.executable, "-m", "eurosat_cls", "fit", *quick, "--trainer.callbacks", terminate]
@@ -117,8 +118,8 @@ def test_corrupt_images_are_all_named_in_a_few_lines(run: Run, tmp_path: Path) -
     assert code == 0, printed
 
 
+@pytest.mark.usefixtures("trained")
 def test_predictions_are_written_for_every_patch(run: Run) -> None:
-    run("fit")
     assert run("predict", "--ckpt_path", "best", "--data.init_args.predict_split", "all")[0] == 0
     with open(RUN / "predictions.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 200
@@ -134,8 +135,8 @@ def test_a_memory_url_is_no_config(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "memory://evil.yaml" in printed
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_checkpoint_never_chooses_classes(run: Run) -> None:
-    run("fit")
     path = RUN / "checkpoints/last.ckpt"
     content = torch.load(path, weights_only=True)
     content["hyper_parameters"]["_class_path"] = "os.system"

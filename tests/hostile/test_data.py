@@ -49,9 +49,9 @@ def test_an_image_that_is_a_program_is_not_run(run: Run, tmp_path: Path, form: s
     assert f"River/River_9.{suffix}: not an image" in printed
 
 
+@pytest.mark.usefixtures("trained")
 @pytest.mark.usefixtures("ghostscript")
 def test_an_image_to_predict_that_is_a_program_is_not_run(run: Run, tmp_path: Path) -> None:
-    run("fit")
     folder = tmp_path / "images"
     folder.mkdir()
     (folder / "a.png").write_bytes(POSTSCRIPT)

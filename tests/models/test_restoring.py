@@ -71,6 +71,7 @@ def test_a_changed_peak_of_the_schedule_is_followed_from_where_the_training_is(r
     assert found["optimizer_states"][0]["param_groups"][0]["max_lr"] == 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [40, 20])
 def test_a_longer_training_replans_its_schedule(run: Run, batch_size: int) -> None:
     trained(run)
@@ -92,6 +93,7 @@ def test_a_training_cannot_end_before_its_checkpoint(run: Run) -> None:
     assert "is of epoch 2, and trainer.max_epochs is 1" in printed
 
 
+@pytest.mark.slow
 def test_another_optimizer_starts_anew_and_says_so(run: Run) -> None:
     trained(run, *CONSTANT)
     adam = '{"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.004}}'

@@ -19,7 +19,7 @@ from eurosat_cls.analysis.report.epoch_table import read_metrics
 from eurosat_cls.cli.configuration import merged
 from eurosat_cls.search.command import _parser, _plan
 from eurosat_cls.search.configuration import check_space, read_base
-from tests.conftest import CONFIGS, exit_code, subprocess_env
+from tests.conftest import CONFIGS, CURVES, exit_code, subprocess_env
 from tests.test_readme import commands
 
 FOLDER = Path("lightning_logs/search_space")
@@ -65,11 +65,12 @@ def space(tmp_path: Path) -> list[str]:
     return ["--space", "space.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="looks for processes in /proc")
 def test_a_killed_trial_and_a_killed_search_lose_nothing(
     quick: list[str], space: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    command = ["search", *quick, *space, "--trials", "2", "--workers", "2", "--pruner", "none"]
+    command = ["search", *quick, *CURVES, *space, "--trials", "2", "--workers", "2", "--pruner", "none"]
     command += ["--trainer.max_epochs", "10"]
     with open("search.txt", "w") as told:
         parent = subprocess.Popen([sys.executable, "-m", "eurosat_cls", *command], stderr=told, env=subprocess_env())
@@ -111,6 +112,7 @@ def test_a_killed_trial_and_a_killed_search_lose_nothing(
     assert (run / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_seeds_are_told_with_mean_and_spread(quick: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     command = ["search", *quick, "--seeds", "0,3", "--test", "--workers", "2"]
     assert exit_code(command) == 0, capsys.readouterr().err

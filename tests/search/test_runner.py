@@ -99,6 +99,7 @@ def test_a_sample_that_was_drawn_before_is_not_trained_again(queue: MakeQueue, w
     assert ended[2].user_attrs["same_as"] == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_trials_and_the_next_start_continues_them(queue: MakeQueue, work: Work, tmp_path: Path) -> None:
     points = [{"act": "train"}, {"act": "slow"}]
     asked = queue(acts("train", "slow"), 2, points)

@@ -19,17 +19,8 @@ def draw_attention(
 ) -> np.ndarray:
     """Draw a row for each class: its patch, then the attention in each layer.
 
-    Each map's colours go from no attention to three times the mean, or to its highest where that is more.
-
-    Args:
-        images: ``[n, C, H, W]`` raw values.
-        maps: ``[n, L, h, w]`` float: 1 where a cell gets the mean of all.
-        class_names: ``[n]``.
-        bands: ``[C]`` names.
-        note: line below the headline.
-
-    Returns:
-        uint8 ``[height, width, 3]``.
+    Each map's colours go from no attention to three times the mean, or to its highest where that is more. ``maps`` are
+    ``[n, L, h, w]`` float: 1 where a cell gets the mean of all; ``class_names`` are ``[n]`` here, one for each patch.
     """
     rows, tiles = [], enlarge(to_tiles(images, bands), _SIDE)
     for name, tile, layers in zip(class_names, tiles, maps, strict=True):

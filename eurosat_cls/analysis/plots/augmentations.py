@@ -17,15 +17,8 @@ def draw_augmentations(
 ) -> np.ndarray:
     """Draw the patches as they are, and below them what became of them, all stretched as the originals are.
 
-    Args:
-        original: ``[n, C, H, W]`` raw values.
-        augmented: title, ``[n, C, H, W]`` raw values and ``[n]`` captions of each further row.
-        bands: ``[C]`` names.
-        captions: ``[n]`` labels of the originals.
-        note: added to the line below the headline.
-
-    Returns:
-        uint8 ``[height, width, 3]``.
+    ``captions`` are the ``[n]`` labels of the originals. Each further row of ``augmented`` has a title, raw values
+    ``[n, C, H, W]`` and ``[n]`` captions.
     """
     channels = displayed(bands)
     low, high = stretch_limits(original[:, channels])

@@ -21,16 +21,8 @@ def draw_batch(
 ) -> np.ndarray:
     """Draw the first 32 patches of a batch with their labels.
 
-    Args:
-        images: ``[B, C, H, W]`` raw values.
-        targets: labels or shares of them, as
-            :func:`eurosat_cls.analysis.plots.labels.label_text` takes them, ``[B, ...]``.
-        class_names: ``[K]`` names; None for no labels.
-        bands: ``[C]`` names.
-        multilabel: whether a patch can have several labels or none.
-
-    Returns:
-        uint8 ``[height, width, 3]``.
+    ``targets`` ``[B, ...]`` and ``multilabel`` are as for :func:`eurosat_cls.analysis.plots.labels.label_text`; without
+    ``class_names`` there are no labels.
     """
     channels = displayed(bands)
     shown = images[:MOST_PATCHES, channels]

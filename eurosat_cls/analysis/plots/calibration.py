@@ -15,13 +15,8 @@ def draw_calibration(
 ) -> Figure:
     """Draw the share that came true over the predicted probability, and how often each probability was predicted.
 
-    Args:
-        before: as predicted.
-        after: at the temperature.
-        temperature: what the logits were divided by for ``after``.
-        words: for the axes: what is probable, such as ``the predicted class``, and when it comes true, such as ``where
-            it is right``.
-        note: line below the headline.
+    ``after`` is at the temperature. The ``words`` for the axes say what is probable, such as ``the predicted class``,
+    and when it comes true, such as ``where it is right``.
     """
     figure = new_figure(6.6, 6.8, "Reliability of probabilities", f"{note}; {BINS} bins of equal width")
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)

@@ -16,10 +16,7 @@ _CORNERS = (0.9, 0.8)  # where axes may begin, when all that happens is beyond
 def draw_precision_recall(rankings: Sequence[Ranking], class_names: Sequence[str], note: str = "") -> Figure:
     """Draw precision over recall of each class against all others, and list the average precision.
 
-    Args:
-        rankings: ``[K]``; a class without patches has no curve.
-        class_names: ``[K]`` names.
-        note: line below the headline.
+    A class without patches has no curve.
     """
     curves = [_precision_by_recall(ranking) for ranking in rankings]
     # Where both are equal, about: what lies beyond is what a person would choose from.
@@ -38,10 +35,7 @@ def draw_precision_recall(rankings: Sequence[Ranking], class_names: Sequence[str
 def draw_roc(rankings: Sequence[Ranking], class_names: Sequence[str], note: str = "") -> Figure:
     """Draw the true positive rate over the false positive rate of each class, and list the area below the curve.
 
-    Args:
-        rankings: ``[K]``; a class that no patch or every patch belongs to has no curve.
-        class_names: ``[K]`` names.
-        note: line below the headline.
+    A class that no patch or every patch belongs to has no curve.
     """
     curves = [(np.append(0.0, r.false_positive_rate), np.append(0.0, r.recall)) for r in rankings]
     balanced = [
@@ -95,14 +89,7 @@ def _corner(lowest: float) -> float:
 
 
 def draw_class_scores(epochs: Sequence[int], f1: np.ndarray, class_names: Sequence[str], note: str = "") -> Figure:
-    """Draw the F1 score of each class over the epochs, and list that of the last one.
-
-    Args:
-        epochs: ``[E]``, rising; at least one.
-        f1: ``[E, K]`` within [0, 1]; NaN where a class has none.
-        class_names: ``[K]`` names.
-        note: line below the headline.
-    """
+    """Draw the F1 score ``[E, K]`` of each class over the epochs (NaN: none), and list that of the last one."""
     title, label = "F1 score of each class on the validation patches", f"F1 score, epoch {epochs[-1]}"
     mark = "o" if len(epochs) < 20 else None
     # Poor beginnings must not press together what follows.

@@ -16,17 +16,11 @@ _DOTS = 1.7  # inches of the list's axes
 def lines_and_list(
     values: np.ndarray, class_names: Sequence[str], title: str, note: str, label: str, panel: float = 5.2
 ) -> tuple[Figure, Axes, list[str]]:
-    """Return a figure with room for lines of the classes on the left, and a list of their figures on the right.
+    """Return a figure with room for lines of the classes on the left, and a list of their scores on the right.
 
-    The classes with the lowest figures have a colour, all others are grey: 60 colours cannot be told apart.
-
-    Args:
-        values: ``[K]`` figures within [0, 1]; NaN for a class that has none, which is last in the list.
-        class_names: ``[K]`` names.
-        title: headline.
-        note: line below it.
-        label: what the figures are.
-        panel: width of the room for lines, in inches.
+    The classes with the lowest scores have a colour, all others are grey: 60 colours cannot be told apart. ``values``
+    are ``[K]`` scores within [0, 1], called ``label``; a class that has none (NaN) is last in the list. The room for
+    lines is ``panel`` inches wide.
 
     Returns:
         The figure, the axes for lines, and the colour of each class.
@@ -67,14 +61,9 @@ def draw_lines(
     steps: bool = False,
     mark: str | None = None,
 ) -> None:
-    """Draw a line for each class, those with a colour over the grey ones.
+    """Draw a line of x and y for each class, those with a colour of :func:`lines_and_list` over the grey ones.
 
-    Args:
-        axes: where.
-        curves: ``[K]`` of x and y.
-        colours: of :func:`lines_and_list`.
-        steps: whether a value holds from the point before on, as average precision counts it.
-        mark: of the points.
+    With ``steps`` a value holds from the point before on, as average precision counts it.
     """
     style = "steps-pre" if steps else "default"
     for (x, y), colour in sorted(zip(curves, colours, strict=True), key=lambda pair: pair[1] != GREY):

@@ -12,12 +12,9 @@ _COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
 
 
 def draw_classes(counts: Mapping[str, Sequence[int]], class_names: Sequence[str], note: str = "") -> Figure:
-    """Draw a bar for each class.
+    """Draw a bar for each class, of more than 40 classes of the 20 largest and the 20 smallest.
 
-    Args:
-        counts: ``[K]`` patches of each class, in ``train``, ``val`` and ``test``.
-        class_names: ``[K]`` names. Of more than 40 classes the 20 largest and the 20 smallest are drawn.
-        note: line below the headline.
+    ``counts`` are ``[K]`` patches of each class, in ``train``, ``val`` and ``test``.
     """
     totals = np.sum([counts[part] for part in _COLOURS], axis=0)
     shown = list(range(len(class_names)))

@@ -15,11 +15,8 @@ _EACH = ("absent, not predicted", "absent, predicted", "present, missed", "prese
 def draw_confusion(matrix: np.ndarray, class_names: Sequence[str], note: str = "") -> Figure:
     """Draw counts, coloured by the share of their row.
 
-    Args:
-        matrix: ``[K, K]`` with true classes in rows and predicted ones in columns; where a patch may have several
-            labels ``[K, 2, 2]``, of the absence and presence of each.
-        class_names: ``[K]``.
-        note: line below the headline.
+    ``matrix`` is ``[K, K]`` with true classes in rows and predicted ones in columns; where a patch may have several
+    labels ``[K, 2, 2]``, of the absence and presence of each.
     """
     names = [shortened(name) for name in class_names]
     if matrix.ndim == 3:

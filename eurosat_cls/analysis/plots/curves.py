@@ -17,11 +17,9 @@ _FIRST = ("loss", "accuracy", "macro_f1", "learning_rate")
 
 
 def draw_curves(rows: Mapping[int, Mapping[str, float]], most: int = 8) -> Figure:
-    """Draw a panel for each figure: loss, accuracy, macro F1 and learning rate first.
+    """Draw a panel for each metric, at most so many: loss, accuracy, macro F1 and learning rate first.
 
-    Args:
-        rows: by epoch, from 1, figures by name such as ``val/loss``; not every epoch needs every one.
-        most: panels; further figures are left out.
+    ``rows`` hold, by epoch from 1, metrics by name such as ``val/loss``; not every epoch needs every one.
     """
     found = {name.partition("/")[2] for row in rows.values() for name in row} - set(_LEFT_OUT)
     names = [n for n in _FIRST if n in found] + sorted(found - set(_FIRST))

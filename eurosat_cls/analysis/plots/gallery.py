@@ -31,17 +31,7 @@ class Row(NamedTuple):
 
 
 def draw_gallery(title: str, rows: Sequence[Row], note: str = "", side_by_side: int = 1) -> np.ndarray:
-    """Draw rows of patches.
-
-    Args:
-        title: headline.
-        rows: at least one; their patches are all of one size.
-        note: smaller line below the headline.
-        side_by_side: rows in a line, filled column by column.
-
-    Returns:
-        uint8 ``[height, width, 3]``.
-    """
+    """Draw rows of patches, which are all of one size; those side by side in a line are filled column by column."""
     tiles = [[_enlarge(image) for image in row.images] for row in rows]
     captions = [[_wrap(text, tile.width) for text, tile in zip(r.captions, t)] for r, t in zip(rows, tiles)]
     side = tiles[0][0].size

@@ -25,16 +25,7 @@ def draw_evidence(
 ) -> np.ndarray:
     """Draw each patch and beside it the evidence for what was said, and for what is true or was next likely.
 
-    Args:
-        images: ``[n, C, H, W]`` raw values of the cases' patches.
-        hardest: the cases.
-        maps: ``[n, 2, h, w]`` float, not negative.
-        files: ``[n]`` names.
-        bands: ``[C]`` names.
-        note: line below the headline.
-
-    Returns:
-        uint8 ``[height, width, 3]``.
+    ``images`` are those of the cases, ``maps`` ``[n, 2, h, w]`` float, not negative.
     """
     rows, tiles = [], enlarge(to_tiles(images, bands), _SIDE)
     words = ["true"] * len(hardest.errors) + ["next"] * len(hardest.hits)
@@ -54,16 +45,7 @@ def draw_rollouts(
     bands: Sequence[str],
     note: str = "",
 ) -> np.ndarray:
-    """Draw each patch and beside it where attention goes.
-
-    Args:
-        images: as for :func:`draw_evidence`, like the arguments not listed here.
-        hardest: the cases.
-        maps: ``[n, h, w]`` float.
-        files: ``[n]`` names.
-        bands: ``[C]`` names.
-        note: line below the headline.
-    """
+    """Draw each patch and beside it where attention goes: ``maps`` are ``[n, h, w]`` float."""
     rows, tiles = [], enlarge(to_tiles(images, bands), _SIDE)
     for number, (case, tile, cells, file) in enumerate(zip(hardest.cases, tiles, maps, files, strict=True)):
         seen = np.stack([tile, overlay(tile, scaled(cells, float(cells.min())))])

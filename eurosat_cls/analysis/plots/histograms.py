@@ -11,13 +11,7 @@ MOST_BANDS = 24
 
 
 def draw_histograms(statistics: Statistics, titles: Sequence[str], note: str = "") -> Figure:
-    """Draw a panel for each band, with its median and its middle 96 %.
-
-    Args:
-        statistics: of ``C`` bands, of which the first 24 are drawn.
-        titles: ``[C]`` what to call the bands.
-        note: line below the headline.
-    """
+    """Draw a panel for each of the first 24 bands, called by their titles, with its median and its middle 96 %."""
     note = f"{note}{'; ' if note else ''}line: median, shaded: 2nd to 98th percentile"
     count = min(len(statistics.bands), MOST_BANDS)
     if count < len(statistics.bands):

@@ -14,11 +14,7 @@ _IN_COLUMN = 20  # classes
 def draw_label_counts(true: np.ndarray, predicted: np.ndarray, class_names: Sequence[str], note: str = "") -> Figure:
     """Draw two bars for each class; the number is what was said too often or too rarely.
 
-    Args:
-        true: ``[K]`` patches of each class.
-        predicted: ``[K]`` patches that were taken for it.
-        class_names: ``[K]`` names.
-        note: line below the headline.
+    ``true`` are the ``[K]`` patches of each class, ``predicted`` those that were taken for it.
     """
     count = len(true)
     columns = -(-count // _IN_COLUMN)

@@ -16,18 +16,7 @@ _IN_A_ROW = 6
 def draw_misclassified(
     images: np.ndarray, hardest: HardExamples, files: Sequence[str], bands: Sequence[str], note: str = ""
 ) -> np.ndarray:
-    """Draw patches with their file, what was said of them, and what is true or was next likely.
-
-    Args:
-        images: ``[n, C, H, W]`` raw values of the cases' patches.
-        hardest: the cases.
-        files: ``[n]`` names.
-        bands: ``[C]`` names.
-        note: line below the headline.
-
-    Returns:
-        uint8 ``[height, width, 3]``.
-    """
+    """Draw the patches of the cases with their file, what was said of them, and what is true or was next likely."""
     tiles, errors = enlarge(to_tiles(images, bands)), len(hardest.errors)
     captions = [_caption(case, file, "true") for case, file in zip(hardest.errors, files)]
     captions += [_caption(case, file, "next") for case, file in zip(hardest.hits, files[errors:])]

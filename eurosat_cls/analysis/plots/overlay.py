@@ -16,17 +16,10 @@ def enlarge(images: np.ndarray, side: int = TILE) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, cells: np.ndarray, smooth: bool = True) -> np.ndarray:
-    """Lay a map over a patch.
+    """Lay a map, float ``[h, w]`` in [0, 1], over a patch, uint8 ``[H, W, 3]``.
 
-    The colours are matplotlib's ``inferno``, perceptually uniform and told apart by colour-blind people too.
-
-    Args:
-        image: uint8 ``[H, W, 3]``.
-        cells: float ``[h, w]`` in [0, 1].
-        smooth: interpolate between the cells; otherwise each is seen as it is.
-
-    Returns:
-        uint8 ``[H, W, 3]``.
+    Without ``smooth`` each cell is seen as it is. The colours are matplotlib's ``inferno``, perceptually uniform and
+    told apart by colour-blind people too.
     """
     height, width = image.shape[:2]
     method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST

@@ -15,16 +15,13 @@ _CLASSES_IN_COLUMN = 10
 
 
 def choose_patches(labels: np.ndarray, rows: np.ndarray, num_classes: int) -> list[tuple[int, np.ndarray]]:
-    """Choose patches of each class, evenly spread over these rows.
+    """Choose patches of each class, evenly spread over the positions ``rows``.
 
-    Args:
-        labels: ``[N]`` int64, or ``[N, K]`` uint8 for several labels per patch.
-        rows: ``[n]`` positions to choose from.
-        num_classes: ``K``; of more than 20 the 20 most frequent ones are shown.
+    At most 8 of each class that has any, 4 where there are more than 10 classes; of more than 20 classes the 20 most
+    frequent ones. ``labels`` are ``[N]`` int64, or ``[N, K]`` uint8 for several labels per patch.
 
     Returns:
-        The class and positions of its patches, at most 8 (4 where there are more than 10 classes), for each class that
-        has any.
+        Classes and the positions of their patches.
     """
     counts = np.array(class_counts(labels[rows], num_classes))
     shown = np.sort(np.argsort(-counts, kind="stable")[:MOST_CLASSES])
@@ -45,15 +42,7 @@ def draw_patches(
 ) -> np.ndarray:
     """Draw a row of patches for each class, all stretched alike, so that classes compare.
 
-    Args:
-        images: for each class ``[n, C, H, W]`` raw values.
-        classes: for each class its position in ``class_names``.
-        captions: for each class ``[n]`` texts below its patches.
-        class_names: ``[K]`` names.
-        bands: ``[C]`` names.
-
-    Returns:
-        uint8 ``[height, width, 3]``.
+    ``classes`` are positions in ``class_names``; ``images`` and ``captions`` have an entry for each class.
     """
     channels = displayed(bands)
     low, high = stretch_limits(np.concatenate(list(images))[:, channels])

@@ -18,19 +18,9 @@ def draw_reconstructions(
 ) -> np.ndarray:
     """Draw the patches, what the encoder got of them, what was restored, and the whole output of the decoder.
 
-    All rows are stretched as the originals are. Of what is restored the visible values are the original's, as only the
-    hidden ones are trained.
-
-    Args:
-        original: ``[n, C, H, W]`` in raw values, as are the next two.
-        masked: what the encoder got.
-        reconstruction: what the decoder gave.
-        mask: bool, True where hidden, broadcastable to them.
-        bands: ``[C]`` names.
-        errors: ``[n]`` mean losses over the hidden values, written below.
-
-    Returns:
-        uint8 ``[height, width, 3]``.
+    All rows are raw values, stretched as the originals are. Of what is restored the visible values are the original's,
+    as only the hidden ones (where ``mask`` is True) are trained. ``errors`` are ``[n]`` mean losses over the hidden
+    values.
     """
     channels = displayed(bands)
     low, high = stretch_limits(original[:, channels])

@@ -19,12 +19,8 @@ def draw_spectra(
 ) -> Figure:
     """Draw all mean spectra in one panel, then each class by itself with its spread.
 
-    Args:
-        statistics: of ``C`` bands and ``K`` classes; of more than 20 classes the 20 with most patches are drawn.
-        class_names: ``[K]`` names.
-        wavelengths: ``[C]`` centres of the bands in nanometres, in any order; None where they have none, then bands
-            stand side by side.
-        note: line below the headline.
+    Of more than 20 classes the 20 with most patches are drawn. ``wavelengths`` are the ``[C]`` centres of the bands in
+    nanometres, in any order; where they have none (None), bands stand side by side.
     """
     shown = most_frequent(statistics.class_patches, MOST_CLASSES)
     if len(shown) < len(class_names):

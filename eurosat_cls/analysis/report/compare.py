@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from eurosat_cls.analysis.report.html import heading, note, picture, table, write_page
+from eurosat_cls.analysis.report.html import Picture, Table, read_picture, write_page
 from eurosat_cls.analysis.report.page import CAPTIONS
 from eurosat_cls.analysis.report.run import Run, read_run
 from eurosat_cls.config.differences import flatten
@@ -26,15 +26,17 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Path:
     """
     runs = [read_run(folder) for folder in folders]
     labels = _labels(runs)
-    parts = [heading("Comparison of runs", 1), table(["run", "state"], [[n, r.state] for n, r in zip(labels, runs)])]
-    parts += [heading("Metrics"), _metrics(runs, labels)]
-    parts += [heading("Is the difference more than chance?"), *_paired(runs, labels)]
-    parts += [heading("Differences of configuration"), _differences(runs, labels)]
-    for name in SIDE_BY_SIDE:
-        found = [(label, run.folder / f"{name}.png") for label, run in zip(labels, runs, strict=True)]
-        shown = [picture(path, label) for label, path in found if path.is_file()]
-        parts += [heading(CAPTIONS[name]), *shown] if shown else []
-    write_page(output, "Comparison of runs", parts)
+    pairs, unpaired = _paired(runs, labels)
+    content = {
+        "title": "Comparison of runs",
+        "states": Table(["run", "state"], [[label, run.state] for label, run in zip(labels, runs, strict=True)]),
+        "metrics": _metrics(runs, labels),
+        "pairs": pairs,
+        "unpaired": unpaired,
+        "differences": _differences(runs, labels),
+        "side_by_side": [(CAPTIONS[name], shown) for name in SIDE_BY_SIDE if (shown := _pictures(name, runs, labels))],
+    }
+    write_page(output, "comparison.html", content)
     return output
 
 
@@ -47,42 +49,37 @@ def _labels(runs: Sequence[Run]) -> list[str]:
     return labels
 
 
-def _metrics(runs: Sequence[Run], labels: Sequence[str]) -> str:
+def _pictures(name: str, runs: Sequence[Run], labels: Sequence[str]) -> list[Picture]:
+    found = [(run.folder / f"{name}.png", label) for label, run in zip(labels, runs, strict=True)]
+    return [read_picture(path, label) for path, label in found if path.is_file()]
+
+
+def _metrics(runs: Sequence[Run], labels: Sequence[str]) -> Table:
     names = list(dict.fromkeys(name for run in runs for name in run.metrics))
     rows = [[name, *(f"{run.metrics[name]:.4f}" if name in run.metrics else "" for run in runs)] for name in names]
-    return table(["metric", *labels], rows)
+    return Table(["metric", *labels], rows)
 
 
-def _paired(runs: Sequence[Run], labels: Sequence[str]) -> list[str]:
-    """McNemar's exact test for every two runs that were tested on the same patches."""
-    rows, told = [], []
+def _paired(runs: Sequence[Run], labels: Sequence[str]) -> tuple[Table, list[str]]:
+    """McNemar's exact test for every two runs that were tested on the same patches, and why others have none."""
+    rows, unpaired = [], []
     for (a, first), (b, second) in itertools.combinations(zip(labels, runs, strict=True), 2):
         shared = first.answers.keys() & second.answers.keys()
         if not shared or len(shared) < max(len(first.answers), len(second.answers)):
-            told.append(
-                note(f"{a} and {b} were not tested on the same patches: their metrics cannot be compared in pairs.")
+            unpaired.append(
+                f"{a} and {b} were not tested on the same patches: their metrics cannot be compared in pairs."
             )
             continue
         if any(first.answers[file][0] != second.answers[file][0] for file in shared):
-            told.append(note(f"{a} and {b} have other true classes for the same files."))
+            unpaired.append(f"{a} and {b} have other true classes for the same files.")
             continue
         right = [(_right(first.answers[file]), _right(second.answers[file])) for file in shared]
         only_a, only_b = right.count((True, False)), right.count((False, True))
         p = mcnemar(only_a, only_b)
-        rows.append(
-            [
-                f"{a} against {b}",
-                f"{len(shared):,}",
-                str(only_a),
-                str(only_b),
-                f"{p:.4f}",
-                _verdict(p, only_a - only_b, a, b),
-            ]
-        )
+        counts = [f"{len(shared):,}", str(only_a), str(only_b), f"{p:.4f}"]
+        rows.append([f"{a} against {b}", *counts, _verdict(p, only_a - only_b, a, b)])
     head = ["runs", "same patches", "only the first right", "only the second right", "p", ""]
-    found = [table(head, rows), note("McNemar's exact test: p is how often chance alone would make as uneven a pair of "
-                                     "counts. One run of each configuration says nothing of other seeds.")]  # fmt: skip
-    return [*(found if rows else []), *told]
+    return Table(head, rows), unpaired
 
 
 def _right(answer: tuple[str, str]) -> bool:
@@ -117,7 +114,7 @@ def _normal(count: int, fewer: int) -> float:
     return min(1.0, math.erfc(max(z, 0.0) / math.sqrt(2)))
 
 
-def _differences(runs: Sequence[Run], labels: Sequence[str]) -> str:
+def _differences(runs: Sequence[Run], labels: Sequence[str]) -> Table:
     flat = [flatten(run.config, lists=True) for run in runs]
     keys = list(dict.fromkeys(key for settings in flat for key in settings))
     differing = [
@@ -126,4 +123,4 @@ def _differences(runs: Sequence[Run], labels: Sequence[str]) -> str:
         if len({repr(settings.get(key)) for settings in flat}) > 1 and not key.startswith(NOT_SETTINGS)
     ]
     rows = [[key, *(str(settings.get(key, "(not set)")) for settings in flat)] for key in differing]
-    return table(["key", *labels], rows) if rows else note("None.")
+    return Table(["key", *labels], rows)

@@ -23,11 +23,8 @@ def as_overlay(settings: dict[str, Any], what: str, name: str) -> str:
 def rate_settings(module: PatchModule, optimizer: Optimizer, learning_rate: float, highest: float) -> dict[str, Any]:
     """The part of a configuration that trains a module with these learning rates, as plain data.
 
-    Args:
-        module: whose optimizer and schedule are named.
-        optimizer: what the module builds, for one without a configured optimizer.
-        learning_rate: of the optimizer.
-        highest: of a schedule that has a ``max_lr``, which then is all that matters.
+    A schedule that has a ``max_lr`` gets the ``highest``, which then is all that matters. The ``optimizer`` is what the
+    module builds, for one without a configured optimizer.
     """
     factory = module.optimizer_factory
     given = {} if factory is not None else _arguments(optimizer)

@@ -24,7 +24,7 @@ class Finder(Callback):
     """
 
     @abstractmethod
-    def __init__(self, apply: bool, folder: str | None, then_leave: bool) -> None:
+    def __init__(self, apply: bool = True, folder: str | None = None, then_leave: bool = False) -> None:
         self.apply, self.folder, self.then_leave = apply, folder, then_leave
 
     def needed(self, trainer: Trainer, module: LightningModule) -> tuple[PatchModule, PatchDataModule]:

@@ -29,24 +29,15 @@ class BatchSizeFinder(Finder):
     Args:
         smallest: batch size to begin with.
         largest: batch size to end with.
-        apply: whether to train with the recommendation; else it is only told.
-        folder: where the files go; the run folder when None.
-        then_leave: end the training before its first step.
+        shared: see :class:`~eurosat_cls.callbacks.finders.base.Finder`.
 
     Raises:
         UserError: for sizes that cannot be tried; when training starts, for a model or data of other packages, and on
             several devices.
     """
 
-    def __init__(
-        self,
-        smallest: int = 8,
-        largest: int = 4096,
-        apply: bool = True,
-        folder: str | None = None,
-        then_leave: bool = False,
-    ) -> None:
-        super().__init__(apply, folder, then_leave)
+    def __init__(self, smallest: int = 8, largest: int = 4096, **shared: Any) -> None:
+        super().__init__(**shared)
         check_batch_sizes(smallest, largest)
         self.smallest, self.largest = smallest, largest
         self.batch_size: int | None = None

@@ -80,13 +80,6 @@ def measure_batch_sizes(
     Everything is as it was found after every size, see
     :func:`~eurosat_cls.callbacks.finders.undoable_steps.undoable_steps`.
 
-    Args:
-        trainer: that is about to train.
-        module: what it trains.
-        data: what it trains on.
-        smallest: batch size to begin with.
-        largest: batch size to end with.
-
     Yields:
         A trial for every size that trains, and at last why there are no more.
 

@@ -11,8 +11,6 @@ from eurosat_cls.callbacks.finders.learning_rate_range import RangeTest
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.files import write_json, write_text, writing
 
-NAME = "lr_find"
-
 
 def write_range_test(found: RangeTest, module: PatchModule, optimizer: Optimizer, folder: Path) -> list[Path]:
     """Write ``lr_find.png``, ``lr_find.json`` and, with a suggestion, ``lr_find.yaml``; return their paths.
@@ -24,7 +22,7 @@ def write_range_test(found: RangeTest, module: PatchModule, optimizer: Optimizer
     """
     from eurosat_cls.callbacks.finders.plots import draw_range_test
 
-    picture, values, overlay = (folder / f"{NAME}.{suffix}" for suffix in ("png", "json", "yaml"))
+    picture, values, overlay = (folder / f"lr_find.{suffix}" for suffix in ("png", "json", "yaml"))
     content = {
         "suggestion": suggestion(found, module), "steepest": found.steepest, "highest": found.highest,
         "lowest_loss_at": found.lowest, "diverged": found.diverged,
@@ -59,24 +57,17 @@ def describe_range_test(found: RangeTest, module: PatchModule) -> str:
     return f"suggested learning rate {found.steepest:g}, of the steepest descent ({seen})"
 
 
-NAME = "batch_size"
-
-
 def write_batch_sizes(found: BatchSizes, present: int, device: str, folder: Path) -> list[Path]:
     """Write ``batch_size.png``, ``batch_size.json`` and ``batch_size.yaml``; return their paths.
 
-    Args:
-        found: what was measured.
-        present: the batch size of the configuration.
-        device: ``cpu`` or ``cuda``.
-        folder: where they go.
+    ``present`` is the batch size of the configuration, ``device`` is ``cpu`` or ``cuda``.
 
     Raises:
         UserError: when the folder cannot be written.
     """
     from eurosat_cls.callbacks.finders.plots import draw_batch_sizes
 
-    picture, values, overlay = (folder / f"{NAME}.{suffix}" for suffix in ("png", "json", "yaml"))
+    picture, values, overlay = (folder / f"batch_size.{suffix}" for suffix in ("png", "json", "yaml"))
     trials = [
         {"batch_size": t.batch_size, "images_per_second": round(t.images_per_second, 1), "peak_memory_bytes": t.memory}
         for t in found.trials

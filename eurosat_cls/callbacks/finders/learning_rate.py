@@ -30,24 +30,14 @@ class LearningRateFinder(Finder):
         min_lr: learning rate of the first step.
         max_lr: learning rate of the last step; the test ends earlier when the loss diverges.
         steps: steps of the test.
-        apply: whether to train with the suggestion; else it is only told.
-        folder: where the files go; the run folder when None.
-        then_leave: end the training before its first step.
+        shared: see :class:`~eurosat_cls.callbacks.finders.base.Finder`.
 
     Raises:
         UserError: for a range that cannot be tested; when training starts, for a model or data of other packages.
     """
 
-    def __init__(
-        self,
-        min_lr: float = 1e-6,
-        max_lr: float = 1.0,
-        steps: int = 200,
-        apply: bool = True,
-        folder: str | None = None,
-        then_leave: bool = False,
-    ) -> None:
-        super().__init__(apply, folder, then_leave)
+    def __init__(self, min_lr: float = 1e-6, max_lr: float = 1.0, steps: int = 200, **shared: Any) -> None:
+        super().__init__(**shared)
         check_range(min_lr, max_lr, steps)
         self.min_lr, self.max_lr, self.steps = min_lr, max_lr, steps
         self.rates: tuple[float, float] | None = None  # of the steepest descent, and the highest

@@ -67,14 +67,6 @@ def range_test(
 
     Everything is as it was found afterwards, see :func:`~eurosat_cls.callbacks.finders.undoable_steps.undoable_steps`.
 
-    Args:
-        trainer: that is about to train, its loaders set up.
-        module: what it trains.
-        data: what it trains on.
-        min_lr: learning rate of the first step.
-        max_lr: learning rate of the last step.
-        steps: optimizer steps.
-
     Raises:
         UserError: when the loss is no number in the first steps already.
 

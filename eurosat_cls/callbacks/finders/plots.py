@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def draw_range_test(found: "RangeTest", suggestion: float | None) -> Figure:
-    """Draw loss by learning rate, each step's and smoothed, with the suggestion marked.
-
-    Args:
-        found: what was measured.
-        suggestion: ``found.steepest`` or ``found.highest``.
+    """Draw loss by learning rate, each step's and smoothed, with the suggestion (steepest or highest) marked.
 
     The axis of losses ends a little above the smoothed loss at the start, so that divergence does not flatten the rest.
     """

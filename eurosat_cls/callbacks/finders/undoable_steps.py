@@ -45,9 +45,7 @@ class UndoableSteps:
     def batches(self, data: PatchDataModule, limit: float = float("inf")) -> Iterator[Batch]:
         """Yield training batches on the device, augmented, for ever; those of the coming epoch first.
 
-        Args:
-            data: makes the loader. The trainer's own is not touched.
-            limit: batches of an epoch.
+        The data make a loader for this, of at most ``limit`` batches an epoch; the trainer's own is not touched.
         """
         trainer = self.trainer
         loader = prepare_loader(trainer, data.train_dataloader())

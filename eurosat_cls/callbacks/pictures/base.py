@@ -74,12 +74,7 @@ class PlotCallback(Callback):
 
 
 def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") -> None:
-    """Write ``<name>.png`` into the run folder, and log it to TensorBoard as ``pictures/<name>``.
-
-    Args:
-        trainer: whose run folder it is.
-        name: without extension.
-        picture: a figure, or an image ``[H, W, 3]`` uint8.
+    """Write a picture as ``<name>.png`` into the run folder, and log it to TensorBoard as ``pictures/<name>``.
 
     Raises:
         UserError: when the file cannot be written.

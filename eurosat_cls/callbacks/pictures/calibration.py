@@ -1,6 +1,5 @@
 """How far the probabilities can be taken at their word."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.models.temperature import HIGHEST, LOWEST
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import replacing, write_json, writing
+from eurosat_cls.utils.files import read_json, replacing, write_json, writing
 
 
 class Calibration(PlotCallback):
@@ -27,13 +26,7 @@ class Calibration(PlotCallback):
     The temperature is fitted on every validation, whether this callback is there or not; see
     :func:`eurosat_cls.models.temperature.fit_temperature`. On the very patches that it was fitted on it looks a
     little better than it is; the test shows what it is worth. ``model.init_args.calibrate`` applies it.
-
-    Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
     """
-
-    def __init__(self, every_n_epochs: int | None = None) -> None:
-        super().__init__(every_n_epochs)
 
     def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
         """Draw the epoch's outputs and write its metrics."""
@@ -61,11 +54,7 @@ class Calibration(PlotCallback):
 def _write(folder: Path, stage: Stage, found: dict[str, Any]) -> None:
     """Add a stage to ``calibration.json``; give the picture of a test the name that it is known by."""
     path = folder / "calibration.json"
-    try:
-        former = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        former = {}
-    stages = {key: value for key, value in former.items() if key in ("val", "test")} if isinstance(former, dict) else {}
+    stages = {key: value for key, value in read_json(path).items() if key in ("val", "test")}
     with writing(path):
         write_json(path, {**stages, stage: found})
     if stage == "test":

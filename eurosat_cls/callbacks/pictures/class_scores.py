@@ -31,13 +31,7 @@ class ClassScores(PlotCallback):
     ``class_f1/<class>`` and so on. Drawn are ``class_scores.png`` (F1 over the epochs), and after the last validation
     and after a test ``precision_recall_<stage>.png``, ``roc_<stage>.png`` and ``labels_<stage>.png`` (how often each
     class is there, and how often it is predicted). A training that is continued keeps the rows of the epochs before.
-
-    Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
     """
-
-    def __init__(self, every_n_epochs: int | None = None) -> None:
-        super().__init__(every_n_epochs)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the rows of the epochs before the one that the training goes on with."""
@@ -79,14 +73,11 @@ class ClassScores(PlotCallback):
         note = f"{stage}, {len(epoch_outputs.indices):,} patches"
         save_picture(trainer, f"labels_{stage}", draw_label_counts(true, predicted, names, note))
         rankings = rank_classes(module.rules, epoch_outputs.logits, epoch_outputs.target)
-        ranked = len(epoch_outputs.indices) - int((~epoch_outputs.logits.isfinite().all(dim=1)).sum())
-        if not ranked:
+        lost = int((~epoch_outputs.logits.isfinite().all(dim=1)).sum())
+        if lost == len(epoch_outputs.indices):
             raise UserError("no patch has finite logits, so there are no curves.")
-        note += (
-            f", {len(epoch_outputs.indices) - ranked} without a finite logit left out"
-            if ranked < len(epoch_outputs.indices)
-            else ""
-        )
+        if lost:
+            note += f", {lost} without a finite logit left out"
         shown = slice(1, None) if binary else slice(None)  # the curves of both classes mirror each other
         save_picture(trainer, f"precision_recall_{stage}", draw_precision_recall(rankings[shown], names[shown], note))
         save_picture(trainer, f"roc_{stage}", draw_roc(rankings[shown], names[shown], note))

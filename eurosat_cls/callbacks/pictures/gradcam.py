@@ -8,10 +8,10 @@ from lightning.pytorch import Trainer
 
 from eurosat_cls.analysis.explanations import NoMap, attention_of, attention_rollout, grad_cam, inspecting
 from eurosat_cls.analysis.hard_examples import ClassTarget, HardExample
-from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
+from eurosat_cls.callbacks.pictures.base import Stage, save_picture
 from eurosat_cls.callbacks.pictures.patches import (
     HardPatches,
-    check_count,
+    HardPatchesPlot,
     decide,
     describe_errors,
     hard_patches,
@@ -22,7 +22,7 @@ from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 
 
-class GradCAM(PlotCallback):
+class GradCAM(HardPatchesPlot):
     """Draw ``gradcam.png``, after a training's last validation and after a test, of the patches of `Misclassified`.
 
     Each patch is shown with the evidence for what was said of it, and for what is true or was next likely, found by
@@ -32,21 +32,11 @@ class GradCAM(PlotCallback):
     The network sees the plain patch in float32, also where the training has another precision or the test averages
     views.
 
-    Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
-        patches: how many errors to show, and how many hits; at most 60 of each.
-
-    Raises:
-        UserError: for a number of patches outside 1 to 60.
-
     Source: :func:`eurosat_cls.analysis.explanations.grad_cam`,
     :func:`eurosat_cls.analysis.explanations.attention_rollout`.
     """
 
-    def __init__(self, every_n_epochs: int | None = None, patches: int = 12) -> None:
-        super().__init__(every_n_epochs)
-        self.patches = check_count(type(self).__name__, patches)
-        self._without_maps = False  # found out, and said
+    _without_maps = False  # found out, and said
 
     def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
         """Explain the hardest patches and draw them."""
@@ -63,15 +53,7 @@ class GradCAM(PlotCallback):
 
 
 def find_evidence(module: Classifier, images: np.ndarray, cases: Sequence[HardExample]) -> np.ndarray:
-    """Return Grad-CAM's maps for what was said and for the other side.
-
-    Args:
-        module: the classifier.
-        images: ``[n, C, H, W]`` raw values.
-        cases: ``[n]``.
-
-    Returns:
-        ``[n, 2, h, w]`` float32.
+    """Return Grad-CAM's maps ``[n, 2, h, w]`` float32 for what was said and for the other side, of raw images.
 
     Raises:
         UserError: as :func:`eurosat_cls.analysis.explanations.grad_cam`.

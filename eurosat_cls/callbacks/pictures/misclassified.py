@@ -7,8 +7,8 @@ from lightning.pytorch import Trainer
 
 from eurosat_cls.analysis.hard_examples import Decisions
 from eurosat_cls.analysis.plots.colour import colour_name
-from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
-from eurosat_cls.callbacks.pictures.patches import check_count, decide, describe_errors, hard_patches, patches_of
+from eurosat_cls.callbacks.pictures.base import Stage, save_picture
+from eurosat_cls.callbacks.pictures.patches import HardPatchesPlot, decide, describe_errors, hard_patches, patches_of
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
@@ -16,24 +16,13 @@ from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.files import csv_text, write_text, writing
 
 
-class Misclassified(PlotCallback):
+class Misclassified(HardPatchesPlot):
     """Write ``misclassified.csv`` and draw ``misclassified.png``, after a training's last validation and after a test.
 
     The picture shows the most confident errors and the least certain hits. In a multilabel task a patch is shown with
     the worst of its decisions. The table has all errors, the most confident one first, and those without a number (NaN)
     last; in a multilabel task all wrong decisions.
-
-    Args:
-        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
-        patches: how many errors to show, and how many hits; at most 60 of each.
-
-    Raises:
-        UserError: for a number of patches outside 1 to 60.
     """
-
-    def __init__(self, every_n_epochs: int | None = None, patches: int = 12) -> None:
-        super().__init__(every_n_epochs)
-        self.patches = check_count(type(self).__name__, patches)
 
     def draw(self, trainer: Trainer, module: Classifier, stage: Stage, epoch_outputs: EpochOutputs) -> None:
         """Write the table, and draw what there is to see."""

@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from eurosat_cls.analysis.hard_examples import Decisions, HardExamples, decisions_of, find_hard_examples
+from eurosat_cls.callbacks.pictures.base import PlotCallback
 from eurosat_cls.data.module import PatchDataModule, require_patches
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
@@ -67,15 +68,22 @@ def hard_patches(data: PatchDataModule, decisions: Decisions, count: int) -> Har
     return HardPatches(decisions, hardest, data.read(indices), data.files(indices), data.bands)
 
 
-def check_count(name: str, patches: int) -> int:
-    """Return a number of patches that a picture has room for.
+class HardPatchesPlot(PlotCallback):
+    """Draw the most confident errors and the least certain hits.
+
+    Args:
+        every_n_epochs: as for every :class:`~eurosat_cls.callbacks.pictures.base.PlotCallback`.
+        patches: how many errors to show, and how many hits; at most 60 of each.
 
     Raises:
-        UserError: for one outside 1 to 60.
+        UserError: for a number of patches outside 1 to 60.
     """
-    if not 1 <= patches <= MOST_PATCHES:
-        raise UserError(f"{name}: patches must be from 1 to {MOST_PATCHES}, got {patches}.")
-    return patches
+
+    def __init__(self, every_n_epochs: int | None = None, patches: int = 12) -> None:
+        super().__init__(every_n_epochs)
+        if not 1 <= patches <= MOST_PATCHES:
+            raise UserError(f"{type(self).__name__}: patches must be from 1 to {MOST_PATCHES}, got {patches}.")
+        self.patches = patches
 
 
 def describe_errors(decisions: Decisions, stage: str) -> str:

@@ -1,6 +1,6 @@
 """Augmentations that take something away."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,10 +19,7 @@ class Cutout(Patchwise):
         holes: holes of a patch.
         fill: what covers them: each band's ``mean`` over the patch, or raw value ``zero``.
         probability: chance of each patch to be changed; the paper has 1.
-        disable_last_epochs: off in that many last epochs of the training.
-
-    Raises:
-        UserError: for a setting out of range.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
     """
 
     def __init__(
@@ -31,9 +28,9 @@ class Cutout(Patchwise):
         holes: int = 1,
         fill: Literal["mean", "zero"] = "mean",
         probability: float = 0.5,
-        disable_last_epochs: int = 0,
+        **shared: Any,
     ) -> None:
-        super().__init__(probability, disable_last_epochs)
+        super().__init__(probability, **shared)
         self.require(size >= 1, f"size must be at least 1, got {size}")
         self.require(holes >= 1, f"holes must be at least 1, got {holes}")
         self.require(fill in ("mean", "zero"), f"fill must be mean or zero, got {fill!r}")
@@ -59,14 +56,14 @@ class BandDropout(Patchwise):
     Args:
         bands: how many bands of a patch, drawn anew for each.
         probability: chance of each patch to be changed.
-        disable_last_epochs: off in that many last epochs of the training.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
 
     Raises:
         UserError: for a setting out of range; in training, when no band would be left.
     """
 
-    def __init__(self, bands: int = 1, probability: float = 0.2, disable_last_epochs: int = 0) -> None:
-        super().__init__(probability, disable_last_epochs)
+    def __init__(self, bands: int = 1, probability: float = 0.2, **shared: Any) -> None:
+        super().__init__(probability, **shared)
         self.require(bands >= 1, f"bands must be at least 1, got {bands}")
         self.bands = bands
 

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -83,14 +83,14 @@ class Dihedral(Geometric):
         cycle: give each patch the next of its eight views in every epoch, so that eight epochs show all of them
             exactly once; otherwise a random view every time.
         probability: chance of each patch to be turned.
-        disable_last_epochs: off in that many last epochs of the training.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
 
     Raises:
         UserError: for a setting out of range; in training, when patches are not square.
     """
 
-    def __init__(self, cycle: bool = True, probability: float = 1.0, disable_last_epochs: int = 0) -> None:
-        super().__init__(probability, disable_last_epochs)
+    def __init__(self, cycle: bool = True, probability: float = 1.0, **shared: Any) -> None:
+        super().__init__(probability, **shared)
         self.cycle = cycle
 
     def move(
@@ -119,16 +119,16 @@ class Flip(Geometric):
         horizontal: swap left and right.
         vertical: swap top and bottom.
         probability: chance of each patch to be mirrored, in each of these ways independently.
-        disable_last_epochs: off in that many last epochs of the training.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
 
     Raises:
         UserError: for a setting out of range, or when neither way is on.
     """
 
     def __init__(
-        self, horizontal: bool = True, vertical: bool = False, probability: float = 0.5, disable_last_epochs: int = 0
+        self, horizontal: bool = True, vertical: bool = False, probability: float = 0.5, **shared: Any
     ) -> None:
-        super().__init__(probability, disable_last_epochs)
+        super().__init__(probability, **shared)
         self.require(horizontal or vertical, "horizontal or vertical must be true")
         self.horizontal, self.vertical = horizontal, vertical
 
@@ -155,7 +155,7 @@ class Shift(Geometric):
         pixels: largest move in each direction.
         fill: what enters: ``reflect`` the patch itself, mirrored without repeating its edge; ``zero`` raw value 0.
         probability: chance of each patch to be moved.
-        disable_last_epochs: off in that many last epochs of the training.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
 
     Raises:
         UserError: for a setting out of range; in training, when ``pixels`` is not smaller than the patch.
@@ -166,9 +166,9 @@ class Shift(Geometric):
         pixels: int = 4,
         fill: Literal["reflect", "zero"] = "reflect",
         probability: float = 1.0,
-        disable_last_epochs: int = 0,
+        **shared: Any,
     ) -> None:
-        super().__init__(probability, disable_last_epochs)
+        super().__init__(probability, **shared)
         self.require(pixels >= 0, f"pixels must be at least 0, got {pixels}")
         self.require(fill in ("reflect", "zero"), f"fill must be reflect or zero, got {fill!r}")
         self.pixels, self.leaves_gaps = pixels, fill == "zero"
@@ -201,7 +201,7 @@ class Crop(Shift):
         padding: pixels added on each side before the cut.
         fill: what they are: raw value ``zero``, or the ``reflect`` image of the patch.
         probability: chance of each patch to be cropped.
-        disable_last_epochs: off in that many last epochs of the training.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
 
     Raises:
         UserError: for a setting out of range; in training, when ``padding`` is not smaller than the patch.
@@ -212,10 +212,10 @@ class Crop(Shift):
         padding: int = 4,
         fill: Literal["reflect", "zero"] = "zero",
         probability: float = 1.0,
-        disable_last_epochs: int = 0,
+        **shared: Any,
     ) -> None:
         self.require(padding >= 0, f"padding must be at least 0, got {padding}")
-        super().__init__(padding, fill, probability, disable_last_epochs)
+        super().__init__(padding, fill, probability, **shared)
 
 
 def _take_pixels(image: Tensor, down: Tensor, across: Tensor, gaps: bool) -> Tensor:

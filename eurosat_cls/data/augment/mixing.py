@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,14 +25,11 @@ class Mixing(Augmentation):
         alpha: both parameters of the Beta distribution that proportions are drawn from: 1 is uniform, lower
             numbers leave most patches almost pure.
         probability: chance of each patch to be mixed.
-        disable_last_epochs: off in that many last epochs of the training.
-
-    Raises:
-        UserError: for a setting out of range.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
     """
 
-    def __init__(self, alpha: float, probability: float = 0.5, disable_last_epochs: int = 0) -> None:
-        super().__init__(probability, disable_last_epochs)
+    def __init__(self, alpha: float = 1.0, probability: float = 0.5, **shared: Any) -> None:
+        super().__init__(probability, **shared)
         self.require(alpha > 0, f"alpha must be above 0, got {alpha}")
         self.alpha = alpha
 
@@ -82,14 +79,11 @@ class Mixup(Mixing):
     Args:
         alpha: parameter of the Beta distribution of the patch's own share, see :class:`Mixing`.
         probability: chance of each patch to be mixed.
-        disable_last_epochs: off in that many last epochs of the training.
-
-    Raises:
-        UserError: for a setting out of range.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
     """
 
-    def __init__(self, alpha: float = 0.2, probability: float = 0.5, disable_last_epochs: int = 0) -> None:
-        super().__init__(alpha, probability, disable_last_epochs)
+    def __init__(self, alpha: float = 0.2, probability: float = 0.5, **shared: Any) -> None:
+        super().__init__(alpha, probability, **shared)
 
     def blend(
         self, image: Tensor, indices: Tensor, partners: Tensor, share: Tensor, generator: torch.Generator
@@ -105,18 +99,7 @@ class CutMix(Mixing):
 
     The box has the shape of the patch and its centre anywhere, so it may be cut by the border; targets follow the area
     that was really pasted.
-
-    Args:
-        alpha: parameter of the Beta distribution of the patch's own share, see :class:`Mixing`.
-        probability: chance of each patch to be mixed.
-        disable_last_epochs: off in that many last epochs of the training.
-
-    Raises:
-        UserError: for a setting out of range.
     """
-
-    def __init__(self, alpha: float = 1.0, probability: float = 0.5, disable_last_epochs: int = 0) -> None:
-        super().__init__(alpha, probability, disable_last_epochs)
 
     def blend(
         self, image: Tensor, indices: Tensor, partners: Tensor, share: Tensor, generator: torch.Generator

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -61,16 +61,11 @@ class BandJitter(Photometric):
         gain: a band is multiplied by a number between ``1 - gain`` and ``1 + gain``.
         offset: then moved by at most this share of its standard deviation in the patch, up or down.
         probability: chance of each patch to be changed.
-        disable_last_epochs: off in that many last epochs of the training.
-
-    Raises:
-        UserError: for a setting out of range.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
     """
 
-    def __init__(
-        self, gain: float = 0.1, offset: float = 0.1, probability: float = 0.5, disable_last_epochs: int = 0
-    ) -> None:
-        super().__init__(probability, disable_last_epochs)
+    def __init__(self, gain: float = 0.1, offset: float = 0.1, probability: float = 0.5, **shared: Any) -> None:
+        super().__init__(probability, **shared)
         self.require(0 <= gain < 1, f"gain must be at least 0 and below 1, got {gain}")
         self.require(offset >= 0, f"offset must be at least 0, got {offset}")
         self.gain, self.offset = gain, offset
@@ -90,16 +85,11 @@ class BrightnessContrast(Photometric):
         contrast: deviations from the band's mean are multiplied by a number between ``1 - contrast`` and
             ``1 + contrast``; the mean stays.
         probability: chance of each patch to be changed.
-        disable_last_epochs: off in that many last epochs of the training.
-
-    Raises:
-        UserError: for a setting out of range.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
     """
 
-    def __init__(
-        self, brightness: float = 0.1, contrast: float = 0.1, probability: float = 0.5, disable_last_epochs: int = 0
-    ) -> None:
-        super().__init__(probability, disable_last_epochs)
+    def __init__(self, brightness: float = 0.1, contrast: float = 0.1, probability: float = 0.5, **shared: Any) -> None:
+        super().__init__(probability, **shared)
         self.require(0 <= brightness < 1, f"brightness must be at least 0 and below 1, got {brightness}")
         self.require(0 <= contrast < 1, f"contrast must be at least 0 and below 1, got {contrast}")
         self.brightness, self.contrast = brightness, contrast

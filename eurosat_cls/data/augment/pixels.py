@@ -49,15 +49,9 @@ def to_raw(values: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def boxes(first: Tensor, after: Tensor, size: Sequence[int]) -> Tensor:
-    """Return where the boxes of each patch are.
+    """Return where the ``k`` boxes of each patch are, bool ``[n, 1, height, width]``.
 
-    Args:
-        first: ``[2, n, k]`` first row and first column of each of ``k`` boxes.
-        after: likewise the row and the column after the last one.
-        size: rows and columns of a patch.
-
-    Returns:
-        ``[n, 1, height, width]`` bool.
+    ``first`` has the first row and the first column of each, ``[2, n, k]``, and ``after`` those after the last one.
     """
     down, across = (
         (line >= start[..., None]) & (line < stop[..., None])

@@ -1,6 +1,7 @@
 """Augmentations of fine detail."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,16 +19,14 @@ class Blur(Patchwise):
     Args:
         sigma: smallest and largest standard deviation of the Gaussian in pixels; it is cut off at three of the largest.
         probability: chance of each patch to be changed.
-        disable_last_epochs: off in that many last epochs of the training.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
 
     Raises:
         UserError: for a setting out of range; in training, when the Gaussian is wider than the patch.
     """
 
-    def __init__(
-        self, sigma: tuple[float, float] = (0.3, 1.0), probability: float = 0.2, disable_last_epochs: int = 0
-    ) -> None:
-        super().__init__(probability, disable_last_epochs)
+    def __init__(self, sigma: tuple[float, float] = (0.3, 1.0), probability: float = 0.2, **shared: Any) -> None:
+        super().__init__(probability, **shared)
         low, high = sigma
         self.require(0 < low <= high, f"sigma must be two numbers above 0 in ascending order, got {low} and {high}")
         self.sigma, self.radius = (low, high), math.ceil(3 * high)
@@ -56,14 +55,11 @@ class Noise(Patchwise):
     Args:
         std: its standard deviation as a share of the mean magnitude of the patch's band.
         probability: chance of each patch to be changed.
-        disable_last_epochs: off in that many last epochs of the training.
-
-    Raises:
-        UserError: for a setting out of range.
+        shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
     """
 
-    def __init__(self, std: float = 0.02, probability: float = 0.3, disable_last_epochs: int = 0) -> None:
-        super().__init__(probability, disable_last_epochs)
+    def __init__(self, std: float = 0.02, probability: float = 0.3, **shared: Any) -> None:
+        super().__init__(probability, **shared)
         self.require(std >= 0, f"std must be at least 0, got {std}")
         self.std = std
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from eurosat_cls.data.files.tree import JPEG_SUFFIXES, MAX_FILE_BYTES, checked, is_clutter
+from eurosat_cls.data.files.tree import JPEG_SUFFIXES, MAX_FILE_BYTES, Source, checked, is_clutter
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import reading
 
@@ -17,28 +17,17 @@ _TAIL_BYTES = 64 * 2**10
 _MAX_RATIO, _RATIO_FROM_BYTES = 100, 2**20  # an even patch may shrink a thousandfold, a large file may not
 
 
-class ZipSource:
+class ZipSource(Source):
     """Hold the patches of one zip archive, below any prefix (``2750/``, ``ds/images/.../tif/``).
 
     Making one reads nothing; ``fingerprint`` reads the file's last 64 KiB; ``files`` reads and checks the directory.
-
-    Args:
-        path: the archive.
-        class_names: names of the class folders; a file's label is the position of its folder here.
-        suffixes: extensions of the patches, lower case; other files are counted in ``ignored``.
     """
 
     def __init__(self, path: Path, class_names: Sequence[str], suffixes: Sequence[str] = JPEG_SUFFIXES) -> None:
-        self.path = Path(path).absolute()
-        self.class_names = list(class_names)
-        self.suffixes = tuple(suffixes)
-        self.ignored = 0
+        super().__init__(path, class_names, suffixes)
         self._lock = threading.Lock()
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
-
-    def __repr__(self) -> str:
-        return f"ZipSource({str(self.path)!r})"
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over size, modification time and the last 64 KiB (where a zip keeps its directory)."""
@@ -49,7 +38,7 @@ class ZipSource:
         return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns} ".encode() + tail).hexdigest()
 
     def files(self) -> list[tuple[str, int]]:
-        """Return ``(file, label)`` pairs such as ``("AnnualCrop/AnnualCrop_1.jpg", 0)``, in the archive's order.
+        """Return ``(file, label)`` pairs in the archive's order.
 
         Raises:
             UserError: when the archive is no zip, is cut off, is unsafe (absolute or ``..`` paths, links, encrypted

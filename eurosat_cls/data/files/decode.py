@@ -52,18 +52,9 @@ def decode_image(
 
 
 def decode_rgb(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Decode an RGB image; its size and mode are checked before a pixel is unpacked.
+    """Decode an RGB image to uint8 ``[3, H, W]``; its size and mode are checked before a pixel is unpacked.
 
-    Args:
-        data: the whole file.
-        size: ``(height, width)`` that the image must have; None takes any.
-
-    Returns:
-        uint8 array ``[3, H, W]``, contiguous, red first.
-
-    Raises:
-        UserError: for an empty file, no image, a truncated image, another size or another mode. The message does not
-            know the file's name; whoever read it adds it.
+    ``size`` is the ``(height, width)`` that the image must have. Errors are those of :func:`decode_image`.
     """
     return _decode(data, size, _RGB)
 

@@ -2,30 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from eurosat_cls.data.files.tree import JPEG_SUFFIXES, MAX_FILE_BYTES, checked, is_clutter
+from eurosat_cls.data.files.tree import MAX_FILE_BYTES, Source, checked, is_clutter, refuse_escape
 from eurosat_cls.utils.errors import UserError
 
 
-class FolderSource:
-    """Hold the patches of one folder that directly contains the class folders.
-
-    Args:
-        path: the folder (may itself be a link; links below it must stay inside it).
-        class_names: names of the class folders; a file's label is the position of its folder here.
-        suffixes: extensions of the patches, lower case; other files are counted in ``ignored``.
-    """
-
-    def __init__(self, path: Path, class_names: Sequence[str], suffixes: Sequence[str] = JPEG_SUFFIXES) -> None:
-        self.path = Path(path).absolute()
-        self.class_names = list(class_names)
-        self.suffixes = tuple(suffixes)
-        self.ignored = 0
-
-    def __repr__(self) -> str:
-        return f"FolderSource({str(self.path)!r})"
+class FolderSource(Source):
+    """Hold the patches of one folder, which may itself be a link; links below it must stay inside it."""
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over the sorted (file, size, modification time) of all patches; no file is opened."""
@@ -40,7 +25,7 @@ class FolderSource:
         return hashlib.sha256("\n".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()
 
     def files(self) -> list[tuple[str, int]]:
-        """Return ``(file, label)`` pairs such as ``("AnnualCrop/AnnualCrop_1.jpg", 0)``, in the disk's order.
+        """Return ``(file, label)`` pairs in the disk's order.
 
         Raises:
             UserError: when a class folder is missing or empty, a link leaves the folder, or a name occurs twice.
@@ -49,10 +34,10 @@ class FolderSource:
         inside = self.path.resolve()
         files = []
         for name in self.class_names:
-            self._refuse_escape(self.path / name, inside)
+            refuse_escape(self.path / name, self.path, inside)
             for entry in self._patches(name):
                 if entry.is_symlink():
-                    self._refuse_escape(Path(entry.path), inside)
+                    refuse_escape(Path(entry.path), self.path, inside)
                 if not entry.is_file():
                     raise UserError(f"{entry.path} is not a regular file: remove it")
                 files.append(f"{name}/{entry.name}")
@@ -73,9 +58,6 @@ class FolderSource:
             raise UserError(f"{file}: larger than {MAX_FILE_BYTES:,} bytes in {self.path}")
         return data
 
-    def close(self) -> None:
-        """Nothing stays open; here for symmetry with archives."""
-
     def _patches(self, name: str) -> Iterator[os.DirEntry[str]]:
         try:
             with os.scandir(self.path / name) as entries:
@@ -88,7 +70,3 @@ class FolderSource:
             return
         except OSError as error:
             raise UserError(f"cannot read {self.path / name}: {error.strerror}") from error
-
-    def _refuse_escape(self, path: Path, inside: Path) -> None:
-        if not path.resolve().is_relative_to(inside):
-            raise UserError(f"refused, {path} is a link that leaves {self.path}; put the files there instead")

@@ -1,19 +1,12 @@
 """Find out what the files of a data set hold: which bands, how many pixels, which numbers."""
 
-import io
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import NamedTuple
-
-from PIL import Image
 
 from eurosat_cls.data.files.decode import decode_image
 from eurosat_cls.data.files.tiff import described_bands, is_tiff
-from eurosat_cls.data.patch import Patch
 from eurosat_cls.data.sentinel2 import RGB, find_band
 from eurosat_cls.utils.errors import UserError
-
-_GREY_MODES = ("L", "I;16")  # of PIL
 
 
 class Layout(NamedTuple):
@@ -36,11 +29,6 @@ def layout_of(read: Callable[[str], bytes], files: Sequence[str], file_bands: Se
     Bands that are not named by ``file_bands`` are named by the descriptions in a TIFF if all of them are names of
     Sentinel-2 bands, else B04, B03, B02 in an image of red, green and blue in 8 bits, else ``band_1`` to ``band_C``.
 
-    Args:
-        read: returns a file's bytes, or raises ``UserError``.
-        files: names that ``read`` takes.
-        file_bands: names of the channels, as in :func:`plain_names`.
-
     Raises:
         UserError: when no file can be read, or the file has another number of bands than there are names.
     """
@@ -48,7 +36,7 @@ def layout_of(read: Callable[[str], bytes], files: Sequence[str], file_bands: Se
     for file in files:
         try:
             data = read(file)
-            pixels = _decode(data).pixels
+            pixels = decode_image(data).pixels
             described = described_bands(data) if is_tiff(data) else {}
         except UserError as error:
             reason = reason or f"{file}: {str(error).removeprefix(file + ': ')}"
@@ -102,18 +90,3 @@ def distinct_names(class_names: Sequence[str] | None) -> list[str] | None:
     if class_names is not None and len(set(class_names)) < len(class_names):
         raise UserError(f"data.class_names: {list(class_names)} names a class twice.")
     return None if class_names is None else list(class_names)
-
-
-def _decode(data: bytes) -> Patch:
-    """Decode an image of any layout."""
-    height, width = _grey_size(data)
-    return decode_image(data, (1, height, width) if height else None)
-
-
-def _grey_size(data: bytes) -> tuple[int, int]:
-    """Return height and width of an image of one band that is no TIFF, else zeros: only its shape tells it from RGB."""
-    if not is_tiff(data):
-        with suppress(OSError, ValueError, Image.DecompressionBombError), Image.open(io.BytesIO(data)) as image:
-            if image.mode in _GREY_MODES:
-                return image.height, image.width
-    return 0, 0

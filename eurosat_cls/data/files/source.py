@@ -4,67 +4,67 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from eurosat_cls.data.files.archive import ZipSource
 from eurosat_cls.data.files.folder import FolderSource
-from eurosat_cls.data.files.tree import JPEG_SUFFIXES, TIFF_SUFFIXES
+from eurosat_cls.data.files.tree import JPEG_SUFFIXES, TIFF_SUFFIXES, Source
 from eurosat_cls.utils.errors import UserError
-
-__all__ = ["MS_SET", "RGB_SET", "FolderSource", "Published", "Source", "ZipSource", "find_eurosat"]
-
-
-class Source(Protocol):
-    """A set of labelled files. ``ZipSource`` and ``FolderSource`` are the two kinds."""
-
-    path: Path
-    class_names: list[str]
-    ignored: int
-
-    def fingerprint(self) -> str:
-        """Return a short text that changes when the source changes; cheap, opens no patch."""
-
-    def files(self) -> list[tuple[str, int]]:
-        """Return ``("<Class>/<file>", label)`` pairs in any order, after checking the source."""
-
-    def read(self, file: str) -> bytes:
-        """Return the bytes of one of ``files``. Safe to call from several threads."""
-
-    def close(self) -> None:
-        """Let go of open files."""
 
 
 @dataclass(frozen=True)
-class Published:
-    """How one of EuroSAT's two sets lies on a disk.
+class Archive:
+    """One of EuroSAT's two sets: how it is published, and how it may lie on a disk.
 
     Attributes:
-        archive: name of the published archive.
+        what: the patches in it, for messages.
+        name: of the published archive.
+        url: its address.
+        md5: its checksum, hexadecimal.
+        limit: most bytes to accept as this file.
         pattern: of the names that an archive may have, e.g. a part of the published one.
         trees: where the class folders are in the unpacked archive.
         homes: folders in which the archive may be or may have been unpacked.
         suffixes: extensions of the patches.
     """
 
-    archive: str
+    what: str
+    name: str
+    url: str
+    md5: str
+    limit: int
     pattern: str
     trees: tuple[str, ...]
     homes: tuple[str, ...]
     suffixes: tuple[str, ...]
 
 
-_TIF_TREE = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif"
-RGB_SET = Published("EuroSAT.zip", "EuroSAT.zip", ("2750",), ("EuroSAT", "eurosat"), JPEG_SUFFIXES)
-MS_SET = Published(
-    "EuroSATallBands.zip",
-    "EuroSATallBands*.zip",
-    (_TIF_TREE, "tif"),
-    ("EuroSATallBands", "EuroSAT_MS", "EuroSAT", "eurosat"),
-    TIFF_SUFFIXES,
+# Helber et al., MIT licence; addresses and checksums as in the datasets/eurosat.py of torchvision and of torchgeo
+_HOST = "https://huggingface.co/datasets/torchgeo/eurosat/resolve"
+EUROSAT_RGB = Archive(
+    what="The EuroSAT RGB images",
+    name="EuroSAT.zip",
+    url=f"{_HOST}/c877bcd43f099cd0196738f714544e355477f3fd/EuroSAT.zip",
+    md5="c8fa014336c82ac7804f0398fcb19387",
+    limit=200 * 10**6,
+    pattern="EuroSAT.zip",
+    trees=("2750",),
+    homes=("EuroSAT", "eurosat"),
+    suffixes=JPEG_SUFFIXES,
+)
+EUROSAT_MS = Archive(
+    what="The 13-band EuroSAT patches (2.1 GB)",
+    name="EuroSATallBands.zip",
+    url=f"{_HOST}/1ce6f1bfb56db63fd91b6ecc466ea67f2509774c/EuroSATallBands.zip",
+    md5="5ac12b3b2557aa56e1826e981e8e200e",
+    limit=3 * 10**9,
+    pattern="EuroSATallBands*.zip",
+    trees=("ds/images/remote_sensing/otherDatasets/sentinel_2/tif", "tif"),
+    homes=("EuroSATallBands", "EuroSAT_MS", "EuroSAT", "eurosat"),
+    suffixes=TIFF_SUFFIXES,
 )
 
 
-def find_eurosat(root: Path, class_names: Sequence[str], published: Published) -> ZipSource | FolderSource | None:
+def find_eurosat(root: Path, class_names: Sequence[str], published: Archive) -> Source | None:
     """Find one of EuroSAT's sets below ``root``, which may also be its archive; None when it is not there.
 
     Archives come before unpacked trees, and ``root`` before the folders in it. Only looks: whether what is found is
@@ -88,8 +88,8 @@ def find_eurosat(root: Path, class_names: Sequence[str], published: Published) -
     return None
 
 
-def _archive_in(home: Path, published: Published) -> Path | None:
-    if (path := home / published.archive).is_file():
+def _archive_in(home: Path, published: Archive) -> Path | None:
+    if (path := home / published.name).is_file():
         return path
     found = sorted(path for path in home.glob(published.pattern) if path.is_file())
     if len(found) > 1:

@@ -14,7 +14,6 @@ from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 
 PARTS = ("train", "val", "test")
-_MAX_LISTED = 5
 _WAYS_OUT = {"spatial": "; try blocks, another seed, smaller blocks (block_km) or a smaller buffer (buffer_m)"}
 
 
@@ -71,12 +70,7 @@ def make_split(files: Sequence[str], chosen: Mapping[str, Sequence[int] | np.nda
 
 
 def split_by_part(files: Sequence[str], parts: Sequence[str | None], method: str = "official") -> Split:
-    """Make a split from the name of the part that each file belongs to.
-
-    Args:
-        files: ``[N]`` names such as ``"River/River_7.jpg"``.
-        parts: ``[N]`` of ``"train"``, ``"val"``, ``"test"``, or None for a file that belongs to no part.
-        method: what the split calls itself.
+    """Make a split from the name of the part that each file belongs to; None for a file that belongs to no part.
 
     Raises:
         UserError: for another part name, naming the file, and when a part gets no file.
@@ -106,10 +100,7 @@ def require_all_parts(chosen: Mapping[str, Sequence[int] | np.ndarray], method: 
 def check_classes(split: Split, labels: np.ndarray, class_names: Sequence[str]) -> None:
     """Raise ``UserError`` unless there are two classes or more, and every part has patches of each.
 
-    Args:
-        split: a split of the labelled patches.
-        labels: ``[N]`` integers; or ``[N, K]`` of 0 and 1, where a single class is enough.
-        class_names: ``[K]`` names.
+    Where ``labels`` are ``[N, K]`` of 0 and 1 a single class is enough.
     """
     if labels.ndim == 1 and len(class_names) < 2:
         raise UserError(f"there is only one class, {', '.join(class_names)}: at least two classes are needed")
@@ -154,11 +145,6 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Turn ``[n]`` integers into ``[n, K]`` uint8 of 0 and 1."""
     hot: np.ndarray = labels[:, None] == np.arange(num_classes)
     return hot.astype(np.uint8)
-
-
-def some(names: Sequence[str]) -> str:
-    """List the first few names."""
-    return ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
 
 
 def _distinct_names(files: Sequence[str]) -> list[str]:

@@ -15,13 +15,9 @@ def split_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def check_split(saved: Mapping[str, Any], split: Split, path: str, resuming: bool) -> None:
-    """Compare the split of a checkpoint with that of the data at hand.
+    """Compare the split that the data module ``saved`` in a checkpoint with that of the data at hand.
 
-    Args:
-        saved: what the data module left in the checkpoint, with ``split_sha256`` and ``split_method`` if known.
-        split: that of the data at hand.
-        path: the checkpoint.
-        resuming: whether its training is to be continued; otherwise it is scored, and a warning is printed.
+    Where the checkpoint is scored instead of resumed, a warning is printed.
 
     Raises:
         UserError: when a training is to be continued on another split.

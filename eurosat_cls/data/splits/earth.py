@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eurosat_cls.data.patch import BoundingBox
-from eurosat_cls.data.splits.base import some
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import some
 
 # The WGS 84 ellipsoid: its large half axis in metres, and the square of its eccentricity.
 _AXIS, _ECCENTRICITY_2 = 6378137.0, 0.0066943799901413165
@@ -32,11 +32,7 @@ class Positions:
 
 
 def locate(places: Sequence[BoundingBox], files: Sequence[str]) -> Positions:
-    """Compute the positions of places in any coordinate reference systems.
-
-    Args:
-        places: ``[N]``.
-        files: ``[N]`` names, for messages.
+    """Compute the positions of places in any coordinate reference systems; ``files`` are for messages.
 
     Raises:
         UserError: when pyproj is missing, for an unknown EPSG code, and for coordinates that are nowhere on Earth.

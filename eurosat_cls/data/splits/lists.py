@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from eurosat_cls.data.files.tree import stem_of
-from eurosat_cls.data.splits.base import PARTS, Split, SplitMethod, make_split, some
+from eurosat_cls.data.splits.base import PARTS, Split, SplitMethod, make_split
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import reading
+from eurosat_cls.utils.names import some
 
 _log = logging.getLogger(__name__)
 
@@ -31,15 +32,11 @@ class SplitLists(SplitMethod):
 
 
 def read_split_lists(pattern: str | Path, files: Sequence[str], skipped: Collection[str] = ()) -> Split:
-    """Read a split from three text files with a file name in each line.
+    """Read a split from three text files with a file name in each line; ``pattern`` is the path of :class:`SplitLists`.
 
-    Lines may carry the class folder and an extension or not; ``.jpg`` and ``.tif`` mean the same patch.
-
-    Args:
-        pattern: path with ``{}`` in the place of train, val and test, or a folder with one set of ``*train.txt``,
-            ``*val.txt`` and ``*test.txt``.
-        files: ``[N]`` names such as ``"River/River_7.jpg"``; those that no list names belong to no part.
-        skipped: names that the lists may contain although ``files`` lacks them (a store's ``skipped``).
+    Lines may carry the class folder and an extension or not; ``.jpg`` and ``.tif`` mean the same patch. Of ``files``,
+    such as ``"River/River_7.jpg"``, those that no list names belong to no part. The lists may contain what was
+    ``skipped``.
 
     Raises:
         UserError: for a missing, unreadable or empty list, unknown or doubtful names, duplicates, overlapping lists.
@@ -52,12 +49,6 @@ def published_split(paths: Sequence[Path], files: Sequence[str], skipped: Collec
     """Read the split of a published data set for data that may be a part of it.
 
     How many patches the lists name that the data lack, and the other way round, is logged as a warning.
-
-    Args:
-        paths: the list files of train, val and test.
-        files: as for :func:`read_split_lists`.
-        skipped: likewise.
-        method: what the split calls itself.
 
     Raises:
         UserError: as :func:`read_split_lists`, but for unknown names only when a list has no others.

@@ -45,13 +45,8 @@ def random_split(
     """Draw a stratified split that is the same on every machine.
 
     Inside a stratum, patches are ordered by the SHA-256 of ``"<seed>:<stem>"``. So neither the files' order nor a
-    library's random generator plays a role, and JPEG and TIFF files of one patch land in one part.
-
-    Args:
-        files: ``[N]`` names such as ``"River/River_7.jpg"``.
-        labels: ``[N]`` integers, or ``[N, K]`` of 0 and 1, in which a patch counts as one of its rarest class.
-        fractions: of train, val and test; positive, with a sum of at most 1.
-        seed: picks the draw.
+    library's random generator plays a role, and JPEG and TIFF files of one patch land in one part. A patch with several
+    labels (``[N, K]`` of 0 and 1) counts as one of its rarest class.
 
     Raises:
         UserError: for bad fractions.

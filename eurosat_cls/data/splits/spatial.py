@@ -18,11 +18,11 @@ from eurosat_cls.data.splits.base import (
     make_split,
     one_hot,
     require_all_parts,
-    some,
 )
 from eurosat_cls.data.splits.earth import Positions, locate, near
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import some
 
 _KM_PER_DEGREE = 111.195  # of latitude, on a sphere of 6,371 km radius
 _BLOCK_KM, _SEED = 20.0, 42

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eurosat_cls.data.splits.base import Split, hash_order, make_split, one_hot, some, strata
+from eurosat_cls.data.splits.base import Split, hash_order, make_split, one_hot, strata
 from eurosat_cls.data.store.store import Store, class_counts
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.names import some
 
 
 def take_subset(

@@ -13,20 +13,9 @@ import numpy as np
 
 from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.store.build import VERSION, build
-from eurosat_cls.data.store.store_spec import Recipe, recipe_for
+from eurosat_cls.data.store.store_spec import Recipe
 from eurosat_cls.utils.cache import cache_folder, exclusive, plain_errors
 from eurosat_cls.utils.errors import UserError
-
-__all__ = [
-    "DamagedStore",
-    "Recipe",
-    "Store",
-    "cache_folder",
-    "class_counts",
-    "open_or_build",
-    "open_store",
-    "recipe_for",
-]
 
 _log = logging.getLogger(__name__)
 
@@ -115,12 +104,7 @@ def open_store(path: Path) -> Store:
 
 
 def class_counts(labels: np.ndarray, num_classes: int) -> list[int]:
-    """Return how many of these patches have each class.
-
-    Args:
-        labels: ``[n]`` or ``[n, K]``, as in :class:`Store`.
-        num_classes: ``K``.
-    """
+    """Return how many of these patches have each class; ``labels`` are as in :class:`Store`."""
     counts = labels.sum(0, dtype=np.int64) if labels.ndim == 2 else np.bincount(labels, minlength=num_classes)
     return [int(count) for count in counts]
 

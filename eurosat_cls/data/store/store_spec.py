@@ -5,10 +5,11 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from eurosat_cls.data.files.source import Source
+from eurosat_cls.data.files.tree import Source
 from eurosat_cls.data.patch import Patch
 
 Label = int | tuple[int, ...]  # the class, or the classes that are there
@@ -56,6 +57,11 @@ class Recipe:
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
+def store_name(kind: str, place: Path | str) -> str:
+    """Return the name of a store: copies of a data set in other places do not replace each other's."""
+    return f"{kind}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
+
+
 def recipe_for(
     kind: str,
     source: Source,
@@ -67,17 +73,15 @@ def recipe_for(
     """Return the recipe for a store of an archive or folder.
 
     Args:
-        kind: start of the store's name, e.g. ``"eurosat-rgb"``. A hash of the source's path is added, so that two
-            copies of a data set do not replace each other's stores.
+        kind: start of the store's name, see :func:`store_name`.
         source: the archive or folder.
         bands: the channels, in order.
         shape: ``(C, H, W)`` of every patch.
         dtype: numpy name of the sensor's dtype.
         decode: turns a file's bytes into a ``[C, H, W]`` array, or raises ``UserError``.
     """
-    place = hashlib.sha256(os.fsencode(source.path.resolve())).hexdigest()[:8]
     return Recipe(
-        name=f"{kind}-{place}",
+        name=store_name(kind, source.path.resolve()),
         fingerprint=source.fingerprint(),
         class_names=list(source.class_names),
         bands=list(bands),

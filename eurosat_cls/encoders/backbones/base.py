@@ -83,13 +83,7 @@ class Backbone(Encoder):
 
 
 def check_arguments(arguments: dict[str, Any], allowed: Sequence[str], taken: dict[str, str], name: str) -> None:
-    """Refuse arguments that the network does not have, or that are not the user's to give.
-
-    Args:
-        arguments: by name.
-        allowed: names that the library takes; any when empty.
-        taken: by name, why an argument is not given here.
-        name: the network.
+    """Refuse arguments that are not ``allowed`` (any when empty), or not the user's to give: ``taken`` says why.
 
     Raises:
         UserError: naming the argument and the nearest right one.

@@ -30,17 +30,10 @@ def without_prefix(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[st
 
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], head: tuple[str, ...], path: str, name: str) -> None:
-    """Copy ``state`` into a network that has no head.
-
-    Args:
-        network: gets the tensors.
-        state: tensors by name.
-        head: keys that start with one of these belong to the head and are left out.
-        path: the file, for the message.
-        name: the network's name, for the message.
+    """Copy tensors into a network that has no head; keys that start with one of ``head`` are left out.
 
     Raises:
-        UserError: when a tensor is missing, too many, or has another shape.
+        UserError: when a tensor is missing, too many, or has another shape, naming the file and the network.
     """
     wanted = network.state_dict()
     state = {key: value for key, value in state.items() if key in wanted or not key.startswith(head)}

@@ -68,6 +68,7 @@ def test_a_batch_shows_its_first_patches_and_says_so() -> None:
     assert small.shape[0] < 300
 
 
+@pytest.mark.slow
 def test_a_batch_is_drawn_without_loading_matplotlib() -> None:
     code = "import sys, eurosat_cls.analysis.plots.batch; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=subprocess_env())

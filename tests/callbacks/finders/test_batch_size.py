@@ -54,6 +54,7 @@ def test_the_command_recommends_and_leaves_no_run(run: Run) -> None:
     assert yaml.safe_load((FOUND / "batch_size.yaml").read_text()) == {"data": {"init_args": {"batch_size": 16}}}
 
 
+@pytest.mark.slow
 def test_training_with_a_finder_is_training_with_its_overlay(run: Run) -> None:
     assert run("batch_size_find", "--largest", "32")[0] == 0
     assert run("fit", "--config", str(FOUND / "batch_size.yaml"))[0] == 0
@@ -65,8 +66,8 @@ def test_training_with_a_finder_is_training_with_its_overlay(run: Run) -> None:
     assert one["lr_schedulers"][0]["total_steps"] == 2 * (120 // 16)
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_finder_that_only_looks_changes_nothing(run: Run) -> None:
-    assert run("fit")[0] == 0
     assert run("fit", "--trainer.callbacks", finder(apply=False))[0] == 0
     one, other = checkpoint(0), checkpoint(1)
     assert (LOGS / "version_1/batch_size.png").is_file()
@@ -76,6 +77,7 @@ def test_a_finder_that_only_looks_changes_nothing(run: Run) -> None:
     assert_same(one, other)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_keeps_its_batch_size(run: Run) -> None:
     three = ("--trainer.max_epochs", "3")
     assert run("fit", *three, "--trainer.callbacks", finder())[0] == 0
@@ -92,6 +94,7 @@ def test_a_resumed_training_keeps_its_batch_size(run: Run) -> None:
         assert_same(one[key], other[key])
 
 
+@pytest.mark.slow
 def test_both_finders_work_one_after_the_other(run: Run) -> None:
     rate = {"class_path": "eurosat_cls.callbacks.LearningRateFinder", "init_args": {"steps": 30, "min_lr": 1e-4}}
     code, printed = run("fit", "--trainer.callbacks", json.dumps([rate, *json.loads(finder())]))

@@ -17,7 +17,7 @@ from eurosat_cls.decoders import ConvolutionalReconstruction
 from eurosat_cls.encoders import ResNet
 from eurosat_cls.models.autoencoder import AutoEncoder
 from tests.callbacks.finders.test_undoable_steps import assert_same
-from tests.conftest import BARE, CONFIGS, exit_code
+from tests.conftest import BARE, CONFIGS, CURVES, exit_code
 
 Run = Callable[..., tuple[int, str]]
 LOGS = Path("lightning_logs")
@@ -52,6 +52,7 @@ def test_the_command_suggests_and_leaves_no_run(run: Run) -> None:
     assert overlay["lr_scheduler"]["init_args"] == {"max_lr": values["highest"]}
 
 
+@pytest.mark.slow
 def test_the_same_test_gives_the_same_losses(run: Run) -> None:
     losses = []
     for _ in range(2):
@@ -60,6 +61,7 @@ def test_the_same_test_gives_the_same_losses(run: Run) -> None:
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_training_with_a_finder_is_training_with_its_overlay(run: Run) -> None:
     assert run("lr_find", *TEST)[0] == 0
     code, printed = run("fit", "--config", str(FOUND / "lr_find.yaml"))
@@ -78,9 +80,10 @@ def test_training_with_a_finder_is_training_with_its_overlay(run: Run) -> None:
         assert_same(one["hyper_parameters"][key], other["hyper_parameters"][key])
 
 
+@pytest.mark.slow
 def test_a_finder_that_only_looks_changes_nothing(run: Run) -> None:
-    assert run("fit")[0] == 0
-    assert run("fit", "--trainer.callbacks", finder(apply=False))[0] == 0
+    assert run("fit", *CURVES)[0] == 0
+    assert run("fit", *CURVES, "--trainer.callbacks", finder(apply=False))[0] == 0
     one, other = checkpoint(0), checkpoint(1)
     assert (LOGS / "version_1/lr_find.png").is_file()
     other["callbacks"].pop("LearningRateFinder")
@@ -95,6 +98,7 @@ def test_a_finder_that_only_looks_changes_nothing(run: Run) -> None:
         assert all(a == b for name, a, b in pairs if name != "train/images_per_second")
 
 
+@pytest.mark.slow
 def test_a_resumed_training_does_not_look_again_and_ends_alike(run: Run) -> None:
     three = ("--trainer.max_epochs", "3")
     assert run("fit", *three, "--trainer.callbacks", finder())[0] == 0
@@ -112,6 +116,7 @@ def test_a_resumed_training_does_not_look_again_and_ends_alike(run: Run) -> None
     assert_same(one["hyper_parameters"]["optimizer"], other["hyper_parameters"]["optimizer"])
 
 
+@pytest.mark.slow
 def test_without_a_rising_schedule_the_steepest_descent_is_suggested(run: Run) -> None:
     plain = ("--model.init_args.lr_scheduler", "null", "--model.init_args.optimizer", "null")
     code, printed = run("lr_find", *TEST, *plain)
@@ -166,6 +171,7 @@ def test_mistakes_are_told_in_a_line(arguments: list[str], message: str, run: Ru
     assert message in printed.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_frozen_parts_stay_frozen_and_the_order_of_callbacks_is_checked(run: Run) -> None:
     freeze = {"class_path": "Freeze", "init_args": {"modules": {"encoder": None}}}
     after, before = json.loads(finder()), [freeze, *json.loads(finder())]
@@ -183,6 +189,7 @@ def test_a_short_name_that_lightning_has_too_is_told_in_a_line(quick: list[str],
     assert "eurosat_cls.callbacks.LearningRateFinder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_on_real_data_the_suggestion_is_near_the_recipe() -> None:
     from tests.conftest import REAL_ZIP

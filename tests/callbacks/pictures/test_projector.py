@@ -148,6 +148,7 @@ def test_bad_settings_are_refused(arguments: dict[str, Any], said: str) -> None:
         Projector(**arguments)
 
 
+@pytest.mark.slow
 def test_tensorboard_serves_points_labels_and_thumbnails(run: Run) -> None:
     assert run("fit", *on(patches=30, spherize=True))[0] == 0
     features = np.load(RUN / "embeddings.npz")["features"]

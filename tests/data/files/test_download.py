@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eurosat_cls.data.files.download import EUROSAT_MS, EUROSAT_RGB, Archive, fetch, locate_or_download
-from eurosat_cls.data.files.source import RGB_SET
+from eurosat_cls.data.files.download import locate_or_download
+from eurosat_cls.data.files.http_download import fetch
+from eurosat_cls.data.files.source import EUROSAT_MS, EUROSAT_RGB, Archive
 from eurosat_cls.utils.errors import UserError
 from tests.data.helpers import CLASS_NAMES, make_rgb_tree, make_rgb_zip
 
@@ -295,7 +296,7 @@ def test_without_a_network_the_answer_comes_at_once(tmp_path: Path, url: str, mo
 
 
 def archive_at(url: str, content: bytes = CONTENT) -> Archive:
-    return Archive("The images", url, hashlib.md5(content).hexdigest(), 10**7, RGB_SET)
+    return replace(EUROSAT_RGB, what="The images", url=url, md5=hashlib.md5(content).hexdigest(), limit=10**7)
 
 
 def test_what_is_below_root_is_used_and_nothing_fetched(server: Server, tmp_path: Path) -> None:
@@ -353,6 +354,6 @@ def test_absent_tiffs_are_explained_in_three_lines_too(server: Server, tmp_path:
     ],
 )
 def test_a_published_address_is_pinned_to_a_revision_and_a_checksum(archive: Archive, md5: str, size: int) -> None:
-    assert re.fullmatch(rf"https://huggingface\.co/.*/resolve/[0-9a-f]{{40}}/{archive.published.archive}", archive.url)
+    assert re.fullmatch(rf"https://huggingface\.co/.*/resolve/[0-9a-f]{{40}}/{archive.name}", archive.url)
     assert archive.md5 == md5
     assert archive.limit > size

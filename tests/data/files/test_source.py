@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eurosat_cls.data.files.archive import ZipSource
 from eurosat_cls.data.files.decode import decode_image, decode_rgb
-from eurosat_cls.data.files.source import MS_SET, RGB_SET, FolderSource, Source, ZipSource, find_eurosat
+from eurosat_cls.data.files.folder import FolderSource
+from eurosat_cls.data.files.source import EUROSAT_MS, EUROSAT_RGB, find_eurosat
+from eurosat_cls.data.files.tree import Source
 from eurosat_cls.utils.errors import UserError
 from tests.data.helpers import (
     CLASS_NAMES,
@@ -32,7 +35,7 @@ from tests.data.helpers import (
 @pytest.mark.parametrize("place", ["", "2750", "EuroSAT", "EuroSAT/2750", "eurosat", "eurosat/2750"])
 def test_a_tree_is_found_wherever_the_archive_may_have_been_unpacked(tmp_path: Path, place: str) -> None:
     make_rgb_tree(tmp_path / place, 2)
-    source = find_eurosat(tmp_path, CLASS_NAMES, RGB_SET)
+    source = find_eurosat(tmp_path, CLASS_NAMES, EUROSAT_RGB)
     assert isinstance(source, FolderSource)
     assert sorted(source.files()) == sorted((file, CLASS_NAMES.index(file.split("/")[0])) for file, _ in rgb_files(2))
 
@@ -42,7 +45,7 @@ def test_a_tree_is_found_wherever_the_archive_may_have_been_unpacked(tmp_path: P
 )
 def test_a_tree_of_tiffs_is_found_likewise(tmp_path: Path, place: str) -> None:
     make_tiff_tree(tmp_path / place, 2)
-    source = find_eurosat(tmp_path, CLASS_NAMES, MS_SET)
+    source = find_eurosat(tmp_path, CLASS_NAMES, EUROSAT_MS)
     assert isinstance(source, FolderSource)
     assert sorted(file for file, _ in source.files()) == sorted(file for file, _ in tiff_files(2))
 
@@ -51,7 +54,7 @@ def test_a_tree_of_tiffs_is_found_likewise(tmp_path: Path, place: str) -> None:
 def test_an_archive_is_found_below_root_or_is_root_itself(tmp_path: Path, place: str) -> None:
     path = make_rgb_zip(tmp_path / place, 2)
     for root in (tmp_path, path):
-        source = find_eurosat(root, CLASS_NAMES, RGB_SET)
+        source = find_eurosat(root, CLASS_NAMES, EUROSAT_RGB)
         assert isinstance(source, ZipSource)
         assert source.path == path
         assert len(source.files()) == 20
@@ -61,7 +64,7 @@ def test_an_archive_is_found_below_root_or_is_root_itself(tmp_path: Path, place:
 def test_an_archive_of_tiffs_is_found_likewise(tmp_path: Path, place: str) -> None:
     path = make_tiff_zip(tmp_path / place, 2)
     for root in (tmp_path, path):
-        source = find_eurosat(root, CLASS_NAMES, MS_SET)
+        source = find_eurosat(root, CLASS_NAMES, EUROSAT_MS)
         assert isinstance(source, ZipSource)
         assert source.path == path
         assert len(source.files()) == 20
@@ -71,9 +74,9 @@ def test_of_several_archives_the_published_one_is_taken_and_else_none(tmp_path: 
     for name in ("EuroSATallBands-a.zip", "EuroSATallBands-b.zip"):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(UserError, match=r"2 archives, EuroSATallBands-a.zip, EuroSATallBands-b.zip: set data.root"):
-        find_eurosat(tmp_path, CLASS_NAMES, MS_SET)
+        find_eurosat(tmp_path, CLASS_NAMES, EUROSAT_MS)
     (tmp_path / "EuroSATallBands.zip").write_bytes(b"")
-    source = find_eurosat(tmp_path, CLASS_NAMES, MS_SET)
+    source = find_eurosat(tmp_path, CLASS_NAMES, EUROSAT_MS)
     assert source is not None
     assert source.path.name == "EuroSATallBands.zip"
 
@@ -81,17 +84,17 @@ def test_of_several_archives_the_published_one_is_taken_and_else_none(tmp_path: 
 def test_one_set_is_not_taken_for_the_other(tmp_path: Path) -> None:
     make_rgb_tree(tmp_path / "jpegs", 1)
     make_tiff_tree(tmp_path / "tiffs", 1)
-    assert find_eurosat(tmp_path / "jpegs", CLASS_NAMES, MS_SET) is None
-    assert find_eurosat(tmp_path / "tiffs", CLASS_NAMES, RGB_SET) is None
+    assert find_eurosat(tmp_path / "jpegs", CLASS_NAMES, EUROSAT_MS) is None
+    assert find_eurosat(tmp_path / "tiffs", CLASS_NAMES, EUROSAT_RGB) is None
     make_tiff_tree(tmp_path / "jpegs", 1)  # the same class folders
-    for published, suffix in ((MS_SET, ".tif"), (RGB_SET, ".jpg")):
+    for published, suffix in ((EUROSAT_MS, ".tif"), (EUROSAT_RGB, ".jpg")):
         source = find_eurosat(tmp_path / "jpegs", CLASS_NAMES, published)
         assert source is not None
         assert {Path(file).suffix for file, _ in source.files()} == {suffix}
 
 
 def test_nothing_is_found_in_an_empty_or_absent_folder(tmp_path: Path) -> None:
-    for published in (RGB_SET, MS_SET):
+    for published in (EUROSAT_RGB, EUROSAT_MS):
         assert find_eurosat(tmp_path, CLASS_NAMES, published) is None
         assert find_eurosat(tmp_path / "absent", CLASS_NAMES, published) is None
 

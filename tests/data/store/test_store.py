@@ -22,12 +22,15 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from eurosat_cls.data.files.archive import ZipSource
 from eurosat_cls.data.files.decode import decode_rgb
-from eurosat_cls.data.files.source import FolderSource, Source, ZipSource
+from eurosat_cls.data.files.folder import FolderSource
+from eurosat_cls.data.files.tree import Source
 from eurosat_cls.data.splits import random_split
 from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store import build
-from eurosat_cls.data.store.store import DamagedStore, Store, cache_folder, open_or_build, open_store, store_state
+from eurosat_cls.data.store.store import DamagedStore, Store, open_or_build, open_store, store_state
+from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 from tests.data.helpers import CLASS_NAMES, generated_recipe, jpeg, make_rgb_tree, make_rgb_zip, rgb_files, rgb_recipe
 

@@ -2,7 +2,7 @@
 
 A script of its own, because the processes are forks of one that has imported everything and runs no threads:
 
-    python -m tests.launching FOLDER '[[processes, [argument, ...]], ...]'
+    python -m tests.end_to_end.launching FOLDER '[[processes, [argument, ...]], ...]'
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import eurosat_cls.cli.run  # noqa: F401 - what main imports when it runs; forks shall not each do it anew
 from tests.conftest import exit_code
 
 LONGEST = 600.0  # seconds that a command may take, of which a hang is told by

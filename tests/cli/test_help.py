@@ -28,7 +28,10 @@ def test_help_of_a_search_does_not_wait_for_torch() -> None:
     assert not [line for line in printed.stderr.splitlines() if line.split("|")[-1].strip() in ("torch", "lightning")]
 
 
-@pytest.mark.parametrize("arguments", ["--help", "--version", "fit --help", "report --help", "fitt", ""])
+@pytest.mark.parametrize(
+    "arguments",
+    ["--help", "--version", pytest.param("fit --help", marks=pytest.mark.slow), "report --help", "fitt", ""],
+)
 def test_neither_help_nor_slips_wait_for_imports(arguments: str) -> None:
     code = (
         "import sys\nfrom eurosat_cls.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["AutoEncoder", "Classifier", "Trainer", "UserError", "__version__", "load"]
+__all__ = ["AutoEncoder", "Classifier", "Trainer", "UserError", "__version__", "load", "map_scene"]
 
 _LAZY = {
     "AutoEncoder": "models.autoencoder",
@@ -12,6 +12,7 @@ _LAZY = {
     "Trainer": "training.trainer",
     "UserError": "utils.errors",
     "load": "models.loading",
+    "map_scene": "scenes.array",
 }
 
 

@@ -48,7 +48,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 _check_whole(part)
             except (RuntimeError, zipfile.BadZipFile) as error:
                 # torch tells of a full disk by a place in its own sources, raised while the system's was handled.
-                raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from error
+                raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from None
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint; ``weights_only`` is always taken as True.

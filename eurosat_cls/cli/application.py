@@ -89,7 +89,7 @@ class EuroSATCLI(LightningCLI):
             "--pictures", type=list[Callback], help="Callbacks that draw what the network learned; [] for none.",
             default=[{"class_path": f"eurosat_cls.callbacks.{name}"} for name in PICTURES],
         )  # fmt: skip
-        for name in ("class_names", "bands", "class_counts", "train_patches", "mean", "std", "task"):
+        for name in ("class_names", "bands", "class_counts", "train_patches", "mean", "std", "unit", "task"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:

@@ -16,6 +16,7 @@ CONFIGURED = {  # commands that take a configuration
     "batch_size_find": "recommend a batch size",
 }
 OTHERS = {
+    "map": "land-cover maps of whole Sentinel-2 scenes",
     "search": "train with many settings, overlays or seeds",
     "report": "make the page of a run anew, or compare runs",
     "describe": "say what a checkpoint is",

@@ -1,9 +1,10 @@
 """Subcommands that need no configuration."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from eurosat_cls.utils.errors import UserError
 
@@ -43,10 +44,28 @@ def search(arguments: Sequence[str]) -> None:
     """Train with many settings, overlays or seeds, and say which are good."""
     if find_spec("optuna") is None:
         raise UserError("search needs Optuna: pip install 'eurosat-cls[search]', or pip install 'optuna>=5'")
-    from eurosat_cls.cli.configuration import merged
     from eurosat_cls.search.command import search as run
 
-    run(arguments, merged, TRIAL)
+    run(arguments, _merge, TRIAL)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"report": report, "describe": describe, "search": search}
+def _merge(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    from eurosat_cls.cli.configuration import merged  # Lightning takes seconds to import: help does not wait for it
+
+    return merged(arguments, overlay)
+
+
+def map_(arguments: Sequence[str]) -> None:
+    """Make land-cover maps of whole scenes with a trained model."""
+    from eurosat_cls.config.trust import trusted_packages
+    from eurosat_cls.scenes.command import map_scenes
+
+    map_scenes(arguments, trusted_packages())
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "map": map_,
+    "search": search,
+    "report": report,
+    "describe": describe,
+}

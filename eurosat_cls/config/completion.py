@@ -1,4 +1,8 @@
-"""A script by which bash and zsh complete commands, options, classes and files."""
+"""A script by which bash and zsh complete commands, options, classes and files.
+
+Not made by jsonargparse 4.53 with shtab 1.13: for ``fit`` alone that had not ended after 15 minutes, as it reaches into
+every argument of every class. shtab fed with the settings below gives a script for each shell of 3.5 times the size.
+"""
 
 import shlex
 import typing

@@ -152,49 +152,59 @@ class _Search:
 
     def named(self, node: Node, name: Node, allowed: list[Base], path: Path, where: Path) -> Mistake | None:
         """Check the class that is named at ``where``, and its arguments in ``node``."""
-        if not isinstance(name.value, str):
-            return Mistake(
-                where, f"expected the name of a class, got {shown(plain(name))}.", _classes(allowed, self.words)
-            )
         try:
-            found = next(filter(None, (find_class(name.value, base.cls) for base in allowed)), None)
+            found = _resolve(name, allowed, self.words)
+        except _NoSuchClass as error:
+            return Mistake(where, str(error), _classes(allowed, self.words))
         except ImportError as error:  # the parser refuses to import it
             return Mistake(where, trust.explain(str(error)))
-        if found is None:
-            other = name.value in self.words.names
-            wanted = " or ".join(base.cls.__name__ for base in allowed)
-            text = f"{name.value} is no {wanted}." if other else f"there is no class {name.value!r}."
-            return Mistake(
-                where, f"{text}{did_you_mean(close_classes(name.value, allowed))}", _classes(allowed, self.words)
-            )
+        except UserError as error:
+            return Mistake(where, str(error).removeprefix(": "))
         if not inspect.isclass(found):
-            if not callable(found):
-                return Mistake(where, f"{name.value} is no class.", _classes(allowed, self.words))
-            try:
-                trust.check_object(found, name.value, "")
-            except UserError as error:
-                return Mistake(where, str(error).removeprefix(": "))
             return None
-        base = next((base for base in allowed if issubclass(found, base.cls)), None)
-        if base is None:
-            wanted = " or ".join(base.cls.__name__ for base in allowed)
-            return Mistake(where, f"{found.__name__} is no {wanted}.", _classes(allowed, self.words))
-        if inspect.isabstract(found):
-            return Mistake(
-                where,
-                f"{found.__name__} is abstract: name a class that is made from it.",
-                _classes(allowed, self.words),
-            )
-        inside = (*path, "init_args")
-        linked = [key.rpartition(".")[2] for key in self.linked if key.rpartition(".")[0] == dotted(inside)]
+        base = next(base for base in allowed if issubclass(found, base.cls))
+        return self.arguments(node.value.get("init_args", Node({}, name.origin)), found, base, (*path, "init_args"))
+
+    def arguments(self, node: Node, cls: type, base: Base, path: Path) -> Mistake | None:
+        """Check the ``init_args`` of a class."""
+        linked = [key.rpartition(".")[2] for key in self.linked if key.rpartition(".")[0] == dotted(path)]
         try:
-            known = class_settings(found, base.given, (*base.filled, *linked))
+            known = class_settings(cls, base.given, (*base.filled, *linked))
         except ValueError:  # a class without a signature, in C: only the parser itself can say what it takes
             return None
-        arguments = node.value.get("init_args", Node({}, name.origin))
-        if arguments.mapping is not None:
-            return self.settings(arguments, known, inside, found.__name__)
-        return None if arguments.value is None else self.group(arguments, known, inside)
+        if node.mapping is not None:
+            return self.settings(node, known, path, cls.__name__)
+        return None if node.value is None else self.group(node, known, path)
+
+
+class _NoSuchClass(Exception):
+    """A name is not that of a class which may stand there; those that may are worth listing."""
+
+
+def _resolve(name: Node, allowed: list[Base], words: Vocabulary) -> Any:
+    """Return the class that a name means, or a callable that is no class.
+
+    Raises:
+        _NoSuchClass: for a name of nothing, or of something else.
+        ImportError: where the parser would refuse to import it.
+        UserError: for a callable that is not trusted.
+    """
+    if not isinstance(name.value, str):
+        raise _NoSuchClass(f"expected the name of a class, got {shown(plain(name))}.")
+    wanted = " or ".join(base.cls.__name__ for base in allowed)
+    found = next(filter(None, (find_class(name.value, base.cls) for base in allowed)), None)
+    if found is None:
+        text = f"{name.value} is no {wanted}." if name.value in words.names else f"there is no class {name.value!r}."
+        raise _NoSuchClass(f"{text}{did_you_mean(close_classes(name.value, allowed))}")
+    if not callable(found):
+        raise _NoSuchClass(f"{name.value} is no class.")
+    if not inspect.isclass(found):
+        trust.check_object(found, name.value, "")
+    elif not issubclass(found, tuple(base.cls for base in allowed)):
+        raise _NoSuchClass(f"{found.__name__} is no {wanted}.")
+    elif inspect.isabstract(found):
+        raise _NoSuchClass(f"{found.__name__} is abstract: name a class that is made from it.")
+    return found
 
 
 def close_classes(name: str, allowed: Iterable[Base]) -> list[str]:

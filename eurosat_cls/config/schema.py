@@ -1,4 +1,8 @@
-"""A JSON schema of configurations, by which editors complete and check them."""
+"""A JSON schema of configurations, by which editors complete and check them.
+
+Not jsonargparse's own: 4.53 ends in a TypeError at a class that takes another class, and where that is mended needs
+three minutes and 2.2 MB for ``fit`` alone, for 9 seconds and 0.4 MB here; short names and references would be missing.
+"""
 
 import inspect
 import typing

@@ -13,8 +13,12 @@ from eurosat_cls.data.sentinel2 import BANDS, RGB, band_names
 from eurosat_cls.data.splits import OfficialSplit, SplitMethod
 from eurosat_cls.data.store.store import Store, open_or_build
 from eurosat_cls.data.store.store_spec import recipe_for
+from eurosat_cls.data.unit import Unit
 from eurosat_cls.utils.errors import UserError
 
+# Of 10,000 times the reflectance in Level-1C products without offset, see the class's description.
+JPEG_UNIT = Unit("uint8", reflectance=True, stretch=(0, 2750), level="L1C")
+TIFF_UNIT = Unit("uint16", reflectance=True, level="L1C")
 CLASS_NAMES = (
     "AnnualCrop",
     "Forest",
@@ -87,6 +91,11 @@ class EuroSAT(PatchDataModule):
         if name in ("official", "official-spatial"):
             return OfficialSplit(spatial=name == "official-spatial")
         return super().named_split(name)
+
+    @property
+    def unit(self) -> dict[str, Any]:
+        """What the values of the patches mean, as plain data."""
+        return (JPEG_UNIT if self.variant == "jpeg" else TIFF_UNIT).plain()
 
     def open_store(self) -> Store:
         """Open the decoded patches, decoding (and downloading) them first if need be."""

@@ -53,7 +53,7 @@ class ImageFiles(PatchDataModule):
 
     # What a labelled data set computes is given here, or unknown.
     class_names: list[str] = []  # type: ignore[assignment]
-    class_counts = train_patches = None  # type: ignore[assignment]
+    class_counts = train_patches = unit = None  # type: ignore[assignment]
     mean: list[float] | None = None  # type: ignore[assignment]
     std: list[float] | None = None  # type: ignore[assignment]
 

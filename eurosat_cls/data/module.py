@@ -24,6 +24,7 @@ from eurosat_cls.data.splits import (
 )
 from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store.store import Store, class_counts
+from eurosat_cls.data.unit import Unit
 from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.seeds import generator_for, run_seed
@@ -149,6 +150,11 @@ class PatchDataModule(LightningDataModule, ABC):
         return self._statistics[1]
 
     @property
+    def unit(self) -> dict[str, Any]:
+        """What the values of the patches mean, as plain data, see :class:`~eurosat_cls.data.unit.Unit`."""
+        return Unit(str(self.store.images.dtype)).plain()
+
+    @property
     def patch_shape(self) -> tuple[int, int, int]:
         """``(C, H, W)`` of a patch as the model gets it."""
         return (len(self.bands), *self.store.images.shape[2:])
@@ -190,6 +196,7 @@ class PatchDataModule(LightningDataModule, ABC):
             "fingerprint": self.store.fingerprint,
             "seed": run_seed(),
             "global_batch": self.batch_size * self._processes,
+            "patch_size": self.patch_shape[1],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eurosat_cls.data.counts import PERCENTILES, ValueCounts
+from eurosat_cls.data.counts import PERCENTILES, ValueCounts, ValueSample
 from eurosat_cls.data.splits import Split
 from eurosat_cls.data.store.store import Store, class_counts
 from eurosat_cls.utils.errors import UserError
@@ -35,8 +35,8 @@ class Statistics:
         std: float64 ``[C]``, that of the population (divided by n, not n - 1).
         minimum: float64 ``[C]``.
         maximum: float64 ``[C]``.
-        percentiles: float64 ``[C, 9]`` of the values at 1, 2, 5, 25, 50, 75, 95, 98 and 99 %, exact (values other than
-            integers of up to 16 bits are rounded to float32 first).
+        percentiles: float64 ``[C, 9]`` of the values at 1, 2, 5, 25, 50, 75, 95, 98 and 99 %, exact for integers of up
+            to 16 bits; of others every so many are looked at, a million of each band at most.
         edges: float64 ``[C, 129]`` of the bins of the histograms, which leave out the outermost thousandths.
         histogram: int64 ``[C, 128]``, values in each bin.
         class_patches: int64 ``[K]``; a patch counts in each of its classes.
@@ -156,7 +156,9 @@ def full_statistics(store: Store, split: Split) -> Statistics:
 
 def _compute_all(store: Store, indices: np.ndarray) -> Statistics:
     channels, classes = len(store.bands), len(store.class_names)
-    counts = ValueCounts(channels, store.images.dtype)
+    dtype = store.images.dtype
+    few = dtype.kind in "iu" and dtype.itemsize <= 2
+    counts = ValueCounts(channels, dtype) if few else ValueSample(len(indices) * _pixels(store))
     low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
     class_sums, class_squares = np.zeros((classes, channels)), np.zeros((classes, channels))
     moments = _Moments(store)
@@ -169,9 +171,6 @@ def _compute_all(store: Store, indices: np.ndarray) -> Statistics:
         hot = (labels if labels.ndim == 2 else labels[:, None] == np.arange(classes)).astype(np.float64)  # [n, K]
         class_sums += hot.T @ values.sum(axis=2)
         class_squares += hot.T @ np.einsum("ncp,ncp->nc", values, values)
-    if counts.twice:
-        for _, patches in _stream(store, indices):
-            counts.refine(patches)
     mean, std = moments.mean_and_std()
     edges, histogram = counts.histogram()
     patches_of = np.array(class_counts(store.labels[indices], classes))

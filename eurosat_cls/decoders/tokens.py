@@ -3,17 +3,15 @@
 Shape legend: B batch, S tokens, D features, K logits.
 """
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
 from eurosat_cls.decoders.base import Decoder
-from eurosat_cls.decoders.mlp import perceptron
+from eurosat_cls.decoders.mlp import MLP
 from eurosat_cls.encoders.base import Tokens
 from eurosat_cls.utils.errors import UserError
 
 
-class MulticlassClassification(Decoder):
+class MulticlassClassification(MLP):
     """Classify tokens by the maximum of each feature over them, then a multi-layer perceptron.
 
     Args:
@@ -37,16 +35,9 @@ class MulticlassClassification(Decoder):
 
     takes = "tokens"
 
-    def __init__(
-        self, in_features: int, num_outputs: int, hidden: Sequence[int] = (128,), dropout: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.layers = perceptron("MulticlassClassification", in_features, hidden, num_outputs, dropout)
-
-    def forward(self, encoded: Tokens) -> Tensor:
+    def forward(self, encoded: Tokens) -> Tensor:  # type: ignore[override]
         """Tokens ``[B, S, D]``, padding ``[B, S]`` or None -> ``[B, K]`` logits."""
-        logits: Tensor = self.layers(masked_max(encoded))
-        return logits
+        return super().forward(masked_max(encoded))
 
 
 class AttentionPooling(Decoder):

@@ -34,8 +34,8 @@ class Classifier(PatchModule):
     """Classify raw patches with an injected encoder, decoder and loss.
 
     In YAML every part is a ``class_path`` with ``init_args``; in Python a class or a ``functools.partial``. What
-    follows from the data (``class_names``, ``bands``, ``class_counts``, ``mean``, ``std``) is filled in from the data
-    module by the command line, and so is ``task``.
+    follows from the data (``class_names``, ``bands``, ``class_counts``, ``mean``, ``std``, ``unit``) is filled in from
+    the data module by the command line, and so is ``task``.
 
     Args:
         encoder: builds the encoder from the number of channels: bands, then indices. Their names are handed over as
@@ -62,6 +62,7 @@ class Classifier(PatchModule):
         train_patches: training patches, for ``balanced`` with several labels per patch.
         mean: mean of each band in raw sensor values; without it the encoder sees raw values.
         std: standard deviation of each band in raw sensor values.
+        unit: what raw values mean, see :class:`~eurosat_cls.data.unit.Unit`; kept for maps of whole scenes.
         memory_format: layout of images and encoder; ``auto`` is measured by the command line, contiguous otherwise.
         compile: whether to compile the encoder; ``auto`` is decided by the command line, no otherwise.
         test_time_augmentation: average the probabilities of all eight flips and rotations in test and predict.
@@ -111,6 +112,7 @@ class Classifier(PatchModule):
         train_patches: int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        unit: dict[str, Any] | None = None,
         memory_format: Literal["auto", "contiguous", "channels_last"] = "auto",
         compile: bool | Literal["auto"] = False,
         test_time_augmentation: bool = False,

@@ -1,4 +1,8 @@
-"""What the process of a trial and its search say to each other."""
+"""What the process of a trial and its search say to each other.
+
+Trials do not report through the study's storage themselves: one that is killed while it holds the lock of a journal
+stops the whole search for the 30 seconds after which Optuna breaks a lock.
+"""
 
 import json
 import os

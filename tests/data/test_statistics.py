@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eurosat_cls.data import statistics
-from eurosat_cls.data.counts import PERCENTILES
+from eurosat_cls.data import counts, statistics
+from eurosat_cls.data.counts import PERCENTILES, ValueSample
 from eurosat_cls.data.splits import Split, random_split
 from eurosat_cls.data.statistics import band_statistics, compute_statistics, full_statistics
 from eurosat_cls.data.store.store import Store, open_or_build
@@ -100,6 +100,23 @@ def test_histograms_count_all_but_the_outermost_values(dtype: str, tmp_path: Pat
         assert edges[-1] < 400
         if dtype != "float32":
             assert np.diff(edges).min() == np.diff(edges).max() == round(edges[1] - edges[0])
+
+
+def test_of_very_many_floats_some_are_looked_at_whatever_the_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "SAMPLED", 2000)
+    images = np.random.default_rng(0).normal(5, 2, (90, 2, 16, 16)).astype(np.float32)
+    values = images.transpose(1, 0, 2, 3).reshape(2, 90, 256)
+    found = full_statistics(store_of(images, tmp_path), all_train(np.arange(90)))
+    every_13th = values.reshape(2, -1)[:, ::13].astype(np.float64)
+    np.testing.assert_array_equal(found.percentiles, np.percentile(every_13th, PERCENTILES, axis=1).T)
+    np.testing.assert_allclose(found.percentile(50), 5, atol=0.2)
+    np.testing.assert_allclose(found.histogram.sum(1), 90 * 256, rtol=0.02)
+    pieces = ValueSample(90 * 256)
+    for part in np.array_split(images.reshape(90, 2, 256), 7):
+        pieces.add(part)
+    np.testing.assert_array_equal(pieces.percentiles(), found.percentiles)
 
 
 def test_a_constant_band_has_no_spread(tmp_path: Path) -> None:

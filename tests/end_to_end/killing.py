@@ -120,12 +120,14 @@ def train(folder: Path, arguments: list[str], tick: int = 0, seconds: float | No
 
 
 def result(folder: Path) -> dict[str, Any]:
-    """All that a finished training has left: both checkpoints, and the metrics of every epoch but the speed."""
+    """What a finished training has left: checkpoints and the metrics of every epoch, but for speed and git's state."""
     run = next((folder / LOGS).glob("*/checkpoints/last.ckpt")).parent.parent
     names = sorted(path.name for path in (run / "checkpoints").iterdir())
     found: dict[str, Any] = {"files": " ".join(names)}
     for name in ("last.ckpt", "best.ckpt"):
-        found |= dict(_flat(torch.load(run / "checkpoints" / name, weights_only=True), name))
+        content = torch.load(run / "checkpoints" / name, weights_only=True)
+        content["run"].pop("git")  # somebody may commit meanwhile
+        found |= dict(_flat(content, name))
     with open(run / "metrics.csv", newline="") as stream:
         for row in csv.DictReader(stream):
             found |= {f"{key} {row['epoch']}": value for key, value in row.items() if "images_per" not in key}

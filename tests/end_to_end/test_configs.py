@@ -53,7 +53,7 @@ DATA: dict[str, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {
 
 
 def _is_overlay(name: str) -> bool:
-    return "class_path" not in FILES[name]["model" if "model" in FILES[name] else "trainer"]
+    return "class_path" not in FILES[name].get("model", {})
 
 
 def _arguments(name: str, folder: Path) -> list[str]:
@@ -63,8 +63,14 @@ def _arguments(name: str, folder: Path) -> list[str]:
     kind = [part["class_path"] for part in data if "class_path" in part][-1]
     made = DATA[kind.rpartition(".")[2]](folder / "data", data[-1].get("init_args", {}))
     quick = folder / "quick.yaml"
-    quick.write_text(yaml.safe_dump({"model": SETTINGS, "data": {"init_args": {"batch_size": 10, **made}},
-                                     "trainer": TRAINER, **({} if name == BASE else {"pictures": []})}))  # fmt: skip
+    settings: dict[str, Any] = {
+        "model": SETTINGS,
+        "data": {"init_args": {"batch_size": 10, **made}},
+        "trainer": TRAINER,
+    }
+    if name != BASE and "pictures" not in FILES[name]:
+        settings["pictures"] = []
+    quick.write_text(yaml.safe_dump(settings))
     files = [*(CONFIGS / f"{part}.yaml" for part in stack), quick]
     return [part for file in files for part in ("--config", str(file))]
 

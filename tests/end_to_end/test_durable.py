@@ -12,7 +12,7 @@ from tests.conftest import CURVES, REPOSITORY, subprocess_env
 
 # Dropout draws from the global generator; gradients are accumulated; weights are averaged; saved after every step.
 EVERYTHING = [
-    "--data.init_args.batch_size", "15",
+    "--data.init_args.patches_per_class", "10", "--data.init_args.batch_size", "15",
     "--model.init_args.decoder", '{"class_path": "MLP", "init_args": {"hidden": [16], "dropout": 0.3}}',
     "--trainer.accumulate_grad_batches", "2",
     "--trainer.callbacks", '[{"class_path": "WeightAverage"}, {"class_path": "tests.end_to_end.killing.Moments"}]',

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image
 
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import write_text
+from eurosat_cls.utils.files import write_text, writing
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -23,7 +23,7 @@ class Table(NamedTuple):
     """Plain text in rows below a head.
 
     Example:
-        >>> Table(["class", "F1"], [["River", "0.98"]]).numeric
+        >>> Table(["class", "F1"], [["River", "0.98"], ["Forest", "-"]]).numeric
         [False, True]
     """
 
@@ -56,10 +56,8 @@ def write_page(path: Path, template: str, content: Mapping[str, object]) -> None
         UserError: when the file cannot be written.
     """
     page = _environment().get_template(template).render(content)
-    try:
+    with writing(path):
         write_text(path, page)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}).") from None
 
 
 @functools.cache
@@ -95,7 +93,7 @@ def read_picture(path: Path, caption: str) -> Picture:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell.replace(",", "").replace("%", "") or "0")
+        float(cell.replace(",", "").replace("%", "").removeprefix("-") or "0")  # a dash is a score without a value
     except ValueError:
         return False
     return True

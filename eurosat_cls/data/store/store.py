@@ -137,29 +137,48 @@ def open_or_build(recipe: Recipe, cache: Path | None = None, on_error: Literal["
         raise UserError(f"on_error is {on_error!r}, expected 'raise' or 'skip'")
     cache = cache_folder() if cache is None else Path(cache).absolute()
     target = cache / f"{recipe.name}-{recipe.key}"
-    if (store := _ready(target, on_error)) is not None:
-        return store
-    with exclusive(cache / f"{recipe.name}.lock", f"the patch store of {recipe.source}"):
-        if (store := _ready(target, on_error, warn=True)) is not None:
-            return store
-        with plain_errors(cache):
-            build(recipe, target, skip=on_error == "skip")
-    return open_store(target)
+    found = _look_up(target)
+    if store_state(found, on_error) != "ready":
+        with exclusive(cache / f"{recipe.name}.lock", f"the patch store of {recipe.source}"):
+            found = _look_up(target)  # another process may have built it meanwhile
+            state = store_state(found, on_error)
+            if state == "stale":
+                _log.warning("%s; building it again", found)
+            if state != "ready":
+                with plain_errors(cache):
+                    build(recipe, target, skip=on_error == "skip")
+                return open_store(target)
+    assert isinstance(found, Store)
+    if found.skipped:
+        some = next(iter(found.skipped))
+        _log.warning("%d files of %s are left out, such as %s", len(found.skipped), found.source, some)
+    return found
 
 
-def _ready(target: Path, on_error: str, warn: bool = False) -> Store | None:
-    """Open the store if it is there and can be used as it is."""
+def store_state(
+    found: Store | DamagedStore | None, on_error: Literal["raise", "skip"]
+) -> Literal["ready", "missing", "stale", "incomplete"]:
+    """Decide what a store that was looked up is good for.
+
+    Args:
+        found: the store; why it cannot be opened; None where there is none.
+        on_error: as in :func:`open_or_build`.
+
+    Returns:
+        ``stale`` for a store of another version or a damaged one, ``incomplete`` for one that lacks files which
+        ``on_error`` wants to have named: all but a ``ready`` one are built.
+    """
+    if found is None:
+        return "missing"
+    if isinstance(found, DamagedStore):
+        return "stale"
+    return "incomplete" if found.skipped and on_error == "raise" else "ready"
+
+
+def _look_up(target: Path) -> Store | DamagedStore | None:
     if not target.exists():
         return None
     try:
-        store = open_store(target)
+        return open_store(target)
     except DamagedStore as error:
-        if warn:
-            _log.warning("%s; building it again", error)
-        return None
-    if store.skipped and on_error == "raise":
-        return None  # built with "skip": building it again names the files
-    if store.skipped:
-        some = next(iter(store.skipped))
-        _log.warning("%d files of %s are left out, such as %s", len(store.skipped), store.source, some)
-    return store
+        return error

@@ -70,9 +70,15 @@ def recipe_for(
     dtype: str,
     decode: Callable[[bytes], np.ndarray | Patch],
 ) -> Recipe:
-    """Return the recipe for a store of an archive or folder, of which ``decode`` takes the bytes of a file.
+    """Return the recipe for a store of an archive or folder.
 
-    The store is named after its ``kind``, see :func:`store_name`.
+    Args:
+        kind: start of the store's name, see :func:`store_name`.
+        source: the archive or folder.
+        bands: the channels, in order.
+        shape: ``(C, H, W)`` of every patch.
+        dtype: numpy name of the sensor's dtype.
+        decode: turns a file's bytes into a ``[C, H, W]`` array, or raises ``UserError``.
     """
     return Recipe(
         name=store_name(kind, source.path.resolve()),

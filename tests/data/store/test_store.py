@@ -29,7 +29,7 @@ from eurosat_cls.data.files.tree import Source
 from eurosat_cls.data.splits import random_split
 from eurosat_cls.data.statistics import band_statistics
 from eurosat_cls.data.store import build
-from eurosat_cls.data.store.store import DamagedStore, Store, open_or_build, open_store
+from eurosat_cls.data.store.store import DamagedStore, Store, open_or_build, open_store, store_state
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 from tests.data.helpers import CLASS_NAMES, generated_recipe, jpeg, make_rgb_tree, make_rgb_zip, rgb_files, rgb_recipe
@@ -233,6 +233,15 @@ def test_skip_leaves_them_out_counts_them_and_keeps_the_rest_in_place(
     with pytest.raises(UserError, match=r"5 of 40 files"):
         open_or_build(recipe, tmp_path / "cache", on_error="raise")
     assert open_store(store.path).files == store.files
+
+
+def test_a_store_is_used_only_where_it_is_whole(tmp_path: Path) -> None:
+    store = open_or_build(generated_recipe(), tmp_path)
+    lacking = replace(store, skipped={"a.jpg": "no image"})
+    assert store_state(None, "raise") == "missing"
+    assert store_state(DamagedStore("of another version"), "skip") == "stale"
+    assert [store_state(lacking, "raise"), store_state(lacking, "skip")] == ["incomplete", "ready"]
+    assert store_state(store, "raise") == "ready"
 
 
 def test_a_file_that_fails_its_checksum_is_listed_like_any_other(tmp_path: Path) -> None:

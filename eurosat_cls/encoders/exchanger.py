@@ -3,13 +3,13 @@
 Shape legend: B batch, C bands, S tokens, G group tokens, D features, h heads.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.embeddings.bands import PixelEncoding
-from eurosat_cls.embeddings.position import PositionalEncoding2d
-from eurosat_cls.encoders.attention import attend, check_heads, feed_forward, split_heads
-from eurosat_cls.encoders.tokens import BandsFactory, PositionFactory, TokenEncoder
+from eurosat_cls.encoders.attention import attend, feed_forward, split_heads
+from eurosat_cls.encoders.tokens import TokenEncoder
 from eurosat_cls.utils.errors import UserError
 
 
@@ -77,19 +77,12 @@ class Exchanger(TokenEncoder):
 
     In each block a few learned group tokens collect from the tokens by attention, update among themselves with an MLP
     mixer, and distribute back to every token by attention. With its defaults 1.40 million parameters on 3 bands.
-    Input, output and the arguments not listed are those of :class:`~eurosat_cls.encoders.Transformer`.
+    Input, output and the arguments not listed are those of :class:`~eurosat_cls.encoders.tokens.TokenEncoder`.
 
     Args:
         in_channels: bands ``C``.
-        position_encoder: builds the position embedding from ``d_model``.
-        bands_encoder: builds the band embedding from ``in_channels`` and ``patch_size``.
-        d_model: length ``D`` of the tokens, and ``out_features``.
-        num_heads: attention heads; must divide ``d_model``.
-        num_layers: blocks.
         num_groups: group tokens ``G`` of each block.
-        mlp_ratio: hidden features of the tokens' feed-forward networks over ``d_model``.
-        dropout: share of features dropped while training, of embeddings and of what each sub-layer adds.
-        patch_size: side of a cell in pixels; must divide the patch.
+        shared: see :class:`~eurosat_cls.encoders.tokens.TokenEncoder`.
 
     Raises:
         UserError: as the Transformer, and for ``num_groups`` below 1.
@@ -105,21 +98,12 @@ class Exchanger(TokenEncoder):
         (torch.Size([2, 32]), torch.Size([2, 32, 8, 8]), torch.Size([2, 64, 32]))
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        position_encoder: PositionFactory = PositionalEncoding2d,
-        bands_encoder: BandsFactory = PixelEncoding,
-        d_model: int = 128,
-        num_heads: int = 4,
-        num_layers: int = 4,
-        num_groups: int = 8,
-        mlp_ratio: float = 4.0,
-        dropout: float = 0.0,
-        patch_size: int = 8,
-    ) -> None:
-        check_heads("Exchanger", d_model, num_heads, num_layers, mlp_ratio, dropout)
+    def __init__(self, in_channels: int, num_groups: int = 8, **shared: Any) -> None:
         if num_groups < 1:
             raise UserError(f"Exchanger: num_groups must be at least 1, got {num_groups}.")
-        blocks = [ExchangerBlock(d_model, num_heads, num_groups, mlp_ratio, dropout) for _ in range(num_layers)]
-        super().__init__(in_channels, position_encoder, bands_encoder, d_model, patch_size, dropout, blocks)
+        self.num_groups = num_groups
+        super().__init__(in_channels, **shared)
+
+    def block(self, d_model: int, num_heads: int, mlp_ratio: float, dropout: float) -> ExchangerBlock:
+        """Build a block."""
+        return ExchangerBlock(d_model, num_heads, self.num_groups, mlp_ratio, dropout)

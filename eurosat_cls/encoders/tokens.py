@@ -3,13 +3,15 @@
 Shape legend: B batch, C bands, H W patch size, p patch_size, S tokens, D features.
 """
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.embeddings.bands import BandsEncoder
-from eurosat_cls.embeddings.position import PositionEncoder
+from eurosat_cls.embeddings.bands import BandsEncoder, PixelEncoding
+from eurosat_cls.embeddings.position import PositionalEncoding2d, PositionEncoder
+from eurosat_cls.encoders.attention import check_heads
 from eurosat_cls.encoders.base import Encoder, Tokens
 from eurosat_cls.utils.errors import UserError
 
@@ -20,29 +22,43 @@ BandsFactory = Callable[[int, int], BandsEncoder]
 class TokenEncoder(Encoder):
     """Embed cells or dates, hand them through blocks, and normalise them.
 
+    ``forward`` gives the mean of the tokens, ``forward_map`` the tokens in their places, ``forward_tokens`` them all.
+    A series goes best with ``patch_size=1``; otherwise each of its values stands for a cell of equal pixels.
+
     Args:
         in_channels: bands ``C``.
-        position_encoder: builds the position embedding from ``d_model``.
-        bands_encoder: builds the band embedding from ``in_channels`` and ``patch_size``.
-        d_model: length ``D`` of the tokens.
-        patch_size: side of a cell in pixels.
-        dropout: share of the embedded features dropped while training.
-        blocks: modules that map tokens ``[B, S, D]`` and the keys to keep ``[B, 1, 1, S]`` or None to ``[B, S, D]``.
+        position_encoder: builds the position embedding from ``d_model``; see :mod:`eurosat_cls.embeddings.position`.
+        bands_encoder: builds the band embedding from ``in_channels`` and ``patch_size``; see
+            :mod:`eurosat_cls.embeddings.bands`.
+        d_model: length ``D`` of the tokens, and ``out_features``.
+        num_heads: attention heads; must divide ``d_model``.
+        num_layers: blocks.
+        mlp_ratio: hidden features of the tokens' feed-forward networks over ``d_model``.
+        dropout: share of features dropped while training, of embeddings and of what each sub-layer adds.
+        patch_size: side of a cell in pixels; must divide the patch.
+
+    Raises:
+        UserError: for settings that do not fit each other, and in forward for a patch that ``patch_size`` does not
+            divide or that has more cells than the position embedding's ``max_len``.
     """
 
     def __init__(
         self,
         in_channels: int,
-        position_encoder: PositionFactory,
-        bands_encoder: BandsFactory,
-        d_model: int,
-        patch_size: int,
-        dropout: float,
-        blocks: Sequence[nn.Module],
+        position_encoder: PositionFactory = PositionalEncoding2d,
+        bands_encoder: BandsFactory = PixelEncoding,
+        d_model: int = 128,
+        num_heads: int = 4,
+        num_layers: int = 4,
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        patch_size: int = 8,
     ) -> None:
         super().__init__()
+        check_heads(self._name, d_model, num_heads, num_layers, mlp_ratio, dropout)
         if min(in_channels, patch_size) < 1:
             raise UserError(f"{self._name}: in_channels and patch_size must be at least 1.")
+        blocks = [self.block(d_model, num_heads, mlp_ratio, dropout) for _ in range(num_layers)]
         self.in_channels, self.patch_size, self.out_features = in_channels, patch_size, d_model
         self.bands_encoder = bands_encoder(in_channels, patch_size)
         self.position_encoder = position_encoder(d_model)
@@ -50,6 +66,10 @@ class TokenEncoder(Encoder):
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(d_model)
+
+    @abstractmethod
+    def block(self, d_model: int, num_heads: int, mlp_ratio: float, dropout: float) -> nn.Module:
+        """Build what maps tokens ``[B, S, D]`` and the keys to keep ``[B, 1, 1, S]`` or None to ``[B, S, D]``."""
 
     @property
     def _name(self) -> str:

@@ -6,10 +6,8 @@ Shape legend: B batch, C bands, H W patch size, S tokens, D features, h heads.
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls.embeddings.bands import PixelEncoding
-from eurosat_cls.embeddings.position import PositionalEncoding2d
-from eurosat_cls.encoders.attention import attend, attention_weights, check_heads, feed_forward, split_heads
-from eurosat_cls.encoders.tokens import BandsFactory, PositionFactory, TokenEncoder
+from eurosat_cls.encoders.attention import attend, attention_weights, feed_forward, split_heads
+from eurosat_cls.encoders.tokens import TokenEncoder
 
 
 class TransformerBlock(nn.Module):
@@ -48,24 +46,7 @@ class Transformer(TokenEncoder):
     """Encode the cells of a patch, or the dates of a time series, with a pre-norm transformer.
 
     With its defaults 1.06 million parameters on 3 bands; 64 tokens of 8x8 pixels in a 64x64 patch.
-    ``forward`` gives the mean of the tokens, ``forward_map`` the tokens in their places, ``forward_tokens`` them all.
-    A series goes best with ``patch_size=1``; otherwise each of its values stands for a cell of equal pixels.
-
-    Args:
-        in_channels: bands ``C``.
-        position_encoder: builds the position embedding from ``d_model``; see :mod:`eurosat_cls.embeddings.position`.
-        bands_encoder: builds the band embedding from ``in_channels`` and ``patch_size``; see
-            :mod:`eurosat_cls.embeddings.bands`.
-        d_model: length ``D`` of the tokens, and ``out_features``.
-        num_heads: attention heads; must divide ``d_model``.
-        num_layers: blocks.
-        mlp_ratio: hidden features of the feed-forward networks over ``d_model``.
-        dropout: share of features dropped while training, of embeddings and of what each sub-layer adds.
-        patch_size: side of a cell in pixels; must divide the patch.
-
-    Raises:
-        UserError: for settings that do not fit each other, and in forward for a patch that ``patch_size`` does not
-            divide or that has more cells than the position embedding's ``max_len``.
+    Input, output and arguments are those of :class:`~eurosat_cls.encoders.tokens.TokenEncoder`.
 
     Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017; tokens from cells after Dosovitskiy et al., "An
     Image is Worth 16x16 Words", ICLR 2021.
@@ -80,21 +61,9 @@ class Transformer(TokenEncoder):
         torch.Size([2, 32])
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        position_encoder: PositionFactory = PositionalEncoding2d,
-        bands_encoder: BandsFactory = PixelEncoding,
-        d_model: int = 128,
-        num_heads: int = 4,
-        num_layers: int = 4,
-        mlp_ratio: float = 4.0,
-        dropout: float = 0.0,
-        patch_size: int = 8,
-    ) -> None:
-        check_heads("Transformer", d_model, num_heads, num_layers, mlp_ratio, dropout)
-        blocks = [TransformerBlock(d_model, num_heads, mlp_ratio, dropout) for _ in range(num_layers)]
-        super().__init__(in_channels, position_encoder, bands_encoder, d_model, patch_size, dropout, blocks)
+    def block(self, d_model: int, num_heads: int, mlp_ratio: float, dropout: float) -> TransformerBlock:
+        """Build a block."""
+        return TransformerBlock(d_model, num_heads, mlp_ratio, dropout)
 
     def attention(self, x: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Attention maps ``[B, layers, S, S]`` in float32: from token (row) to token (column), averaged over heads.

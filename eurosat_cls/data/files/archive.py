@@ -103,12 +103,13 @@ class ZipSource(Source):
         with self._lock:
             if self._zip is None:
                 try:
-                    self._zip = zipfile.ZipFile(self.path)
+                    with reading(self.path):
+                        self._zip = zipfile.ZipFile(self.path)
+                except UserError:
+                    raise
                 except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
                     message = f"{self.path} is not a whole zip archive ({error}); it may be cut off: get it again"
                     raise UserError(message) from error
-                except OSError as error:
-                    raise UserError(f"cannot read {self.path}: {error.strerror or error}") from error
             return self._zip
 
     def _refuse_unsafe(self, info: zipfile.ZipInfo) -> None:

@@ -9,6 +9,7 @@ from eurosat_cls.scenes.layout import Axis, Layout
 from eurosat_cls.scenes.work import Work
 
 BLOCK_VALUES = 4_000_000  # float64 sums of a block
+BLOCK_PIXELS = 8_000_000  # whose valid ones are counted at once, as int64
 
 
 class Cells(NamedTuple):
@@ -34,7 +35,8 @@ def cells_of(works: Sequence[Work], layout: Layout) -> Iterator[Cells]:
     of it.
     """
     classes = works[0].probabilities.shape[2]
-    together = max(1, BLOCK_VALUES // (layout.cells[1] * classes))
+    together = min(BLOCK_VALUES // (layout.cells[1] * classes), BLOCK_PIXELS // (layout.step * layout.width))
+    together = max(1, together)
     for start in range(0, layout.cells[0], together):
         rows = slice(start, min(start + together, layout.cells[0]))
         total = np.zeros((rows.stop - rows.start, layout.cells[1], classes))

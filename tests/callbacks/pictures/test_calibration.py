@@ -4,16 +4,15 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from eurosat_cls import Classifier
 from eurosat_cls.callbacks.pictures.calibration import Calibration
 from eurosat_cls.models.predictions import EpochOutputs
+from eurosat_cls.models.stage_scores import StageScores
 from tests.data.generated import make_table, multilabel_rows, single_label_rows
 
 Run = Callable[..., tuple[int, str]]
@@ -73,13 +72,13 @@ def test_other_tasks_are_calibrated_too(task: str, run: Run, tmp_path: Path) -> 
 
 
 def test_logits_without_a_number_are_one_warning(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Classifier.epoch_outputs
+    real = StageScores.epoch_outputs
 
-    def broken(self: Classifier, stage: Any) -> EpochOutputs:
-        epoch_outputs: EpochOutputs = real(self, stage)
-        return epoch_outputs._replace(logits=torch.full_like(epoch_outputs.logits, torch.nan))
+    def broken(self: StageScores) -> EpochOutputs:
+        outputs = real(self)
+        return outputs._replace(logits=torch.full_like(outputs.logits, torch.nan))
 
-    monkeypatch.setattr(Classifier, "epoch_outputs", broken)
+    monkeypatch.setattr(StageScores, "epoch_outputs", broken)
     with pytest.warns(UserWarning, match="no patch has finite logits"):
         assert run("fit", *ON)[0] == 0
     assert not (RUN / "calibration.json").exists()

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from eurosat_cls import Classifier
 from eurosat_cls.analysis.class_scores import read_scores
 from eurosat_cls.models.predictions import EpochOutputs
+from eurosat_cls.models.stage_scores import StageScores
 from tests.data.generated import make_table, multilabel_rows, single_label_rows
 
 Run = Callable[..., tuple[int, str]]
@@ -72,16 +72,16 @@ def test_other_tasks_have_scores_too(task: str, run: Run, tmp_path: Path) -> Non
 
 
 def broken(change: Callable[[EpochOutputs], EpochOutputs]) -> Any:
-    real = Classifier.epoch_outputs
+    real = StageScores.epoch_outputs
 
-    def epoch_outputs(self: Classifier, stage: Any) -> EpochOutputs:
-        return change(real(self, stage))
+    def epoch_outputs(self: StageScores) -> EpochOutputs:
+        return change(real(self))
 
     return epoch_outputs
 
 
 def test_a_class_without_patches_and_one_class_alone_end_no_training(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Classifier, "epoch_outputs", broken(lambda o: o._replace(target=torch.full_like(o.target, 3))))
+    monkeypatch.setattr(StageScores, "epoch_outputs", broken(lambda o: o._replace(target=torch.full_like(o.target, 3))))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert run("fit", *ON)[0] == 0
@@ -93,7 +93,7 @@ def test_a_class_without_patches_and_one_class_alone_end_no_training(run: Run, m
 
 def test_nan_logits_are_one_warning(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     nan = broken(lambda o: o._replace(logits=torch.full_like(o.logits, torch.nan)))
-    monkeypatch.setattr(Classifier, "epoch_outputs", nan)
+    monkeypatch.setattr(StageScores, "epoch_outputs", nan)
     with pytest.warns(UserWarning, match="ClassScores: no patch has finite logits"):
         assert run("fit", *ON)[0] == 0
     assert (RUN / "labels_val.png").is_file()

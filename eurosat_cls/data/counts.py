@@ -74,8 +74,8 @@ class ValueSample:
 
     def percentiles(self) -> np.ndarray:
         """As :meth:`ValueCounts.percentiles`."""
-        found: np.ndarray = np.percentile(self._values(), PERCENTILES, axis=1)
-        return found.T
+        found: np.ndarray = np.asarray(np.percentile(self._values(), PERCENTILES, axis=1))
+        return np.ascontiguousarray(found.T)
 
     def histogram(self) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`ValueCounts.histogram`, with bins of any width; each value that was kept stands for others."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eurosat_cls.scenes.layout import Axis, Layout
+from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.work import Work
 
 BLOCK_VALUES = 4_000_000  # float64 sums of a block
@@ -89,9 +89,3 @@ def valid_pixels(bits: np.ndarray, layout: Layout, rows: slice) -> np.ndarray:
 def unpack(bits: np.ndarray, width: int) -> np.ndarray:
     """Bits ``[h, width / 8]`` -> uint8 ``[h, width]`` of 0 and 1."""
     return np.unpackbits(np.asarray(bits), axis=1, count=width)
-
-
-def pixel_counts(axis: Axis) -> np.ndarray:
-    """Pixels of each cell along an axis, int64."""
-    counts: np.ndarray = np.diff(axis.edges)
-    return counts

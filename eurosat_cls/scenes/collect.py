@@ -13,7 +13,7 @@ import rasterio
 from rasterio.coords import BoundingBox
 
 from eurosat_cls.scenes.folder import read_manifest
-from eurosat_cls.scenes.hectares import HEAD, csv_text
+from eurosat_cls.scenes.hectares import HEAD, harmless_csv
 from eurosat_cls.scenes.legend import NODATA
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import replacing, write_text
@@ -52,7 +52,7 @@ def collect(out: Path) -> Iterator[str]:
     for folder, manifest in maps:
         if manifest["classes"] != first["classes"] or manifest["settings"]["model"] != first["settings"]["model"]:
             raise UserError(f"--collect {out}: {folder.name} was made with another model than {maps[0].folder.name}.")
-    write_text(out / "areas.csv", csv_text(HEAD, summed_areas([m["areas"] for _, m in maps])))
+    write_text(out / "areas.csv", harmless_csv(HEAD, summed_areas([m["areas"] for _, m in maps])))
     yield f"{out / 'areas.csv'}: {len(maps)} maps"
     by_crs: dict[str, list[FinishedMap]] = defaultdict(list)
     for one in maps:

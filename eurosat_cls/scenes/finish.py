@@ -12,7 +12,7 @@ import numpy as np
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.scenes.areas import Areas
 from eurosat_cls.scenes.cells import Cells, cells_of, unpack
-from eurosat_cls.scenes.hectares import HEAD, AreaSums, PixelAreas, area_rows, csv_text
+from eurosat_cls.scenes.hectares import HEAD, AreaSums, PixelAreas, area_rows, harmless_csv
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.legend import NODATA, UNCERTAIN, Entry, legend_of
 from eurosat_cls.scenes.network import decide
@@ -178,11 +178,11 @@ class Finish:
     def write_areas(self, path: Path) -> None:
         """Write ``areas.csv``; where there are polygons, a row for each of them and each class."""
         if self.areas is None:
-            write_text(path, csv_text(HEAD, self.area_rows()))
+            write_text(path, harmless_csv(HEAD, self.area_rows()))
             return
         tables = zip(self.areas.names, self.polygons, strict=True)
         rows = [[name, *row] for name, sums in tables for row in self.area_rows(sums)]
-        write_text(path, csv_text(("polygon", *HEAD), rows))
+        write_text(path, harmless_csv(("polygon", *HEAD), rows))
 
 
 def fineness(grid: Grid, step: int, resolution: float | None) -> int:

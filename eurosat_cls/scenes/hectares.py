@@ -1,7 +1,5 @@
 """How large the pixels of a grid are on the ground, and how much land each class takes."""
 
-import csv
-import io
 import math
 import re
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ from rasterio.warp import transform as reproject
 
 from eurosat_cls.scenes.legend import Entry
 from eurosat_cls.scenes.scene import Grid
+from eurosat_cls.utils.files import csv_text
 
 WGS84 = (6_378_137.0, 298.257223563)  # semi-major axis in m, inverse flattening
 LATTICE = 256  # blocks along a side within which the size of a pixel changes evenly
@@ -153,13 +152,9 @@ def area_rows(sums: AreaSums, entries: Sequence[Entry], shares: bool = True) -> 
     return rows
 
 
-def csv_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def harmless_csv(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table as CSV; text that a spreadsheet would take for a formula is led by an apostrophe."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
-    return stream.getvalue()
+    return csv_text([head, *([_harmless(cell) for cell in row] for row in rows)])
 
 
 def _harmless(cell: str) -> str:

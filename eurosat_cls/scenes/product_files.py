@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
 
 _MAX_FILES = 20_000
 
@@ -50,11 +51,8 @@ class FolderFiles(ProductFiles):
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the bytes of one file."""
-        try:
-            with (self.path / name).open("rb") as file:
-                return _whole(file.read(limit + 1), limit, f"{self.path / name}")
-        except OSError as error:
-            raise UserError(f"{self.path / name}: cannot be read ({error.strerror}).") from error
+        with reading(self.path / name), (self.path / name).open("rb") as file:
+            return _whole(file.read(limit + 1), limit, f"{self.path / name}")
 
     def raster(self, name: str) -> str:
         """Return the path of one file."""

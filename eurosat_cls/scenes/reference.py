@@ -12,7 +12,7 @@ import yaml
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
-from eurosat_cls.scenes.hectares import csv_text
+from eurosat_cls.scenes.hectares import harmless_csv
 from eurosat_cls.scenes.raster import open_raster, reading
 from eurosat_cls.utils.errors import UserError
 
@@ -185,7 +185,7 @@ def accuracy_text(found: Accuracy, class_names: Sequence[str]) -> str:
         for k, name in enumerate(class_names)
     ]
     overall = ["overall accuracy", *[""] * len(class_names), f"{found.overall[0]:.4f}", f"{found.overall[1]:.4f}"]
-    return csv_text(head, [*rows, [*overall, *[""] * 4]])
+    return harmless_csv(head, [*rows, [*overall, *[""] * 4]])
 
 
 def _pair(values: tuple[Any, Any], k: int, digits: int) -> list[str]:

@@ -16,7 +16,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from eurosat_cls.analysis.dataset import patches_by_class
 from eurosat_cls.callbacks import (
-    BatchPicture,
     Checkpoints,
     EncoderExport,
     EpochBar,
@@ -54,7 +53,9 @@ from eurosat_cls.utils.machine import environment, versions
 LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
-PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
+PICTURES = (
+    "BatchPicture", "LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM",
+)  # fmt: skip
 
 
 class EuroSATCLI(LightningCLI):
@@ -274,7 +275,7 @@ class EuroSATCLI(LightningCLI):
         text = self._dump(folder)
         kept = [RunMetadata(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
         own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
-        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
+        return [StopOnNonFiniteLoss(), EpochSummary(), StopRecord(), *kept, *own]
 
 
 SETTINGS: dict[str, Any] = {  # of LightningCLI

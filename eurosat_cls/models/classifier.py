@@ -47,7 +47,8 @@ class Classifier(PatchModule):
             entropy, in its binary form where labels are decided independently.
         optimizer: builds the optimizer from the parameters; SGD with momentum when None.
         lr_scheduler: builds a scheduler from the optimizer; a ``total_steps`` that it accepts is filled in.
-        lr_scheduler_interval: whether the scheduler steps after every step or every epoch.
+        lr_scheduler_interval: whether the scheduler steps after every step or every epoch; ``auto`` means steps for
+            schedules that take ``total_steps``, else epochs.
         lr_scheduler_monitor: logged name that a plateau scheduler watches.
         total_steps: optimizer steps of the whole training; by default what the trainer's settings amount to.
         metrics: by name, builders of torchmetrics from ``K``; when None accuracy, macro F1 and what else is usual for
@@ -100,7 +101,7 @@ class Classifier(PatchModule):
         loss: LossFactory | None = None,
         optimizer: OptimizerFactory | None = None,
         lr_scheduler: SchedulerFactory | None = None,
-        lr_scheduler_interval: Literal["step", "epoch"] = "step",
+        lr_scheduler_interval: Literal["auto", "step", "epoch"] = "auto",
         lr_scheduler_monitor: str | None = None,
         total_steps: int | None = None,
         metrics: Mapping[str, MetricFactory] | None = None,

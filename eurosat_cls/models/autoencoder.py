@@ -61,8 +61,7 @@ class AutoEncoder(PatchModule):
             :class:`~eurosat_cls.losses.GaussianReconstruction`.
         optimizer: builds the optimizer from the parameters; SGD with momentum when None.
         lr_scheduler: builds a scheduler from the optimizer; a ``total_steps`` that it accepts is filled in.
-        lr_scheduler_interval: whether the scheduler steps after every step or every epoch; ``auto`` means steps for
-            schedules that take ``total_steps``, else epochs.
+        lr_scheduler_interval: what the scheduler counts; ``auto``: steps where it takes ``total_steps``, else epochs.
         lr_scheduler_monitor: logged name that a plateau scheduler watches.
         total_steps: optimizer steps of the whole training; by default what the trainer's settings amount to.
         mean: mean of each band in raw sensor values; without it the encoder sees raw values.

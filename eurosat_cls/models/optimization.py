@@ -137,6 +137,8 @@ class OptimizedModule(LightningModule):
             return int(steps)
         limit = self.trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        if batches == 0:
+            raise UserError(f"trainer.limit_train_batches: {limit} leaves no training batch of an epoch.")
         steps = epochs * -(-batches // self.trainer.accumulate_grad_batches)
         return min(steps, self.trainer.max_steps) if self.trainer.max_steps > 0 else steps
 

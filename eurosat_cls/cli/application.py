@@ -20,6 +20,7 @@ from eurosat_cls.callbacks import (
     EncoderExport,
     EpochBar,
     EpochSummary,
+    FallingRate,
     Freeze,
     PredictionWriter,
     Reconstructions,
@@ -33,6 +34,7 @@ from eurosat_cls.callbacks import (
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.cli.settle import settle
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.class_checks import check_config, check_settings
 from eurosat_cls.config.differences import print_differences
@@ -108,6 +110,9 @@ class EuroSATCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Make one configuration of files and options, and check it."""
         self.config, self.composition = parse(parser, self._subcommand_parsers, args, VOCABULARY)
+        chosen = settle(self.config[self.config.subcommand], self.composition.tree)
+        for line in chosen if self.config.subcommand == "fit" else []:
+            rank_zero_print(line)
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let a checkpoint's hyper-parameters, class paths included, replace the config."""
@@ -275,7 +280,7 @@ class EuroSATCLI(LightningCLI):
         text = self._dump(folder)
         kept = [RunMetadata(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
         own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
-        return [StopOnNonFiniteLoss(), EpochSummary(), StopRecord(), *kept, *own]
+        return [StopOnNonFiniteLoss(), FallingRate(), EpochSummary(), StopRecord(), *kept, *own]
 
 
 SETTINGS: dict[str, Any] = {  # of LightningCLI

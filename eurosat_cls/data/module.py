@@ -20,6 +20,7 @@ from eurosat_cls.data.splits import (
     SplitLists,
     SplitMethod,
     check_classes,
+    spread,
     take_subset,
 )
 from eurosat_cls.data.statistics import band_statistics
@@ -219,10 +220,21 @@ class PatchDataModule(LightningDataModule, ABC):
     # --- batches -------------------------------------------------------------------------------------------------
 
     def _loader(self, indices: np.ndarray, training: bool) -> DataLoader[Batch]:
+        return make_loader(PatchDataset(self.store, self.channels), self._batches(indices, training))
+
+    def _batches(self, indices: np.ndarray, training: bool) -> EpochBatches:
         seed = run_seed() if training else None
         rank = self.trainer.global_rank if self.trainer is not None else 0
-        batches = EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
-        return make_loader(PatchDataset(self.store, self.channels), batches)
+        return EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
+
+    def scored(self, part: Literal["val", "test"]) -> tuple[int, int]:
+        """Return how many patches of a part are scored under the trainer's limits, and how many there are."""
+        batches = self._batches(getattr(self.split, part), training=False)
+        return batches.rows_within(getattr(self.trainer, f"limit_{part}_batches", None)), len(batches.indices)
+
+    def _evaluation_loader(self, part: Literal["val", "test"]) -> DataLoader[Batch]:
+        (count, of), indices = self.scored(part), getattr(self.split, part)
+        return self._loader(spread(indices, self.store, count) if count < of else indices, training=False)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; a last one that is not full is left out."""
@@ -230,12 +242,12 @@ class PatchDataModule(LightningDataModule, ABC):
         return self._loader(self.split.train, training=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Validation patches in order."""
-        return self._loader(self.split.val, training=False)
+        """Validation patches in order; those that a limit leaves are of all classes."""
+        return self._evaluation_loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Test patches in order."""
-        return self._loader(self.split.test, training=False)
+        """Test patches in order; those that a limit leaves are of all classes."""
+        return self._evaluation_loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The patches of ``predict_split`` in order."""

@@ -14,6 +14,8 @@ from eurosat_cls.config.trust import trusting
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
+from eurosat_cls.metrics import Mode
+from eurosat_cls.models.directions import known_mode
 from eurosat_cls.models.network import compile_parts
 from eurosat_cls.models.optimization import OptimizedModule, OptimizerFactory, SchedulerFactory
 from eurosat_cls.models.restoring import Restored, after_restoring, before_restoring, keep_plateau_metric
@@ -45,7 +47,7 @@ class PatchModule(OptimizedModule):
         *,
         optimizer: OptimizerFactory | None,
         lr_scheduler: SchedulerFactory | None,
-        lr_scheduler_interval: Literal["step", "epoch"],
+        lr_scheduler_interval: Literal["auto", "step", "epoch"],
         lr_scheduler_monitor: str | None,
         total_steps: int | None,
         memory_format: str,
@@ -75,6 +77,7 @@ class PatchModule(OptimizedModule):
         """
         given = {key: value for key, value in arguments.items() if key not in ("self", "__class__", "weights")}
         plain = {key: describe(value) for key, value in given.items()}
+        plain["lr_scheduler_interval"] = self.lr_scheduler_interval
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
 
     @classmethod
@@ -101,6 +104,10 @@ class PatchModule(OptimizedModule):
             check_settings(checkpoint.get("hyper_parameters"), str(checkpoint_path), besides=is_loaded_part)
         settings["weights_only"] = True
         return super().load_from_checkpoint(checkpoint_path, map_location=map_location, strict=strict, **settings)
+
+    def known_mode(self, monitor: str) -> Mode | None:
+        """Return whether more or less of a logged name is better, as its metric says."""
+        return known_mode(monitor, dict(self.val_scores.metrics.items(keep_base=True)))
 
     # --- how it is run -----------------------------------------------------------------------------------------
 

@@ -88,6 +88,26 @@ def test_an_overlay_with_another_class_takes_none_of_its_arguments(files: list[s
     )
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--data.init_args.batch_size", "4"],
+        ["--data", "part.yaml"],  # a file, but one that an option names
+        ["--data.init_args.batch_size", "4", "--data", "other.yaml"],
+        ["--data.init_args.batch_size=4", "--config", '{"data": {"init_args": {"batch_size": 7}}}'],
+    ],
+)
+def test_options_win_over_files_wherever_they_stand(files: list[str], options: list[str]) -> None:
+    Path("part.yaml").write_text("{class_path: Demo, init_args: {batch_size: 4}}")
+    Path("other.yaml").write_text("{class_path: Demo, init_args: {batch_size: 8}}")
+    for args in ([*options, *files], [*files, *options], [*files[:2], *options, *files[2:]]):
+        assert parsed("fit", *args)[0]["data"]["init_args"]["batch_size"] == 4
+    raised = parsed("fit", "--trainer.callbacks+", "StopAtTarget", *files)[0]["trainer"]["callbacks"]
+    assert len(raised) == 1
+    Path("over.yaml").write_text("data: {init_args: {batch_size: 5}}")
+    assert parsed("fit", "--overlay", "over.yaml", *options, *files)[0]["data"]["init_args"]["batch_size"] == 5
+
+
 def test_references_are_settled_after_files_and_options(files: list[str]) -> None:
     Path("free.yaml").write_text(
         "hyperparameters: {lr: 1e-3}\n"

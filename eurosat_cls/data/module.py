@@ -51,6 +51,7 @@ class PatchDataModule(LightningDataModule, ABC):
 
     Attributes:
         task: what a label means, see :data:`eurosat_cls.data.batch.TaskName`.
+        train_available: training patches of the split, of which the settings above may take some.
 
     Raises:
         UserError: for a batch size below 1; later for anything wrong with the source or the split.
@@ -76,7 +77,7 @@ class PatchDataModule(LightningDataModule, ABC):
         self.wanted_bands, self.split_source = bands, split
         self.shots_per_class, self.train_fraction, self.subset_seed = shots_per_class, train_fraction, subset_seed
         self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
-        self._first_index = 0
+        self._first_index = self.train_available = 0
 
     @abstractmethod
     def open_store(self) -> Store:
@@ -100,6 +101,7 @@ class PatchDataModule(LightningDataModule, ABC):
         store, source = self.store, self.split_source
         split = (self.named_split(source) if isinstance(source, str) else source).divide(store)
         check_classes(split, store.labels, store.class_names)
+        self.train_available = len(split.train)
         return take_subset(split, store, self.shots_per_class, self.train_fraction, self.subset_seed)
 
     @property

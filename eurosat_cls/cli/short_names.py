@@ -15,6 +15,7 @@ from eurosat_cls.callbacks import (
     Freeze,
     GradCAM,
     LearningCurves,
+    Locations,
     Misclassified,
     Projector,
     StopAtTarget,
@@ -43,7 +44,8 @@ TRAINING = (BandMasking, CellMasking, Freeze, StopAtTarget, WeightAverage, Weigh
 DATA = tuple(cls for cls in _public(data, data.PatchDataModule) if cls is not data.ImageFiles)  # those are for predict
 SPLITS, AUGMENTATIONS = _public(splits, splits.SplitMethod), _public(augment, augment.Augmentation)
 PICTURES = (
-    AttentionMaps, Calibration, ClassScores, ConfusionMatrix, GradCAM, LearningCurves, Misclassified, Projector,
+    AttentionMaps, Calibration, ClassScores, ConfusionMatrix, GradCAM, LearningCurves, Locations, Misclassified,
+    Projector,
 )  # fmt: skip
 SHORT_NAMES = (
     *MODELS, *ENCODERS, *EMBEDDINGS, *DECODERS, *LOSSES, *TRAINING, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES,

@@ -95,11 +95,16 @@ class PatchDataModule(LightningDataModule, ABC):
         """The patches."""
         return self.open_store()
 
+    @property
+    def split_method(self) -> SplitMethod:
+        """What divides the patches."""
+        return self.named_split(self.split_source) if isinstance(self.split_source, str) else self.split_source
+
     @cached_property
     def split(self) -> Split:
         """The indices of train, val and test."""
-        store, source = self.store, self.split_source
-        split = (self.named_split(source) if isinstance(source, str) else source).divide(store)
+        store = self.store
+        split = self.split_method.divide(store)
         check_classes(split, store.labels, store.class_names)
         self.train_available = len(split.train)
         return take_subset(split, store, self.shots_per_class, self.train_fraction, self.subset_seed)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,7 +112,7 @@ def _classes(run: Run) -> Table:
     tested = {name: int(score["images"] or 0) for name, score in scores.items()}
     if scores and tested != counts.get("test"):  # a part of the test patches, or other ones
         counts = {**counts, "tested": tested}
-    names = dict.fromkeys(chain.from_iterable([*counts.values(), scores]))
+    names = dict.fromkeys([name for part in counts.values() for name in part] + list(scores))
     keys = {"precision": "precision", "recall": "recall", "f1": "F1"} if scores else {}
     rows = [
         [name, *(f"{part.get(name, 0):,}" for part in counts.values())]

@@ -69,14 +69,14 @@ def _content(run: Run) -> dict[str, object]:
 
 
 def _about(run: Run) -> Iterable[tuple[str, str]]:
-    """What was tested, how long and on what it was trained, and the data: name and text, which may be empty."""
+    """What was tested, how long, on what and with what it was trained: name and text, which may be empty."""
     tested: dict[str, Any] = run.test or {}
     data, training = run.environment.get("data", {}), run.environment.get("training", {})
     machine, execution = run.environment.get("machine", {}), run.environment.get("execution", {})
     if run.test is not None:
         yield "tested", str(tested.get("checkpoint", "a checkpoint"))
-    duration = f" in {format_duration(training['seconds'])}" if "seconds" in training else ""
-    yield "trained", f"{run.state}{duration}"
+    yield "trained", run.state
+    yield "duration of the training", format_duration(training["seconds"]) if "seconds" in training else ""
     if "patches" in training:
         patches, all_patches = training["patches"], training["of"]
         share = f"{100 * patches / all_patches:.3g} %" if patches < all_patches else "all"

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from eurosat_cls.analysis.calibration import before_and_after, describe
 from eurosat_cls.analysis.class_scores import format_score, plain_scores
+from eurosat_cls.analysis.places import write_geojson
 from eurosat_cls.analysis.report.page import write_report
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
@@ -86,6 +87,8 @@ def _line(metrics: dict[str, float]) -> str:
 class TestReport(Callback):
     """After a test write ``test_predictions.csv``, a row for each patch, and ``report.html``, which shows all there is.
 
+    Where patches have places, ``test_predictions.geojson`` holds them as polygons.
+
     It comes after the callbacks whose pictures it shows. What cannot be written is a warning.
 
     Args:
@@ -107,6 +110,7 @@ class TestReport(Callback):
             if answers:
                 with writing(path, optional=True):
                     write_text(path, answers)
+                    write_geojson(path, trainer.datamodule)  # type: ignore[attr-defined]
             print(f"report: {write_report(self.folder)}", file=sys.stderr)
         except UserError as error:
             warnings.warn(f"there is no report: {error}", stacklevel=2)

@@ -57,6 +57,7 @@ FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave 
 # Drawn when nothing else is said.
 PICTURES = (
     "BatchPicture", "LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM",
+    "Locations",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from eurosat_cls.callbacks import (
     Freeze,
     GradCAM,
     LearningCurves,
+    Locations,
     Misclassified,
     Projector,
     StopAtTarget,
@@ -45,7 +46,7 @@ DATA = tuple(cls for cls in _public(data, data.PatchDataModule) if cls is not da
 SPLITS, AUGMENTATIONS = _public(splits, splits.SplitMethod), _public(augment, augment.Augmentation)
 PICTURES = (
     AttentionMaps, BatchPicture, Calibration, ClassScores, ConfusionMatrix, GradCAM, LearningCurves, Misclassified,
-    Projector,
+    Locations, Projector,
 )  # fmt: skip
 SHORT_NAMES = (
     *MODELS, *ENCODERS, *EMBEDDINGS, *DECODERS, *LOSSES, *TRAINING, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES,

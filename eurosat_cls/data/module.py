@@ -52,6 +52,7 @@ class PatchDataModule(LightningDataModule, ABC):
 
     Attributes:
         task: what a label means, see :data:`eurosat_cls.data.batch.TaskName`.
+        train_available: training patches of the split, of which the settings above may take some.
 
     Raises:
         UserError: for a batch size below 1; later for anything wrong with the source or the split.
@@ -77,7 +78,7 @@ class PatchDataModule(LightningDataModule, ABC):
         self.wanted_bands, self.split_source = bands, split
         self.shots_per_class, self.train_fraction, self.subset_seed = shots_per_class, train_fraction, subset_seed
         self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
-        self._first_index = 0
+        self._first_index = self.train_available = 0
 
     @abstractmethod
     def open_store(self) -> Store:
@@ -95,12 +96,18 @@ class PatchDataModule(LightningDataModule, ABC):
         """The patches."""
         return self.open_store()
 
+    @property
+    def split_method(self) -> SplitMethod:
+        """What divides the patches."""
+        return self.named_split(self.split_source) if isinstance(self.split_source, str) else self.split_source
+
     @cached_property
     def split(self) -> Split:
         """The indices of train, val and test."""
-        store, source = self.store, self.split_source
-        split = (self.named_split(source) if isinstance(source, str) else source).divide(store)
+        store = self.store
+        split = self.split_method.divide(store)
         check_classes(split, store.labels, store.class_names)
+        self.train_available = len(split.train)
         return take_subset(split, store, self.shots_per_class, self.train_fraction, self.subset_seed)
 
     @property

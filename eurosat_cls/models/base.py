@@ -33,9 +33,11 @@ class PatchModule(OptimizedModule):
 
     Attributes:
         monitor: logged name that tells which epoch is the best one.
+        loaded_steps: optimizer steps behind weights that were loaded; None for those of a training.
     """
 
     monitor = "val/accuracy"
+    loaded_steps: int | None = None
     encoder: Encoder
     decoder: Decoder
     train_scores: StageScores
@@ -129,6 +131,7 @@ class PatchModule(OptimizedModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what on_save_checkpoint kept, for a training that goes on."""
         resuming = self._trainer is not None and self.trainer.state.fn == "fit"
+        self.loaded_steps = None if resuming else checkpoint.get("global_step")
         self._saved_progress = checkpoint.get(STATE) if resuming else None
         self._restored = before_restoring(self, checkpoint) if resuming else None
         self.weights = None  # a training that goes on has its own
@@ -137,6 +140,7 @@ class PatchModule(OptimizedModule):
 
     def on_fit_start(self) -> None:
         """Load weights to start from; a checkpoint to go on from has been read by now."""
+        self.loaded_steps = None
         if self.weights is not None:
             self.weights.load_into(self)
             self.weights = None
@@ -191,3 +195,8 @@ class PatchModule(OptimizedModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one test batch."""
         self.step(batch, batch_idx, self.test_scores, batch_idx == 0)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores at the step that the weights are of: a trainer that only tests counts none."""
+        if self.loaded_steps is not None:
+            self.log("step", float(self.loaded_steps), sync_dist=True)

@@ -89,7 +89,7 @@ def _setting(option: str, text: str) -> Node:
     if keys[0] in _GROUPS_WITH_FILES and len(keys) == 1 and _is_file(text):
         node = read(text)
     else:
-        node = read_value(text, option) if text.lstrip().startswith(("[", "{")) else Node(text, option)
+        node = read_value(text, option, key=keys[-1]) if text.lstrip().startswith(("[", "{")) else Node(text, option)
     for key in reversed(keys):
         node = Node({key: node}, option, partial=True)
     return node

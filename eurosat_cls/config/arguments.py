@@ -98,7 +98,7 @@ def _setting(option: str, text: str) -> Node:
     if _is_group_file(option, text):
         node = read(text)
     else:
-        node = read_value(text, option) if text.lstrip().startswith(("[", "{")) else Node(text, option)
+        node = read_value(text, option, key=keys[-1]) if text.lstrip().startswith(("[", "{")) else Node(text, option)
     for key in reversed(keys):
         node = Node({key: node}, option, partial=True)
     return node

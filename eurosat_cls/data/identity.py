@@ -122,15 +122,16 @@ def judge(
         odd |= min(ratios) > _OTHER_UNIT or max(ratios) < 1 / _OTHER_UNIT
         known = [f"{m:,.4g} +- {s:,.3g}" for m, s in zip(mean, std)]
         return Verdict([], _phrases(odd, bands, means, known))
-    low, p1, _, p99, high = np.array(training.patch_percentiles).T
+    low, p1, middle, p99, high = np.array(training.patch_percentiles).T
     span = np.maximum(p99 - p1, spread)
     below, above = typical < low, typical > high
     dark = np.where(p1 > 0, typical * _DARK < p1, typical < p1 - _FAR * span)
     wrong = (above & (typical > p99 + _FAR * span)) | (below & dark)
     eight = np.iinfo(np.uint8).max
     if look.values.dtype != training.dtype and look.values.high <= eight < min(training.maximum):
-        wrong |= below.all()  # 8 bits in another dtype
-    odd = (odd & (below | above)) | (below & (typical < low / 2)) | (below & below.all()) & (len(bands) > 1)
+        wrong |= below.any() & (typical * 3 < middle).all()  # 8 bits in another dtype
+    dim = (low > 0) & (typical < low / 2)
+    odd = (odd & (below | above)) | (below & (dim | (below.all() & (len(bands) > 1))))
     known = [f"{a:,.4g} to {b:,.4g}" for a, b in zip(low, high)]
     return Verdict(*(_phrases(which, bands, means, known) for which in (wrong, odd & ~wrong)))
 

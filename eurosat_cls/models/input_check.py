@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from eurosat_cls.data.eurosat import guess_unit
-from eurosat_cls.data.identity import InputStatistics, judge, look_at, reduced
-from eurosat_cls.data.unit import Conversion, Unit, UnitName, conversion_for
+from eurosat_cls.data.identity import InputStatistics, Look, judge, look_at, reduced
+from eurosat_cls.data.unit import Conversion, Unit, UnitName, ValueRange, conversion_for
 from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 
@@ -86,45 +86,70 @@ class InputCheck:
         """
         refuse_nonfinite(image)
         self._compare_size(image.shape[2], image.shape[3])
-        if not self.mean or not self.std:
-            if self._given not in (None, "raw") or self._stretch is not None:
-                raise UserError("The model does not know the unit of its training: bring the values to it yourself.")
-            return image
         pixels = reduced(image.detach()).cpu()
         pixels = (pixels.float() if pixels.dtype == torch.bfloat16 else pixels).numpy()
         look = look_at(pixels)
-        if self._conversion is None:
-            self._conversion = self._choose(look.values)
-        convert = self._conversion
-        if convert.changes:
-            image = torch.from_numpy(convert(image.cpu().numpy())).to(image.device)
-            look = look_at(convert(pixels))
-        if self._given != "raw":
-            found = judge(look, self.bands, self.mean, self.std, self.statistics)
-            if found.wrong and self._given is None and self._stretch is None:
-                raise UserError(
-                    "The images are in another unit than the training data, or of other bands (means of patches): "
-                    f"{'; '.join(found.wrong[:3])}. Give raw values as in the training, or say what they are: --unit "
-                    "raw (taken as they are), dn or reflectance, or --stretch LOW HIGH."
-                )
-            if odd := [*found.wrong, *found.doubtful]:
-                self._say_once("doubtful", f"warning: outside the range of the training: {'; '.join(odd[:3])}")
-        return image
-
-    def _choose(self, values: Any) -> Conversion:
-        if self.statistics is None:
-            note = f"; they are taken for {self.guess}, as their mean suggests" if self.guess else ""
-            self._say_once(
-                "unknown", f"the model does not say what its training patches were, so that its input cannot be "
-                f"checked{note}; {UPGRADE}",
-            )  # fmt: skip
         try:
-            chosen = conversion_for(self.unit, values, self.mean, self._given, self._stretch)
+            convert = self._decide(look.values)
+            if convert.changes:
+                image = torch.from_numpy(convert(image.cpu().numpy())).to(image.device)
+                look = look_at(convert(pixels))
+            doubt = "" if self._given == "raw" else self.compare(look, self._given is None and self._stretch is None)
         except UserError as error:
             raise UserError(f"The images: {error}.") from None
+        if doubt:
+            self._say_once("doubt", f"warning: images: {doubt}")
+        return image
+
+    def choose(
+        self, values: ValueRange, given: UnitName | None = None, stretch: Sequence[float] | None = None
+    ) -> Conversion:
+        """Decide how values become the model's input, see :func:`~eurosat_cls.data.unit.conversion_for`."""
+        if not self.mean:
+            if given not in (None, "raw") or stretch is not None:
+                raise UserError("the model does not know the unit of its training: bring the values to it, as raw ones")
+            return Conversion()
+        return conversion_for(self.unit, values, self.mean, given, stretch)
+
+    def compare(self, look: Look, strict: bool = True) -> str:
+        """Hold what was seen, in the training's unit, against the training; return a doubt, or nothing.
+
+        Args:
+            look: at the values.
+            strict: whether what is plainly wrong is an error.
+
+        Raises:
+            UserError: naming bands and ranges, and the way out.
+        """
+        if not self.mean or not self.std:
+            return ""
+        found = judge(look, self.bands, self.mean, self.std, self.statistics)
+        if found.wrong and strict:
+            raise UserError(
+                "in another unit than the training data, or other bands (means of patches): "
+                f"{'; '.join(found.wrong[:3])}. Give values as in the training, or say what they are: --unit raw (as "
+                "they are), dn (10,000 times the reflectance) or reflectance, or --stretch LOW HIGH"
+            )
+        odd = [*found.wrong, *found.doubtful]
+        return f"outside the range of the training: {'; '.join(odd[:3])}" if odd else ""
+
+    def _decide(self, values: ValueRange) -> Conversion:
+        """Return what is done with all patches, which the first ones decide."""
+        chosen = self.choose(values, self._given, self._stretch)
+        if self._conversion is not None:
+            if chosen.changes and not self._conversion.changes:
+                raise UserError(f"values up to {values.high:,.6g}, where those before were in the training's unit")
+            return self._conversion
+        self._conversion = chosen
+        if self.statistics is None and self.mean:
+            note = f" ({self.guess}, by its mean)" if self.guess else ""
+            self._say_once(
+                "unknown", "the model does not say what its training patches were, so that its input cannot be "
+                f"checked{note}; {UPGRADE}",
+            )  # fmt: skip
         if chosen.changes:
             self._say_once(chosen.describe(), f"images: {chosen.describe()}")
-        elif values.dtype != self.unit.dtype and self._given is None and values.whole:
+        elif self.mean and values.dtype != self.unit.dtype and self._given is None and values.whole:
             text = f"images: {values.dtype}, in training {self.unit.dtype}; the values are taken as they are"
             self._say_once(text, text)
         return chosen

@@ -65,7 +65,7 @@ def _upgrade(file: Path, data: PatchDataModule) -> str:
 
 def _check_data(file: Path, saved: Any, data: PatchDataModule) -> None:
     """Refuse data that the checkpoint was not trained on: the statistics of its patches would be others."""
-    ours = {"bands": data.bands, "mean": data.mean, "std": data.std}
+    ours: dict[str, Any] = {"bands": data.bands, "mean": data.mean, "std": data.std}
     for name, value in ours.items():
         kept = saved.get(name)
         same = kept == value if name == "bands" else kept is not None and _close(kept, value)

@@ -138,4 +138,4 @@ def judge(
 
 def _phrases(which: np.ndarray, bands: Sequence[str], means: np.ndarray, known: Sequence[str]) -> list[str]:
     here = [f"{a:,.4g} to {b:,.4g}" if b > a else f"{a:,.4g}" for a, b in zip(means.min(0), means.max(0))]
-    return [f"{bands[c]} {here[c]}, in training {known[c]}" for c in np.flatnonzero(which)]
+    return [f"{bands[c]} {here[c]}, in training {known[c]}" for c in np.flatnonzero(which).tolist()]

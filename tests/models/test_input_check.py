@@ -96,20 +96,22 @@ def test_paths_and_pillow_images_are_read_as_files_are(tmp_path: Path, capsys: p
     for number, picture in enumerate(pictures):
         picture.save(tmp_path / f"{number}.png")
     paths = [tmp_path / "0.png", str(tmp_path / "1.png")]
-    for given in (pictures, paths, np.array([str(path) for path in paths]), [Image.open(path) for path in paths]):
-        np.testing.assert_array_equal(network.predict(given).probabilities, expected)
+    opened = [Image.open(path) for path in paths]
+    for given in (pictures, paths, np.array([str(path) for path in paths]), opened):
+        np.testing.assert_allclose(network.predict(given).probabilities, expected, rtol=1e-5)
     assert len(network.predict(pictures[0]).names) == 1
     (tmp_path / "a.tif").write_bytes(tiff(NUMBERS[0], [description_tag(["B02", "B04", "B03"])]))
     found = network.predict([tmp_path / "a.tif"]).probabilities
-    np.testing.assert_array_equal(found, network.predict(NUMBERS[:1, [1, 2, 0]]).probabilities)
+    np.testing.assert_allclose(found, network.predict(NUMBERS[:1, [1, 2, 0]]).probabilities, rtol=1e-5)
     assert "taken to be" not in capsys.readouterr().err
     (tmp_path / "deep.png").write_bytes(deep_png(NUMBERS[0].transpose(1, 2, 0)))
-    opened = Image.open(tmp_path / "deep.png")
-    opened.load()
-    for given in (tmp_path / "deep.png", opened):
-        np.testing.assert_array_equal(
-            network.predict([given]).probabilities, network.predict(NUMBERS[:1]).probabilities
-        )
+    opened.append(Image.open(tmp_path / "deep.png"))
+    opened[-1].load()
+    for given in (tmp_path / "deep.png", opened[-1]):
+        found = network.predict([given]).probabilities
+        np.testing.assert_allclose(found, network.predict(NUMBERS[:1]).probabilities, rtol=1e-5)
+    for image in opened:
+        image.close()
 
 
 def test_images_that_cannot_be_used_get_one_line(tmp_path: Path) -> None:

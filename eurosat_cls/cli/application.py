@@ -32,6 +32,8 @@ from eurosat_cls.callbacks import (
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.cli.input_options import COMMANDS as WITH_INPUT
+from eurosat_cls.cli.input_options import add_input_options, apply_input_options
 from eurosat_cls.cli.predict import images_of, prediction_writer
 from eurosat_cls.cli.settle import settle
 from eurosat_cls.cli.short_names import VOCABULARY
@@ -92,7 +94,8 @@ class EuroSATCLI(LightningCLI):
             "--pictures", type=list[Callback], help="Callbacks that draw what the network learned; [] for none.",
             default=[{"class_path": f"eurosat_cls.callbacks.{name}"} for name in PICTURES],
         )  # fmt: skip
-        for name in ("class_names", "bands", "class_counts", "train_patches", "mean", "std", "unit", "task"):
+        of_data = "class_names", "bands", "class_counts", "train_patches", "mean", "std", "unit", "input_statistics"
+        for name in (*of_data, "task"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -101,6 +104,8 @@ class EuroSATCLI(LightningCLI):
         else:
             parser = self.init_parser(**kwargs)
             parser.add_method_arguments(klass, subcommand, skip=set(self.subcommands()[subcommand]))
+        if subcommand in WITH_INPUT:
+            add_input_options(parser)
         if subcommand == "predict":
             what = "Folders, patterns or files of images to predict on instead of the data, as often as needed."
             parser.add_argument("--images", type=Optional[list[str]], default=None, help=what)
@@ -176,6 +181,8 @@ class EuroSATCLI(LightningCLI):
             super().instantiate_classes()
 
     def _run_subcommand(self, subcommand: str) -> None:
+        if subcommand in WITH_INPUT:
+            apply_input_options(self.config[subcommand], self.model)
         with explaining(self.composition):
             super()._run_subcommand(subcommand)
 

@@ -21,6 +21,7 @@ def images_of(config: Any, checkpoint: dict[str, Any]) -> Any:
     given = config.data.init_args
     init = arguments_for(config.images, checkpoint, config.ckpt_path)
     init |= {"batch_size": given.get("batch_size", 128), "on_error": given.get("on_error", "raise")}
+    init["nodata"] = given.get("nodata", "error")
     class_path = f"{ImageFiles.__module__}.{ImageFiles.__qualname__}"
     # jsonargparse leaves its Namespace untyped
     return jsonargparse.Namespace(class_path=class_path, init_args=jsonargparse.Namespace(init))  # type: ignore[no-untyped-call]

@@ -13,6 +13,7 @@ import torch
 from torch.export import ExportedProgram
 
 from eurosat_cls.checkpoints.portable import KEY
+from eurosat_cls.encoders.backbones.base import Backbone
 from eurosat_cls.export import qgis
 from eurosat_cls.export.formats import write_onnx, write_program, write_safetensors
 from eurosat_cls.export.hub import page_of
@@ -98,7 +99,13 @@ class Build:
 
     @cached_property
     def _larger(self) -> np.ndarray | None:
-        """Two patches of twice the size, where the model takes them."""
+        """Two patches of twice the size, where the model takes them.
+
+        Attention of library networks is left at one size: to follow it for every size takes torch many minutes.
+        """
+        kinds = {type(module).__name__.lower() for module in self.model.encoder.modules()}
+        if isinstance(self.model.encoder, Backbone) and any("attn" in kind or "attention" in kind for kind in kinds):
+            return None
         larger = sample_of(self.model, 2 * self.patches.shape[2])
         try:
             answers_of(self._network, [larger.numpy()])

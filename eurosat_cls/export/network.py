@@ -114,7 +114,10 @@ def not_exportable(encoder: str, how: str, error: BaseException) -> UserError:
     texts = [str(each) for each in _chain(error)]
     operator = next((found[0] for text in texts if (found := _OPERATOR.search(text))), None)
     lines = [line.strip() for line in texts[-1].splitlines() if line.strip()]
-    reason = f"operator {operator}" if operator else (lines or [type(error).__name__])[0][:150]
+    if any("Constraints violated" in text for text in texts):
+        reason = "it fixes the number of patches, as len(x) does where x.shape[0] does not"
+    else:
+        reason = f"operator {operator}" if operator else (lines or [type(error).__name__])[0][:150]
     return UserError(f"{encoder} cannot be exported by {how} ({reason}); --format safetensors takes every encoder.")
 
 

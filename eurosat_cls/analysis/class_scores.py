@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from eurosat_cls.analysis.ranking import Ranking
-from eurosat_cls.utils.files import csv_text, write_text
+from eurosat_cls.utils.files import csv_text, growing, write_text
 
 SCORES = ("precision", "recall", "f1", "average_precision")
 
@@ -134,8 +134,8 @@ def append_scores(path: Path, epoch: int, scores: Mapping[str, ClassScore]) -> N
     if not path.is_file():
         write_scores(path, {epoch: scores})
         return
-    with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-        stream.write(_rows(epoch, scores))
+    with growing(path) as stream:
+        stream.write(_rows(epoch, scores).encode("utf-8", "backslashreplace"))
 
 
 def _rows(epoch: int, scores: Mapping[str, ClassScore]) -> str:

@@ -1,9 +1,10 @@
 """Checkpoints: written whole or not at all, read without ever executing what they hold."""
 
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
@@ -13,7 +14,7 @@ from eurosat_cls.checkpoints.tensors import SETTINGS, read_plain
 from eurosat_cls.config.class_checks import check_settings, check_size
 from eurosat_cls.config.former_names import present_checkpoint
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import check_local, replacing, writing
+from eurosat_cls.utils.files import check_local, created, writing
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -42,11 +43,10 @@ class SafeCheckpointIO(TorchCheckpointIO):
         """
         path = Path(path)
         kept = f"The one before it is whole: continue from {path}." if path.is_file() else ""
-        with writing(path, kept), replacing(path) as part:
+        with writing(path, kept), created(path) as stream:
             try:
-                with open(part, "wb") as stream:
-                    torch.save(checkpoint, stream)
-                _check_whole(part)
+                torch.save(checkpoint, stream)
+                _check_whole(stream)
             except (RuntimeError, zipfile.BadZipFile) as error:
                 # torch tells of a full disk by a place in its own sources, raised while the system's was handled.
                 raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from None
@@ -80,13 +80,29 @@ def checkpoint_in(path: Path) -> Path:
     return found
 
 
-def _check_whole(path: Path) -> None:
-    """Read a file that was just saved once more: all of its parts, against their checksums.
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Let ``target`` hold what ``source`` does, in bytes of its own; an earlier file stays whole until then.
+
+    Raises:
+        UserError: when the disk is full or the folder cannot be written.
+    """
+    with writing(target, f"{source} is whole: go on from it."), created(target) as stream:
+        with open(source, "rb") as original:
+            shutil.copyfileobj(original, stream, 2**20)
+        try:
+            _check_whole(stream)
+        except zipfile.BadZipFile as error:
+            raise OSError(str(error)) from None
+
+
+def _check_whole(stream: BinaryIO) -> None:
+    """Read what was just saved once more: all of its parts, against their checksums.
 
     Raises:
         zipfile.BadZipFile: when it is not what was written.
     """
-    with zipfile.ZipFile(path) as archive:
+    stream.flush()
+    with zipfile.ZipFile(stream) as archive:
         if (damaged := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged} does not read as it was written")
 

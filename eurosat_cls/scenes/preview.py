@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from eurosat_cls.scenes.images import Images
 from eurosat_cls.utils.figures import settle_texts
-from eurosat_cls.utils.files import replacing
+from eurosat_cls.utils.files import created
 
 
 def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], rows: Sequence[tuple[str, str, str]],
@@ -50,8 +50,8 @@ def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], r
 def write_preview(path: Path, figure: Figure) -> None:
     """Write a figure as PNG."""
     settle_texts(figure)
-    with replacing(path) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
+    with created(path) as stream:
+        figure.savefig(stream, format="png", metadata={"Software": None})
 
 
 def _short(text: str) -> str:

@@ -1,6 +1,7 @@
 """Run the trials of a study, several at a time, each in a process of its own."""
 
 import json
+import re
 import sys
 import threading
 import time
@@ -117,9 +118,10 @@ class Runner:
                 kept = {key: twin.user_attrs[key] for key in (FOLDER, "epoch", "metrics") if key in twin.user_attrs}
                 self._close(trial, TrialState.COMPLETE, {**kept, "same_as": twin.number}, twin.value)
                 return
-            former = Path(str(trial.user_attrs.get(FOLDER, "")))
+            # By its name in this folder: a search may have been moved, and a journal may be a stranger's.
+            former = self.folder / Path(str(trial.user_attrs.get(FOLDER, ""))).name
             last = former / "checkpoints" / "last.ckpt"
-            continued = FOLDER in trial.user_attrs and last.is_file()
+            continued = re.fullmatch(r"trial_\d+(_\d+)?", former.name) is not None and last.is_file()
             folder = former if continued else self._new_folder(trial.number)
             trial.set_user_attr(FOLDER, str(folder))
             overlay = self.base.overlay(self.queue.space, trial.params)

@@ -83,13 +83,9 @@ def test_a_link_does_not_bring_another_file_into_the_page(tmp_path: Path) -> Non
     folder.mkdir()
     (folder / "config.yaml").write_text("model: {}\n")
     (folder / "text.png").write_bytes((tmp_path / "secret.png").read_bytes())
+    assert "data:image" not in write_report(folder).read_text()
     (folder / "curves.png").symlink_to(tmp_path / "private.png")
-    page = write_report(folder).read_text()
-    assert "data:image" not in page
-    assert "curves.png: cannot be read (it is a link)" in page
-    (tmp_path / "secret.json").write_text('{"password": "x"}')
-    (folder / "environment.json").symlink_to(tmp_path / "secret.json")
-    with pytest.raises(UserError, match=r"environment\.json: refused, it is a link"):
+    with pytest.raises(UserError, match=r"curves\.png: refused, it is a link"):
         write_report(folder)
 
 

@@ -13,8 +13,7 @@ from eurosat_cls.config.class_checks import check_size
 from eurosat_cls.config.differences import flatten
 from eurosat_cls.config.former_names import present_settings
 from eurosat_cls.utils.errors import UserError
-
-FILES = ("config.yaml", "environment.json", "test.json", "metrics.csv", "test_predictions.csv")
+from eurosat_cls.utils.files import look_through
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,7 @@ def read_run(folder: Path) -> Run:
     """
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder} is no run folder: it has no config.yaml.")
-    for name in FILES:
-        if (folder / name).is_symlink():
-            raise UserError(f"{folder / name}: refused, it is a link; a report would show what lies elsewhere.")
+    look_through(folder)
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:

@@ -1,14 +1,16 @@
 """Run folders: making new ones, and finding the one that a configuration means by "best" or "last"."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from eurosat_cls.config.differences import differences
+from eurosat_cls.config.files import read
 from eurosat_cls.config.former_names import present_settings
+from eurosat_cls.config.tree import plain
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.limits import SETTINGS, check_file
 
 LOGS = "lightning_logs"
 
@@ -60,6 +62,22 @@ def run_folder_of(checkpoint: Path) -> Path | None:
     return folder if checkpoint.resolve().parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
 
 
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a run, ``config.yaml`` in its folder, with the names of today.
+
+    Raises:
+        UserError: when there is none, or it is damaged.
+    """
+    path = folder / "config.yaml"
+    check_file(path, path, SETTINGS)
+    found: dict[str, Any] = present_settings(plain(read(str(path))))
+    try:
+        repr(found)
+    except ValueError:
+        raise UserError(f"{path}: refused, a number in it has thousands of digits.") from None
+    return found
+
+
 def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str, Any]) -> tuple[Path, list[str]]:
     """Find the best or last checkpoint of the newest run of ``config`` under ``root``.
 
@@ -101,14 +119,11 @@ def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str
 
 def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Run folders with their saved configurations, newest first."""
-    saved = sorted(root.glob("**/config.yaml"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    saved = (path for path in root.glob("**/config.yaml") if path.is_file())
+    saved = sorted(saved, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in saved:
-        try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError, RecursionError):
-            continue
-        if isinstance(config, dict):
-            yield path.parent, present_settings(config)
+        with suppress(UserError):  # one that is damaged is not meant
+            yield path.parent, saved_settings(path.parent)
 
 
 def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
@@ -117,7 +132,7 @@ def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     for part, ignored in _EXECUTION.items():
         a, b = (
             {**spec, "init_args": spec.get("init_args") or {}}
-            for spec in (theirs.get(part) or {}, ours.get(part) or {})
+            for spec in (each if isinstance(each, dict) else {} for each in (theirs.get(part), ours.get(part)))
         )
         differing = differences(a, b)
         keys = {each.key.removeprefix("init_args.").partition(".")[0] for each in differing} - ignored

@@ -14,7 +14,8 @@ from eurosat_cls.cli import run as dispatch
 from eurosat_cls.cli.application import EuroSATCLI
 from eurosat_cls.search.channel import OVERLAY, RESULT, Channel
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import read_json, write_json
+from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.limits import NUMBER, checked, read_json
 
 
 class ReportToSearch(Callback):
@@ -35,7 +36,7 @@ class ReportToSearch(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on from the best epoch of a training that is continued."""
         if trainer.ckpt_path:
-            self.best = read_json(self.path).get("value")
+            self.best = checked(read_json(self.path), {"value": NUMBER}, str(self.path)).get("value")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at the metrics."""

@@ -21,6 +21,7 @@ from eurosat_cls.search.processes import is_full, reason_of, share_of, start, wa
 from eurosat_cls.search.queue import FOLDER, REASON, RETRIES, VOID, Queue
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
+from eurosat_cls.utils.limits import read_json
 from eurosat_cls.utils.names import nearest
 
 POLL_SECONDS = 1.0
@@ -244,13 +245,12 @@ def _hang_up(process: "Popen[str]") -> None:
 
 
 def _result(folder: Path) -> dict[str, Any]:
-    path = folder / RESULT
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return read_json(folder / RESULT)
 
 
 def _test_metrics(folder: Path) -> dict[str, float]:
-    content = json.loads((folder / "test.json").read_text(encoding="utf-8"))
-    return {key: value for key, value in content.items() if key.startswith("test/") and isinstance(value, float)}
+    content = read_json(folder / "test.json").items()
+    return {key: value for key, value in content if key.startswith("test/") and isinstance(value, float)}
 
 
 def _unknown(monitor: str, logged: list[str]) -> str:

@@ -235,15 +235,6 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that a JSON file holds; nothing where there is no such file, or it is damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
     """Return rows as CSV with commas and Unix line ends.
 

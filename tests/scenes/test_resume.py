@@ -15,6 +15,7 @@ import torch
 from eurosat_cls import UserError, map_scene
 from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.scenes.work import Work
+from eurosat_cls.utils.locks import locked
 from tests.conftest import REPOSITORY, subprocess_env
 from tests.scenes.killing import results
 from tests.scenes.maps import pixels, save, small_model, write_scene
@@ -117,7 +118,8 @@ def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
     folder = map_scene(model, scene, tmp_path / "maps", options=options())
     (folder / "map.json").unlink()
     holding = f"from eurosat_cls.utils.locks import locked\nfrom pathlib import Path\n" \
-              f"with locked(Path({str(folder)!r}) / '.lock', ''):\n    print('held', flush=True)\n    input()"  # fmt: skip
+              f"with locked(Path({str(folder)!r}) / '.lock', ''):\n    print('held', flush=True)\n" \
+              "    input()"  # fmt: skip
     other = subprocess.Popen([sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                              env=subprocess_env())  # fmt: skip
     assert other.stdout is not None

@@ -1,19 +1,29 @@
 """What a run folder holds."""
 
-import csv
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from eurosat_cls.analysis.report.epoch_table import read_metrics
-from eurosat_cls.config.class_checks import check_size
+from eurosat_cls.checkpoints.runs import saved_settings
 from eurosat_cls.config.differences import flatten
-from eurosat_cls.config.former_names import present_settings
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import look_through
+from eurosat_cls.utils.limits import COUNT, NUMBER, SECONDS, TEXT, checked, read_object, read_rows
+
+# The form of what is used of environment.json and test.json; what else is there is only shown.
+_SPLIT = {"split_method": TEXT, "split_sha256": TEXT}
+ENVIRONMENT = {
+    "data": {"source": TEXT, **_SPLIT, "patches": {"*": {"*": COUNT}}},
+    "training": {"seconds": SECONDS, "patches": COUNT, "of": COUNT, "processes": COUNT, "device": TEXT},
+    "machine": {"cpu": TEXT, "threads": COUNT, "cores": COUNT},
+    "execution": {},
+}
+_SCORES = {"images": COUNT, "precision": NUMBER, "recall": NUMBER, "f1": NUMBER}
+TEST = {
+    "checkpoint": TEXT, "split": _SPLIT, "patches": {"scored": COUNT, "of": COUNT}, "per_class": {"*": _SCORES},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,8 @@ class Run:
     @property
     def planned_epochs(self) -> int | None:
         """Epochs that the configuration asks for."""
-        planned = self.config.get("trainer", {}).get("max_epochs")
+        trainer = self.config.get("trainer")
+        planned = trainer.get("max_epochs") if isinstance(trainer, dict) else None
         return planned if isinstance(planned, int) and planned > 0 else None
 
     @property
@@ -56,8 +67,7 @@ class Run:
         told = f"{trained}; interrupted or still running" if unfinished else trained
         if self.test is None:
             return f"{told}; not tested yet"
-        patches = self.test.get("patches")
-        scored, of = (patches.get(key) for key in ("scored", "of")) if isinstance(patches, dict) else (None, None)
+        scored, of = (self.test.get("patches", {}).get(key) for key in ("scored", "of"))
         return told if scored == of else f"{told}; tested on {scored} of {of} patches only"
 
     @property
@@ -86,41 +96,27 @@ def read_run(folder: Path) -> Run:
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder} is no run folder: it has no config.yaml.")
     look_through(folder)
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{folder / 'config.yaml'}: cannot be read ({str(error).splitlines()[0]}).") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{folder / 'config.yaml'}: is no configuration.")
-    check_size(config, str(folder / "config.yaml"))
-    config = present_settings(config)
     return Run(
         folder=folder,
-        config=config,
-        environment=_json(folder / "environment.json") or {},
-        test=_json(folder / "test.json"),
+        config=saved_settings(folder),
+        environment=_json(folder / "environment.json", ENVIRONMENT) or {},
+        test=_json(folder / "test.json", TEST),
         epochs=read_metrics(folder / "metrics.csv"),
         answers=_answers(folder / "test_predictions.csv"),
     )
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def _json(path: Path, form: Mapping[str, Any]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no metrics.")
-    return content
+    found: dict[str, Any] = checked(read_object(path), form, str(path))
+    return found
 
 
 def _answers(path: Path) -> dict[str, tuple[str, str]]:
     if not path.is_file():
         return {}
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return {row["file"]: (row["true"], row["predicted"]) for row in csv.DictReader(stream)}
-    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read ({type(error).__name__} {error}).") from None
+        return {row["file"]: (row["true"], row["predicted"]) for row in read_rows(path, 2**26)}
+    except KeyError as error:
+        raise UserError(f"{path}: has no column {error}.") from None

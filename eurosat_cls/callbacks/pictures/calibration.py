@@ -13,7 +13,8 @@ from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.models.temperature import HIGHEST, LOWEST
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import read_json, write_bytes, write_json, writing
+from eurosat_cls.utils.files import write_bytes, write_json, writing
+from eurosat_cls.utils.limits import read_json
 
 
 class Calibration(PlotCallback):

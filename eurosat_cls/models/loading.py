@@ -1,7 +1,8 @@
 """A ready model from a checkpoint alone."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import checkpoint_in, read_checkpoint
 from eurosat_cls.checkpoints.portable import GRAPH
+from eurosat_cls.checkpoints.tensor_limits import Budget
 from eurosat_cls.config.class_checks import check_settings
 from eurosat_cls.config.trust import resolve, trusting
 from eurosat_cls.models.autoencoder import AutoEncoder
@@ -76,11 +78,24 @@ def model_of(
     else:
         with trusting(trust):
             check_settings(saved, str(file))
-            model = kind(**{key: _made(value, str(file)) for key, value in settings.items() if key in needed})
+            with _described_by(file), Budget(checkpoint["state_dict"], str(file)):
+                model = kind(**{key: _made(value, str(file)) for key, value in settings.items() if key in needed})
         check_fits(dict(checkpoint), model, file)
     model.load_state_dict(checkpoint["state_dict"], strict=graph is None)
     found: Classifier | AutoEncoder = model.eval()
     return found
+
+
+@contextmanager
+def _described_by(file: Path) -> Iterator[None]:
+    """Name the file whose settings, which may be anything, make a constructor fail."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".splitlines()[0][:150]
+        raise UserError(f"{file}: the network that its settings describe cannot be built ({said}).") from error
 
 
 def _made(value: Any, file: str) -> Any:

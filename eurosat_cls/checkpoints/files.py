@@ -29,9 +29,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         loaded = read_portable(path) if is_portable(path) else read_plain(path, map_location)
     except Damaged as error:
         whole = _newest_whole(Path(path))
-        raise UserError(
-            f"{error} The newest one beside it that is whole is {whole}." if whole else str(error)
-        ) from None
+        way_out = f" The newest one beside it that is whole is {whole}." if whole else ""
+        raise UserError(f"{error}{way_out}") from None
     if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of a training run (no state_dict in it).")
     if not isinstance(loaded.get("hyper_parameters", {}), Mapping):

@@ -17,6 +17,7 @@ from eurosat_cls.config.class_checks import check_settings, is_loaded_part
 from eurosat_cls.config.trust import trusting
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import check_local
+from eurosat_cls.utils.limits import check_file
 
 # What trainings wrap around the weights, the averaged ones first.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
@@ -65,6 +66,7 @@ def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpo
 
 def _check_archive(path: str | Path, kind: str) -> None:
     """Refuse an archive that would unpack to more than it is: torch stores tensors as they are."""
+    check_file(Path(path), Path(path), 2**63)
     with open(path, "rb") as stream:
         begins = stream.read(4) == b"PK\3\4"
     if begins and not zipfile.is_zipfile(path):

@@ -32,12 +32,16 @@ from eurosat_cls.callbacks import (
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.cli.commands import CONFIGURED
+from eurosat_cls.cli.first_options import HELPS
+from eurosat_cls.cli.pictures import DRAW, warn_of_undrawn
 from eurosat_cls.cli.predict import images_of, prediction_writer
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.class_checks import check_config, check_settings
 from eurosat_cls.config.differences import print_differences
 from eurosat_cls.config.failures import explaining
 from eurosat_cls.config.former_names import is_run_config
+from eurosat_cls.config.jsonargparse_private import set_helps
 from eurosat_cls.config.parse import parse
 from eurosat_cls.config.parser import Parser
 from eurosat_cls.data.images import ImageFiles
@@ -97,6 +101,8 @@ class EuroSATCLI(LightningCLI):
         else:
             parser = self.init_parser(**kwargs)
             parser.add_method_arguments(klass, subcommand, skip=set(self.subcommands()[subcommand]))
+        parser.description = CONFIGURED[subcommand]
+        set_helps(parser, HELPS)
         if subcommand == "predict":
             what = "Folders, patterns or files of images to predict on instead of the data, as often as needed."
             parser.add_argument("--images", type=Optional[list[str]], default=None, help=what)
@@ -167,6 +173,8 @@ class EuroSATCLI(LightningCLI):
         """Build model, data and trainer."""
         with explaining(self.composition):
             super().instantiate_classes()
+        pictures = self._get(self.config_init, "pictures") or []
+        warn_of_undrawn(self.composition.tree, self.subcommand, pictures, self.model)
 
     def _run_subcommand(self, subcommand: str) -> None:
         with explaining(self.composition):
@@ -204,7 +212,7 @@ class EuroSATCLI(LightningCLI):
         kwargs["enable_model_summary"] = bool(given.enable_model_summary)
         callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
         callbacks += [EpochBar()] if bar and not given.barebones else []
-        callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in ("fit", "test") else []
+        callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in DRAW else []
         kwargs["callbacks"] = callbacks + self._callbacks(folder, config, execution)
         try:
             trainer = super().instantiate_trainer(**kwargs)
@@ -268,6 +276,7 @@ class EuroSATCLI(LightningCLI):
 
 
 SETTINGS: dict[str, Any] = {  # of LightningCLI
+    "parser_kwargs": {"prog": "eurosat_cls"},
     "model_class": LightningModule,
     "datamodule_class": LightningDataModule,
     "subclass_mode_model": True,

@@ -30,6 +30,8 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> None:
+    if arguments[:1] == ["search"]:
+        print("search: loading its libraries and reading the configuration", file=sys.stderr, flush=True)
     from eurosat_cls.cli.run import run  # torch and Lightning take seconds to import
 
     run(arguments)

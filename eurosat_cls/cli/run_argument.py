@@ -12,7 +12,7 @@ from eurosat_cls.utils.errors import UserError
 
 _WITH_CHECKPOINT = ("fit", "validate", "test", "predict")
 _WITH_RUN = (*_WITH_CHECKPOINT, "statistics", "show", "summary")
-_ALONE = ("-h", "--help", "--help-all", "--print_config")  # options that take no value
+_ALONE = ("-h", "--help", "--print_config")  # options that take no value
 
 
 def expand(arguments: Sequence[str]) -> list[str]:

@@ -9,8 +9,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from eurosat_cls.analysis.places import write_geojson
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.utils.distributed import gather_objects
+from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import csv_text, writing
 
 
@@ -19,7 +21,8 @@ class PredictionWriter(BasePredictionWriter):
 
     Rows go to a file beside, with ``.part`` in its name, batch by batch; when all are written it is renamed, so that an
     earlier file stays whole until then and a file of the final name is never half of one. With several processes the
-    first one writes what all have to say, in the order of the data.
+    first one writes what all have to say, in the order of the data. Where patches have places, each table is
+    written as polygons too, as GeoJSON.
 
     Args:
         paths: the CSV files.
@@ -77,6 +80,11 @@ class PredictionWriter(BasePredictionWriter):
             file.close()
             os.replace(file.name, path)
             print(f"{rows} predictions in {path}")
+            try:
+                if polygons := write_geojson(path, trainer.datamodule):  # type: ignore[attr-defined]
+                    print(f"the same as polygons in {polygons}")
+            except UserError as error:
+                print(f"no polygons of the predictions: {error}")
         self._files = []
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

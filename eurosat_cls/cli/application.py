@@ -4,7 +4,7 @@ import sys
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -15,11 +15,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from eurosat_cls.analysis.dataset import patches_by_class
 from eurosat_cls.callbacks import (
-    BatchPicture,
     Checkpoints,
     EncoderExport,
     EpochBar,
     EpochSummary,
+    FallingRate,
     Freeze,
     Reconstructions,
     RunMetadata,
@@ -34,8 +34,11 @@ from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configurat
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
 from eurosat_cls.cli.commands import CONFIGURED
 from eurosat_cls.cli.first_options import HELPS
+from eurosat_cls.cli.input_options import COMMANDS as WITH_INPUT
+from eurosat_cls.cli.input_options import add_input_options, apply_input_options
 from eurosat_cls.cli.pictures import DRAW, warn_of_undrawn
-from eurosat_cls.cli.predict import images_of, prediction_writer
+from eurosat_cls.cli.predict import add_image_options, images_of, prediction_writer
+from eurosat_cls.cli.settle import settle
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.class_checks import check_config, check_settings
 from eurosat_cls.config.differences import print_differences
@@ -57,7 +60,10 @@ from eurosat_cls.utils.machine import environment, versions
 LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
-PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
+PICTURES = (
+    "BatchPicture", "LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM",
+    "Locations",
+)  # fmt: skip
 
 
 class EuroSATCLI(LightningCLI):
@@ -92,7 +98,8 @@ class EuroSATCLI(LightningCLI):
             "--pictures", type=list[Callback], help="Callbacks that draw what the network learned; [] for none.",
             default=[{"class_path": f"eurosat_cls.callbacks.{name}"} for name in PICTURES],
         )  # fmt: skip
-        for name in ("class_names", "bands", "class_counts", "train_patches", "mean", "std", "unit", "task"):
+        of_data = "class_names", "bands", "class_counts", "train_patches", "mean", "std", "unit", "input_statistics"
+        for name in (*of_data, "task"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -103,16 +110,18 @@ class EuroSATCLI(LightningCLI):
             parser.add_method_arguments(klass, subcommand, skip=set(self.subcommands()[subcommand]))
         parser.description = CONFIGURED[subcommand]
         set_helps(parser, HELPS)
+        if subcommand in WITH_INPUT:
+            add_input_options(parser)
         if subcommand == "predict":
-            what = "Folders, patterns or files of images to predict on instead of the data, as often as needed."
-            parser.add_argument("--images", type=Optional[list[str]], default=None, help=what)
-            what = "CSV file for all predictions, or a folder; by default a file for each source in the run folder."
-            parser.add_argument("--output", type=Optional[str], default=None, help=what)
+            add_image_options(parser)
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Make one configuration of files and options, and check it."""
         self.config, self.composition = parse(parser, self._subcommand_parsers, args, VOCABULARY)
+        chosen = settle(self.config[self.config.subcommand], self.composition.tree)
+        for line in chosen if self.config.subcommand == "fit" else []:
+            rank_zero_print(line)
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let a checkpoint's hyper-parameters, class paths included, replace the config."""
@@ -177,6 +186,8 @@ class EuroSATCLI(LightningCLI):
         warn_of_undrawn(self.composition.tree, self.subcommand, pictures, self.model)
 
     def _run_subcommand(self, subcommand: str) -> None:
+        if subcommand in WITH_INPUT:
+            apply_input_options(self.config[subcommand], self.model)
         with explaining(self.composition):
             super()._run_subcommand(subcommand)
 
@@ -272,7 +283,7 @@ class EuroSATCLI(LightningCLI):
         text = self._dump(folder)
         kept = [RunMetadata(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
         own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
-        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
+        return [StopOnNonFiniteLoss(), FallingRate(), EpochSummary(), StopRecord(), *kept, *own]
 
 
 SETTINGS: dict[str, Any] = {  # of LightningCLI

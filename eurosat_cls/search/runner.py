@@ -125,7 +125,7 @@ class Runner:
             trial.set_user_attr(FOLDER, str(folder))
             overlay = self.base.overlay(self.queue.space, trial.params)
         write_text(folder / OVERLAY, as_yaml(overlay))
-        arguments = [str(folder), *self.base.arguments, "--config", str(folder / OVERLAY)]
+        arguments = [str(folder), *self.base.arguments, "--overlay", str(folder / OVERLAY)]
         arguments += ["--ckpt_path", str(last)] if continued else []
         short = short_names(trial.params)
         params = "  ".join(f"{short[name]} {format_value(value)}" for name, value in trial.params.items())

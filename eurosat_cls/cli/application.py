@@ -108,8 +108,7 @@ class EuroSATCLI(LightningCLI):
         else:
             parser = self.init_parser(**kwargs)
             parser.add_method_arguments(klass, subcommand, skip=set(self.subcommands()[subcommand]))
-        parser.description = CONFIGURED[subcommand]
-        set_helps(parser, HELPS)
+        set_helps(parser, CONFIGURED[subcommand], HELPS)
         if subcommand in WITH_INPUT:
             add_input_options(parser)
         if subcommand == "predict":

@@ -27,8 +27,9 @@ def typed_keys(parser: Any) -> Iterator[tuple[str, Any, Any, str]]:
             yield action.dest, kind, default, str(action.help or "")
 
 
-def set_helps(parser: Any, helps: Mapping[str, str]) -> None:
-    """Replace what the help of a parser says of some keys, as far as it has them."""
+def set_helps(parser: Any, description: str, helps: Mapping[str, str]) -> None:
+    """Replace what the help of a parser says of itself, and of some keys as far as it has them."""
+    parser.description = description
     for action in parser._actions:
         if action.dest in helps:
             action.help = helps[action.dest]

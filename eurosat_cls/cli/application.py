@@ -182,7 +182,7 @@ class EuroSATCLI(LightningCLI):
         with explaining(self.composition):
             super().instantiate_classes()
         pictures = self._get(self.config_init, "pictures") or []
-        warn_of_undrawn(self.composition.tree, self.subcommand, pictures, self.model)
+        warn_of_undrawn(self.composition.tree, str(self.subcommand), pictures, self.model)
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand in WITH_INPUT:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import jsonargparse
+import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
 from eurosat_cls.config.trust import explain
@@ -14,6 +15,18 @@ from eurosat_cls.utils.errors import UserError
 # Lightning's command line opens --config to URLs when it is imported: close that again.
 jsonargparse.set_parsing_settings(config_read_mode_fsspec_enabled=False, config_read_mode_urls_enabled=False)
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # about Lightning's own calls
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes texts that jsonargparse would read back as numbers, such as a class called 1e5."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+jsonargparse.set_dumper(
+    "yaml", lambda data: yaml.dump(data, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True)
+)
 
 
 class Parser(LightningArgumentParser):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from eurosat_cls.cli.configuration import merged
 from eurosat_cls.utils.errors import UserError
 from tests.config.parsers import parsed
 from tests.conftest import CONFIGS
@@ -18,7 +19,23 @@ def with_overlay(text: str, *options: str) -> dict:
     return parsed("fit", *BASE, *options, "--config", str(path))[0]
 
 
-WRITTEN = ["111", "01", "no", "yes", "on", "2019-01-01", "null", "~", "1_000", "0x10", "1.50", "true"]
+WRITTEN = [
+    "111",
+    "01",
+    "no",
+    "yes",
+    "on",
+    "2019-01-01",
+    "null",
+    "~",
+    "1_000",
+    "0x10",
+    "1e5",
+    "1e-3",
+    "农田",
+    "1.50",
+    "true",
+]
 
 
 @pytest.mark.parametrize("quote", ["", "'"])
@@ -28,17 +45,19 @@ def test_keys_of_class_weights_are_text(quote: str) -> None:
         "class_weights"
     ]
     assert weights == {name: float(n + 1) for n, name in enumerate(WRITTEN)}
-    option = parsed("fit", *BASE, "--model.init_args.class_weights", f"{{{listed}}}")[0]
-    assert option["model"]["init_args"]["class_weights"] == weights
+    given = [*BASE, "--model.init_args.class_weights", f"{{{listed}}}"]
+    assert parsed("fit", *given)[0]["model"]["init_args"]["class_weights"] == weights
+    assert merged(given)["model"]["init_args"]["class_weights"] == weights, "written down and read again"
 
 
 def test_class_names_are_text(tmp_path: Path) -> None:
-    settings = with_overlay("data: {init_args: {class_names: [111, no, 01, 2.50]}}", *FOLDER)["data"]["init_args"]
+    folder = "data: {class_path: ImageFolder, init_args: {root: x, class_names: [111, no, 01, 2.50]}}"
+    settings = with_overlay(folder)["data"]["init_args"]
     assert settings["class_names"] == ["111", "no", "01", "2.50"]
     option = parsed("fit", *BASE, *FOLDER, "--data.init_args.class_names", "[2019, yes]")[0]["data"]["init_args"]
     assert option["class_names"] == ["2019", "yes"]
-    table = ("--data", "Table", "--data.init_args.table", "x", "--data.init_args.task", "multilabel")
-    settings = with_overlay("data: {init_args: {label_columns: [2019, no], class_names: null}}", *table)
+    table = "table: x, task: multilabel, label_columns: [2019, no], class_names: null"
+    settings = with_overlay(f"data: {{class_path: Table, init_args: {{{table}}}}}")
     assert settings["data"]["init_args"]["label_columns"] == ["2019", "no"]
     assert settings["data"]["init_args"]["class_names"] is None
 

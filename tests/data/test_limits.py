@@ -42,7 +42,7 @@ def test_classes_keep_their_shares_in_a_part() -> None:
         assert sorted(rows) == list(range(100))
         assert np.bincount(labels[rows[:count]], minlength=3).tolist() == shares
         assert (np.diff(rows[:count]) > 0).all()
-    several: Any = SimpleNamespace(labels=np.eye(2, dtype=np.uint8)[labels > 0], files=store.files)
+    several: Any = SimpleNamespace(labels=np.eye(2, dtype=np.uint8)[(labels > 0).astype(int)], files=store.files)
     assert several.labels[spread(np.arange(100), several, 10)[:10]].sum(0).tolist() == [6, 4]
 
 

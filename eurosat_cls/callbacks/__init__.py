@@ -15,6 +15,7 @@ from eurosat_cls.callbacks.pictures.class_scores import ClassScores
 from eurosat_cls.callbacks.pictures.confusion_matrix import ConfusionMatrix
 from eurosat_cls.callbacks.pictures.curves import LearningCurves
 from eurosat_cls.callbacks.pictures.gradcam import GradCAM
+from eurosat_cls.callbacks.pictures.locations import Locations
 from eurosat_cls.callbacks.pictures.misclassified import Misclassified
 from eurosat_cls.callbacks.pictures.projector import Projector
 from eurosat_cls.callbacks.pictures.reconstructions import Reconstructions
@@ -41,6 +42,7 @@ __all__ = [
     "GradCAM",
     "LearningCurves",
     "LearningRateFinder",
+    "Locations",
     "Misclassified",
     "PredictionWriter",
     "Projector",

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.console import Console
 from rich.table import Table
 
 from eurosat_cls.analysis.calibration import before_and_after, describe
 from eurosat_cls.analysis.class_scores import format_score, plain_scores
+from eurosat_cls.analysis.places import write_geojson
 from eurosat_cls.analysis.report.page import write_report
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import csv_text, write_json, write_text, writing
+from eurosat_cls.utils.text import print_table
 
 
 class TestScores(Callback):
@@ -65,7 +66,7 @@ class TestScores(Callback):
             column.justify = "right"
         for name, s in scores.items():
             table.add_row(name, str(s["images"]), *(format_score(s[key]) for key in ("precision", "recall", "f1")))
-        Console().print(table)
+        print_table(table)
 
 
 def _metrics(trainer: Trainer, stage: str) -> dict[str, float]:
@@ -85,6 +86,8 @@ def _line(metrics: dict[str, float]) -> str:
 
 class TestReport(Callback):
     """After a test write ``test_predictions.csv``, a row for each patch, and ``report.html``, which shows all there is.
+
+    Where patches have places, ``test_predictions.geojson`` holds them as polygons.
 
     It comes after the callbacks whose pictures it shows. What cannot be written is a warning.
 
@@ -107,6 +110,7 @@ class TestReport(Callback):
             if answers:
                 with writing(path, optional=True):
                     write_text(path, answers)
+                    write_geojson(path, trainer.datamodule)  # type: ignore[attr-defined]
             print(f"report: {write_report(self.folder)}", file=sys.stderr)
         except UserError as error:
             warnings.warn(f"there is no report: {error}", stacklevel=2)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from eurosat_cls.data import Demo
-from eurosat_cls.data.loader import EpochBatches
+from eurosat_cls.data.loader import EpochBatches, rows_within
 from eurosat_cls.data.splits import spread
 
 Run = Callable[..., tuple[int, str]]
@@ -30,7 +30,7 @@ def test_the_rows_within_a_limit_are_those_of_the_batches_that_are_left(
         count = limit if isinstance(limit, int) else int(len(kept[0]) * limit)
         kept = [part[:count] for part in kept]
     seen = sorted(np.concatenate([np.empty(0, int), *(batch for part in kept for batch in part)]))
-    assert [part.rows_within(limit) for part in parts] == [len(seen)] * processes
+    assert rows_within(limit, rows, 8, processes) == len(seen)
     assert seen == list(range(len(seen))), "which are the first ones"
 
 

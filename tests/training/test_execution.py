@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from eurosat_cls import Classifier
 from eurosat_cls.encoders import ResNet
+from eurosat_cls.models.network import Network
 from eurosat_cls.training import execution, timing
 
 CPU = torch.device("cpu")
@@ -25,6 +26,7 @@ def choose(m: Classifier, **changes: object) -> execution.Execution:
     return execution.choose(m, SHAPE, CPU, **settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_measuring_leaves_model_and_random_state_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path))
     m = model()
@@ -110,9 +112,9 @@ def test_what_is_asked_for_is_tried_once(
 
 
 def test_a_network_that_cannot_be_handed_over_is_timed_here() -> None:
-    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 1))
-    network.hook = lambda: None  # type: ignore[assignment]  # nothing that pickle takes
-    rates, died = timing.rates_of(network, SHAPE, CPU, [("32-true", "contiguous", False)])
+    m = model()
+    m.encoder.hook = lambda: None  # type: ignore[assignment]  # nothing that pickle takes
+    rates, died = timing.rates_of(Network(m), SHAPE, CPU, [("32-true", "contiguous", False)])
     assert rates[("32-true", "contiguous", False)] > 0
     assert not died
 

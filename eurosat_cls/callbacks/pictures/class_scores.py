@@ -80,8 +80,8 @@ class ClassScores(PlotCallback):
         if lost:
             note += f", {lost} without a finite logit left out"
         shown = slice(1, None) if binary else slice(None)  # the curves of both classes mirror each other
-        save_picture(trainer, f"precision_recall_{stage}", draw_precision_recall(rankings[shown], names[shown], note))
-        save_picture(trainer, f"roc_{stage}", draw_roc(rankings[shown], names[shown], note))
+        for name, draw in (("precision_recall", draw_precision_recall), ("roc", draw_roc)):
+            save_picture(trainer, f"{name}_{stage}", draw(rankings[shown], names[shown], note, binary))
 
     def _draw_epochs(self, trainer: Trainer, module: Classifier) -> None:
         from eurosat_cls.analysis.plots.class_curves import draw_class_scores

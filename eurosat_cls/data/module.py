@@ -245,10 +245,6 @@ class PatchDataModule(LightningDataModule, ABC):
         rows, limit = len(getattr(self.split, part)), getattr(self.trainer, f"limit_{part}_batches", None)
         return rows_within(limit, rows, self.batch_size, self._processes), rows
 
-    def _evaluation_loader(self, part: Literal["val", "test"]) -> DataLoader[Batch]:
-        (count, of), indices = self.scored(part), getattr(self.split, part)
-        return self._loader(spread(indices, self.store, count) if count < of else indices, training=False)
-
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; a last one that is not full is left out."""
         assert self.train_batches
@@ -256,11 +252,11 @@ class PatchDataModule(LightningDataModule, ABC):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Validation patches in order; those that a limit leaves are of all classes."""
-        return self._evaluation_loader("val")
+        return self._loader(spread(self.split.val, self.store, self.scored("val")[0]), training=False)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Test patches in order; those that a limit leaves are of all classes."""
-        return self._evaluation_loader("test")
+        return self._loader(spread(self.split.test, self.store, self.scored("test")[0]), training=False)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The patches of ``predict_split`` in order."""

@@ -28,8 +28,9 @@ def dry_run(trainer: Trainer) -> None:
         UserError: for a loss or a metric that does not fit the task, and for batches that cannot be normalised.
     """
     module, data = trainer.lightning_module, getattr(trainer, "datamodule", None)
-    known = isinstance(module, PatchModule) and isinstance(data, PatchDataModule)
-    if not known or not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
+    if not isinstance(module, PatchModule) or not isinstance(data, PatchDataModule):
+        return
+    if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
         return
     module.train()
     with undoable_steps(trainer, module) as steps, warnings.catch_warnings(), torch.no_grad():

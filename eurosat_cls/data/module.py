@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from eurosat_cls.data.augment import Augmentation, Mixing, augment_batch
 from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.data.identity import InputStatistics
-from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
+from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader, rows_within
 from eurosat_cls.data.splits import (
     RandomSplit,
     SpatialSplit,
@@ -235,21 +235,15 @@ class PatchDataModule(LightningDataModule, ABC):
     # --- batches -------------------------------------------------------------------------------------------------
 
     def _loader(self, indices: np.ndarray, training: bool) -> DataLoader[Batch]:
-        return make_loader(PatchDataset(self.store, self.channels), self._batches(indices, training))
-
-    def _batches(self, indices: np.ndarray, training: bool) -> EpochBatches:
         seed = run_seed() if training else None
         rank = self.trainer.global_rank if self.trainer is not None else 0
-        return EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
+        batches = EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
+        return make_loader(PatchDataset(self.store, self.channels), batches)
 
     def scored(self, part: Literal["val", "test"]) -> tuple[int, int]:
         """Return how many patches of a part are scored under the trainer's limits, and how many there are."""
-        batches = self._batches(getattr(self.split, part), training=False)
-        return batches.rows_within(getattr(self.trainer, f"limit_{part}_batches", None)), len(batches.indices)
-
-    def _evaluation_loader(self, part: Literal["val", "test"]) -> DataLoader[Batch]:
-        (count, of), indices = self.scored(part), getattr(self.split, part)
-        return self._loader(spread(indices, self.store, count) if count < of else indices, training=False)
+        rows, limit = len(getattr(self.split, part)), getattr(self.trainer, f"limit_{part}_batches", None)
+        return rows_within(limit, rows, self.batch_size, self._processes), rows
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; a last one that is not full is left out."""
@@ -258,11 +252,11 @@ class PatchDataModule(LightningDataModule, ABC):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Validation patches in order; those that a limit leaves are of all classes."""
-        return self._evaluation_loader("val")
+        return self._loader(spread(self.split.val, self.store, self.scored("val")[0]), training=False)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Test patches in order; those that a limit leaves are of all classes."""
-        return self._evaluation_loader("test")
+        return self._loader(spread(self.split.test, self.store, self.scored("test")[0]), training=False)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The patches of ``predict_split`` in order."""

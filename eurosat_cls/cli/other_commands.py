@@ -77,8 +77,17 @@ def map_(arguments: Sequence[str]) -> None:
     map_scenes(arguments, trusted_packages())
 
 
+def export(arguments: Sequence[str]) -> None:
+    """Write a trained model for use elsewhere: ONNX, torch.export, safetensors, QGIS."""
+    from eurosat_cls.config.trust import trusted_packages
+    from eurosat_cls.export.command import export as run
+
+    run(arguments, trusted_packages())
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "map": map_,
+    "export": export,
     "search": search,
     "report": report,
     "describe": describe,

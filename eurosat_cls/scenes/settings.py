@@ -13,6 +13,7 @@ from eurosat_cls.data.unit import UnitName
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.scenes.network import Precision
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import file_digest
 
 FORMAT = 1  # of the folder of a map: another number makes maps anew
 EUROSAT_PATCH = 64
@@ -138,15 +139,6 @@ def settings_of(options: MapOptions, model: Classifier, window: int, step: int) 
 def short_digest(settings: Mapping[str, Any]) -> str:
     """Return ten hexadecimal digits that name settings."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 assert set(_ELSEWHERE) <= {field.name for field in fields(MapOptions)}

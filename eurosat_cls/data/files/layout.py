@@ -10,6 +10,7 @@ from eurosat_cls.data.patch import NoData
 from eurosat_cls.data.sentinel2 import RGB, find_band
 from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.text import class_label
 
 
 class Layout(NamedTuple):
@@ -101,6 +102,9 @@ def distinct_names(class_names: Sequence[str] | None) -> list[str] | None:
     Raises:
         UserError: for a name given twice.
     """
-    if class_names is not None and len(set(class_names)) < len(class_names):
-        raise UserError(f"data.class_names: {list(class_names)} names a class twice.")
-    return None if class_names is None else list(class_names)
+    if class_names is None:
+        return None
+    names = [class_label(name) for name in class_names]
+    if len(set(names)) < len(names):
+        raise UserError(f"data.class_names: {names} names a class twice.")
+    return names

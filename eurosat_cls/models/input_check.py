@@ -160,7 +160,7 @@ class InputCheck:
         digital = self.unit.reflectance and values.dtype in ("uint16", "int16") and self._given != "raw"
         if digital and len(self.bands) > 1 and values.low > -OFFSET:
             self._say_once(
-                "offset", f"warning: images: every value is above {-OFFSET:,}, as in products since baseline 04.00: add "
+                "offset", f"warning: images: all values are above {-OFFSET:,}, as in products since baseline 04.00; add "
                 f"their offset of {OFFSET:,} first"
             )  # fmt: skip
 

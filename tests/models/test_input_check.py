@@ -78,7 +78,7 @@ def test_an_offset_left_in_is_a_doubt(capsys: pytest.CaptureFixture[str]) -> Non
     network.predict(NUMBERS)
     assert "above" not in capsys.readouterr().err
     network.predict(NUMBERS + 1000)
-    assert "warning: images: every value is above 1,000, as in products since baseline 04.00" in capsys.readouterr().err
+    assert "warning: images: all values are above 1,000, as in products since baseline 04.00" in capsys.readouterr().err
 
 
 def test_another_size_is_said_once_with_both(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from eurosat_cls.data.statistics import BandStatistics
+from eurosat_cls.data.store.store import Store
 from eurosat_cls.data.unit import ValueRange
 from eurosat_cls.utils.errors import UserError
 
@@ -39,6 +41,12 @@ class InputStatistics:
     maximum: list[float]
     patch_std: list[float]
     patch_percentiles: list[list[float]]
+
+    @classmethod
+    def of(cls, store: Store, bands: BandStatistics) -> "InputStatistics":
+        """Return what the patches of a store are, of which ``bands`` are served."""
+        lists: list[Any] = [values.tolist() for values in bands[2:]]  # behind mean and deviation
+        return cls(str(store.images.dtype), store.images.shape[2:], store.fingerprint, *lists)
 
     def plain(self) -> dict[str, Any]:
         """Return plain data, as checkpoints keep it."""

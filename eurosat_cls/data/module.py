@@ -143,9 +143,7 @@ class PatchDataModule(LightningDataModule, ABC):
 
     @cached_property
     def _statistics(self) -> BandStatistics:
-        """Those of :attr:`bands`."""
-        found = band_statistics(self.store, self.split)
-        return BandStatistics(*(values[self.channels] for values in found))
+        return BandStatistics(*(values[self.channels] for values in band_statistics(self.store, self.split)))
 
     @property
     def mean(self) -> list[float]:
@@ -161,9 +159,7 @@ class PatchDataModule(LightningDataModule, ABC):
     @property
     def input_statistics(self) -> dict[str, Any] | None:
         """What the training patches are, as plain data, see :class:`~eurosat_cls.data.identity.InputStatistics`."""
-        found, images = self._statistics, self.store.images
-        lists: list[Any] = [values.tolist() for values in found[2:]]
-        return InputStatistics(str(images.dtype), images.shape[2:], self.store.fingerprint, *lists).plain()
+        return InputStatistics.of(self.store, self._statistics).plain()
 
     @property
     def unit(self) -> dict[str, Any]:

@@ -159,10 +159,8 @@ class InputCheck:
         """Say that an offset may still be in digital numbers: no Sentinel-2 band is as bright everywhere."""
         digital = self.unit.reflectance and values.dtype in ("uint16", "int16") and self._given != "raw"
         if digital and len(self.bands) > 1 and values.low > -OFFSET:
-            self._say_once(
-                "offset", f"warning: images: all values are above {-OFFSET:,}, as in products since baseline 04.00; add "
-                f"their offset of {OFFSET:,} first"
-            )  # fmt: skip
+            baseline = f"as in products since baseline 04.00; add their offset of {OFFSET:,} first"
+            self._say_once("offset", f"warning: images: all values are above {-OFFSET:,}, {baseline}")
 
     def _compare_size(self, height: int, width: int) -> None:
         if self.statistics is not None and (height, width) != self.statistics.size:

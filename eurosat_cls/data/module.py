@@ -153,12 +153,11 @@ class PatchDataModule(LightningDataModule, ABC):
     @property
     def std(self) -> list[float]:
         """Standard deviation of each band over the training patches, in raw sensor values."""
-        # A band that never varies carries nothing; dividing by its 0 would carry NaN.
-        return [float(value) if value > 0 else 1.0 for value in self._statistics.std]
+        return [float(value) or 1.0 for value in self._statistics.std]  # a band that never varies is not divided by 0
 
     @property
     def input_statistics(self) -> dict[str, Any] | None:
-        """What the training patches are, as plain data, see :class:`~eurosat_cls.data.identity.InputStatistics`."""
+        """What training patches are, as plain data: :class:`~eurosat_cls.data.identity.InputStatistics`."""
         return InputStatistics.of(self.store, self._statistics).plain()
 
     @property

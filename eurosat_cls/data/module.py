@@ -143,9 +143,7 @@ class PatchDataModule(LightningDataModule, ABC):
 
     @cached_property
     def _statistics(self) -> BandStatistics:
-        """Those of :attr:`bands`."""
-        found = band_statistics(self.store, self.split)
-        return BandStatistics(*(values[self.channels] for values in found))
+        return BandStatistics(*(values[self.channels] for values in band_statistics(self.store, self.split)))
 
     @property
     def mean(self) -> list[float]:
@@ -155,15 +153,12 @@ class PatchDataModule(LightningDataModule, ABC):
     @property
     def std(self) -> list[float]:
         """Standard deviation of each band over the training patches, in raw sensor values."""
-        # A band that never varies carries nothing; dividing by its 0 would carry NaN.
-        return [float(value) if value > 0 else 1.0 for value in self._statistics.std]
+        return [float(value) or 1.0 for value in self._statistics.std]  # a band that never varies is not divided by 0
 
     @property
     def input_statistics(self) -> dict[str, Any] | None:
-        """What the training patches are, as plain data, see :class:`~eurosat_cls.data.identity.InputStatistics`."""
-        found, images = self._statistics, self.store.images
-        lists: list[Any] = [values.tolist() for values in found[2:]]
-        return InputStatistics(str(images.dtype), images.shape[2:], self.store.fingerprint, *lists).plain()
+        """What training patches are, as plain data: :class:`~eurosat_cls.data.identity.InputStatistics`."""
+        return InputStatistics.of(self.store, self._statistics).plain()
 
     @property
     def unit(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from eurosat_cls.callbacks.averaging import WeightAverage
 from eurosat_cls.callbacks.checkpoints import Checkpoints
 from eurosat_cls.callbacks.encoder_export import EncoderExport
+from eurosat_cls.callbacks.falling_rate import FallingRate
 from eurosat_cls.callbacks.finders.batch_size import BatchSizeFinder
 from eurosat_cls.callbacks.finders.learning_rate import LearningRateFinder
 from eurosat_cls.callbacks.freeze import Freeze
@@ -36,6 +37,7 @@ __all__ = [
     "EpochBar",
     "EncoderExport",
     "EpochSummary",
+    "FallingRate",
     "Freeze",
     "GradCAM",
     "LearningCurves",

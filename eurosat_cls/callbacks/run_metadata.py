@@ -83,8 +83,16 @@ class RunMetadata(Callback):
             "seed": self._settings.get("seed_everything"),
             **about,
             "metrics": dict(sorted(metrics.items())),
+            **_validated(trainer),
             "parameters": {name: count for name, count in parts.items() if count},
         }
+
+
+def _validated(trainer: Trainer) -> dict[str, str]:
+    """What the metrics are of, where a limit leaves patches out."""
+    data = getattr(trainer, "datamodule", None)
+    scored, of = data.scored("val") if isinstance(data, PatchDataModule) else (0, 0)
+    return {"validated": f"{scored:,} of {of:,} patches"} if scored < of else {}
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -55,7 +55,11 @@ class Run:
         trained = f"{done} of {planned} epochs" if planned else f"{done} epochs"
         unfinished = planned is not None and done < planned and not (self.folder / "stopped.json").is_file()
         told = f"{trained}; interrupted or still running" if unfinished else trained
-        return told if self.test else f"{told}; not tested yet"
+        if self.test is None:
+            return f"{told}; not tested yet"
+        patches = self.test.get("patches")
+        scored, of = (patches.get(key) for key in ("scored", "of")) if isinstance(patches, dict) else (None, None)
+        return told if scored == of else f"{told}; tested on {scored} of {of} patches only"
 
     @property
     def multilabel(self) -> bool:

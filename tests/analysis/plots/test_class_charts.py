@@ -36,6 +36,7 @@ def assert_list_is_legible(axes: object, count: int) -> None:
         assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 10, 60])
 def test_scores_over_epochs(classes: int) -> None:
     f1 = np.random.default_rng(0).uniform(0.4, 1, (30, classes))
@@ -74,6 +75,7 @@ def test_one_epoch_is_drawn() -> None:
     assert_whole(draw_class_scores([1], np.array([[0.5, 0.0]]), names(2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [draw_precision_recall, draw_roc])
 @pytest.mark.parametrize("classes", [1, 2, 10, 60])
 def test_curves(draw: object, classes: int) -> None:

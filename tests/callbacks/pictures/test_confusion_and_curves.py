@@ -66,6 +66,7 @@ def test_a_picture_that_cannot_be_written_ends_no_training(run: Run, monkeypatch
     assert (RUN / "checkpoints/best.ckpt").is_file()
 
 
+@pytest.mark.slow
 def test_every_n_epochs_and_the_end_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
     monkeypatch.setattr(ConfusionMatrix, "draw", lambda self, trainer, *_: drawn.append(trainer.current_epoch))

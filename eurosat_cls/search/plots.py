@@ -12,8 +12,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from eurosat_cls.analysis.plots.style import BLUE, LIGHT, ORANGE, VERMILION, new_figure, shortened, tidy
+from eurosat_cls.analysis.plots.style import BLUE, LIGHT, ORANGE, VERMILION, shortened, tidy
 from eurosat_cls.search.rows import format_value
+from eurosat_cls.utils.figures import new_figure
 
 if TYPE_CHECKING:
     from eurosat_cls.search.rows import Row

@@ -166,6 +166,9 @@ class Build:
             f"{found['float32 accuracy']:.4f} on {found['patches']} test patches"
         )
         kept = is_better(found) or self.options.force
+        batches = batches_of(self.patches)
+        expected = answers_of(self._network, batches)
+        found |= prove("onnx", path, self._network.outputs, batches, expected, exact=False)
         self.message(f"{path.name}: {said}; {'kept' if kept else 'not kept (--force keeps it)'}")
         self.about[path.name] = {**found, "kept": kept, **(_facts(path) if kept else {})}
         if not kept:

@@ -36,7 +36,8 @@ def card_of(
         test: what :func:`test_of` found.
         licence: of the model, such as ``MIT``.
     """
-    run = checkpoint.get(RUN) if isinstance(checkpoint.get(RUN), Mapping) else {}
+    run = checkpoint.get(RUN)
+    run = run if isinstance(run, Mapping) else {}
     split, bands = split_of(checkpoint), [find_band(band) for band in model.bands]
     settings = {key: value for key, value in model.hparams.items() if key not in _TRAINING}
     kept = {key: split[key] for key in ("split_method", "split_sha256", "patch_size") if key in split}

@@ -93,7 +93,7 @@ def exported(
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about itself
-            program = torch.export.export(network.eval(), (sample,), dynamic_shapes=shapes)
+            program: ExportedProgram = torch.export.export(network.eval(), (sample,), dynamic_shapes=shapes)
             program = program.run_decompositions({})
     except Exception as error:  # torch has no class in common for what it cannot follow
         raise not_exportable(encoder, "torch.export", error) from error

@@ -53,7 +53,8 @@ class Tile(nn.Module):
         cells = raw.reshape(3, n, p, n, p).permute(1, 3, 0, 2, 4).reshape(n * n, 3, p, p)
         probabilities = self.network(cells)[1]
         grid = probabilities.T.reshape(1, -1, n, 1, n, 1)
-        return grid.expand(-1, -1, -1, p, -1, p).reshape(1, -1, n * p, n * p)
+        tile: Tensor = grid.expand(-1, -1, -1, p, -1, p).reshape(1, -1, n * p, n * p)
+        return tile
 
     def sample(self, patches: np.ndarray) -> Tensor:
         """Lay raw patches ``[n, 3, p, p]`` side by side, again and again, as a tile of a raster."""

@@ -20,7 +20,6 @@ MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 _OTHERS = [f"https://stac-extensions.github.io/{name}/schema.json"
            for name in ("classification/v2.0.0", "eo/v2.0.0", "file/v2.1.0")]  # fmt: skip
 ARTIFACTS = {"onnx": "onnx", "pt2": "torch.export.save", "safetensors": "safetensors.torch.save_file"}
-_COMMON = {"coastal": "coastal", "blue": "blue", "green": "green", "red": "red", "nir": "nir"}  # names of eo
 _IMAGE = ["batch", "channel", "height", "width"]
 
 
@@ -85,7 +84,7 @@ def _output(model: Model, name: str, tasks: list[str]) -> dict[str, Any]:
         size = model.rules.outputs if name == "logits" else len(model.class_names)
     result = {"shape": [-1, size], "dim_order": ["batch", "embedding" if name == "features" else "class"],
               "data_type": "float32"}  # fmt: skip
-    output = {"name": name, "tasks": tasks, "result": result, "post_processing_function": None}
+    output: dict[str, Any] = {"name": name, "tasks": tasks, "result": result, "post_processing_function": None}
     if isinstance(model, Classifier) and name == "probabilities":
         output["classification:classes"] = [
             {
@@ -129,6 +128,7 @@ def item_of(
         }
         for kind, path in files.items()
     }
+    bands = [_band(name) for name in model.bands]
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
@@ -136,7 +136,7 @@ def item_of(
         "id": f"eurosat_cls-{card['checkpoint'][:16]}",
         "geometry": None,
         "properties": {"datetime": now, "gsd": card["resolution"], **licence, **properties,
-                       "bands": [_band(name) for name in model.bands]},
+                       "bands": bands},
         "links": [],
         "assets": assets,
     }  # fmt: skip
@@ -145,6 +145,6 @@ def item_of(
 def _band(name: str) -> dict[str, Any]:
     if (band := find_band(name)) is None:
         return {"name": name}
-    common = {"eo:common_name": _COMMON[band.aliases[0]]} if band.aliases[0] in _COMMON else {}
+    common = {"eo:common_name": "coastal" if "coastal" in band.aliases else band.aliases[-1]}
     width = {"eo:center_wavelength": band.wavelength / 1000, "eo:full_width_half_max": band.bandwidth / 1000}
     return {"name": name, **common, **width, "gsd": band.resolution}

@@ -69,7 +69,7 @@ def _read_onnx(path: Path) -> tuple[str | None, Any]:
     found = {entry.key: entry.value for entry in model.metadata_props}
     if KEY in found:
         _check_graph(model, str(path))
-    return found.get(KEY), lambda card: {"state_dict": _state(card["settings"], card), GRAPH: content}
+    return found.get(KEY), lambda card: {"state_dict": _state(card), GRAPH: content}
 
 
 def _check_graph(model: Any, where: str) -> None:
@@ -103,14 +103,11 @@ def _graphs(graph: Any) -> Iterator[Any]:
                     for inner in (attribute.g, *attribute.graphs) if inner.node or inner.initializer]  # fmt: skip
 
 
-def _state(settings: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Tensors that a classifier has besides its network."""
-    state = {
+def _state(card: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Tensors that a classifier has besides its network and its settings."""
+    return {
         name: torch.tensor(card[name], dtype=torch.float32) for name in ("temperature", "threshold") if name in card
     }
-    if settings.get("mean") is not None and settings.get("std") is not None:
-        state |= {f"normalize.{name}": torch.tensor(settings[name], dtype=torch.float32) for name in ("mean", "std")}
-    return state
 
 
 # --- the card ------------------------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ class Build:
         folder: where files are written.
         message: prints a line.
         about: by file name, size, digest and proof, as plain data.
+        sides: of the patches that the network takes, -1 where any; as in ``patches`` before one was made.
+        programs: the network for patches of any size (``all``) or one (``batch``), as far as they were made.
     """
 
     model: Model
@@ -53,6 +55,8 @@ class Build:
     folder: Path
     message: Callable[[str], None] = print
     about: dict[str, Any] = field(default_factory=dict)
+    sides: Sequence[int] | None = None
+    programs: dict[str, ExportedProgram] = field(default_factory=dict)
 
     def run(self) -> None:
         """Write and prove everything that is asked for.
@@ -86,16 +90,11 @@ class Build:
 
     # --- the files -----------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _programs(self) -> dict[str, ExportedProgram]:
-        """The network as programs: for patches of any size where that works, and of one size."""
-        return {}
-
     def _made(self, free: Literal["all", "batch"]) -> ExportedProgram:
-        if free not in self._programs:
+        if free not in self.programs:
             sample = torch.from_numpy(np.take(self.patches, (0, 1), axis=0, mode="wrap"))
-            self._programs[free] = exported(self._network, sample, self._name, free)
-        return self._programs[free]
+            self.programs[free] = exported(self._network, sample, self._name, free)
+        return self.programs[free]
 
     @cached_property
     def _larger(self) -> np.ndarray | None:
@@ -122,7 +121,7 @@ class Build:
                 any_size = free == "all" and takes_any_size(program)
                 if free == "all" and not any_size:
                     continue
-                self._sides = (-1, -1) if any_size else self.patches.shape[2:]
+                self.sides = (-1, -1) if any_size else self.patches.shape[2:]
                 self._write(kind, path, program)
                 self._prove(kind, path, self._network, self._network.outputs, larger if any_size else None)
                 return
@@ -147,12 +146,15 @@ class Build:
     def _qgis(self) -> None:
         tile = qgis.Tile(self.model, self.patches.shape[2]).eval()
         assert isinstance(self.model, Classifier)
-        path, sample = self.folder / FILES["qgis"], tile.sample(self.patches)
-        program = exported(tile, sample, self._name, "none")
+        path, count = self.folder / FILES["qgis"], tile.cells**2
+        tiles = [tile.sample(self.patches[at : at + count]) for at in range(0, len(self.patches), count)]
+        program = exported(tile, tiles[0], self._name, "none")
         metadata = tile.metadata(self.model.class_names, self.card)
         write_onnx(path, program, ["probabilities"], metadata, self._name, qgis.OPSET, qgis.IR_VERSION)
-        found = prove("onnx", path, ["probabilities"], [sample.numpy()], [[tile(sample).detach().numpy()]])
-        self._note(path, {**found, "patches": tile.cells**2}, "one tile")
+        batches = [sample.numpy() for sample in tiles]
+        expected = [[answer] for (answer,) in answers_of(lambda image: (tile(image),), batches)]
+        found = prove("onnx", path, ["probabilities"], batches, expected)
+        self._note(path, {**found, "patches": count * len(tiles)}, "tiles")
 
     def _quantize(self) -> None:
         """Write the int8 file, and keep it where it is the better one."""
@@ -195,8 +197,7 @@ class Build:
 
     @property
     def _properties(self) -> dict[str, Any]:
-        sides = getattr(self, "_sides", self.patches.shape[2:])
-        return properties_of(self.model, self.card, self._network.outputs, sides)
+        return properties_of(self.model, self.card, self._network.outputs, self.sides or self.patches.shape[2:])
 
     def _describe(self) -> None:
         """Write ``model.json`` and ``export.json``, and put together the folder for hubs."""

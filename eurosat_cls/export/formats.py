@@ -84,7 +84,6 @@ def write_program(path: Path, program: ExportedProgram, metadata: Mapping[str, s
 
 def write_safetensors(path: Path, model: Model, card: str) -> None:
     """Write a model's weights with its card, as :func:`eurosat_cls.load` reads them."""
-    parts = tuple(f"{part}." for part in ("normalize", "encoder", "decoder"))
-    state = {name: tensor.detach().contiguous().clone() for name, tensor in model.state_dict().items()
-             if name.startswith(parts) or name in ("temperature", "threshold")}  # fmt: skip
+    kept = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("loss.")}
+    state = {name: tensor.detach().contiguous().clone() for name, tensor in kept.items()}
     path.write_bytes(save(state, metadata={KEY: card, "format": "pt"}))

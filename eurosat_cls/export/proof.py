@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from eurosat_cls.config.trust import VARIABLE, trusted_packages
 from eurosat_cls.export import runtime
@@ -34,7 +33,9 @@ def batches_of(patches: np.ndarray, other_size: np.ndarray | None = None) -> lis
     return batches if other_size is None else [*batches, other_size]
 
 
-def answers_of(network: nn.Module, batches: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+def answers_of(
+    network: Callable[[torch.Tensor], Sequence[torch.Tensor]], batches: Sequence[np.ndarray]
+) -> list[list[np.ndarray]]:
     """Outputs of a network in float32 for each batch."""
     with torch.inference_mode():
         return [[answer.numpy() for answer in network(torch.from_numpy(batch))] for batch in batches]

@@ -1,16 +1,15 @@
 """The statistics of the data: tables on the terminal, and a file."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from eurosat_cls.analysis.dataset import counts_of, nanometres_of, statistics_of
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.statistics import PERCENTILES, Statistics
 from eurosat_cls.utils.files import write_json, writing
+from eurosat_cls.utils.text import print_table
 
 
 def write_statistics(data: PatchDataModule, folder: Path) -> Path:
@@ -21,9 +20,7 @@ def write_statistics(data: PatchDataModule, folder: Path) -> Path:
     """
     statistics, counts = statistics_of(data), counts_of(data)
     nanometres: Sequence[float | None] = nanometres_of(data.bands) or [None] * len(data.bands)
-    console = Console() if sys.stdout.isatty() else Console(width=120)
-    console.print(_band_table(statistics, nanometres))
-    console.print(_class_table(data, counts))
+    print_table(_band_table(statistics, nanometres), _class_table(data, counts))
     split = data.split
     if data.store.multilabel:
         print("a patch counts in each of its classes")

@@ -10,6 +10,7 @@ from eurosat_cls.checkpoints.files import RUN, _mapping, checkpoint_in, read_che
 from eurosat_cls.config.class_checks import check_size, refused_names
 from eurosat_cls.data.splits.check import split_of
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.text import printable
 
 _LONGEST = 16  # items of a list that are shown
 
@@ -35,6 +36,7 @@ def describe_checkpoint(path: Path) -> str:
         **_network(checkpoint, settings, run),
         "saved": _saved(checkpoint, run),
         "best so far": _best(checkpoint),
+        "validated": run.get("validated"),
         **_data(checkpoint, run),
         "seed": run.get("seed"),
         "execution": _pairs(_mapping(checkpoint, "execution")),
@@ -59,16 +61,6 @@ def configuration_of(path: Path) -> str:
     if not kept:
         raise UserError(f"{file} holds no configuration; it was not written by the command line of this version.")
     return printable(yaml.safe_dump(kept, sort_keys=False))
-
-
-def printable(text: str) -> str:
-    r"""Escape what would steer a terminal.
-
-    Example:
-        >>> print(printable("River\x1b[2J"))
-        River\x1b[2J
-    """
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def _what(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

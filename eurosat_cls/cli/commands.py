@@ -21,6 +21,7 @@ OTHERS = {
     "search": "train with many settings, overlays or seeds",
     "report": "make the page of a run anew, or compare runs",
     "describe": "say what a checkpoint is",
+    "upgrade": "bring the checkpoints of an older run up to date",
 }
 
 

@@ -4,6 +4,7 @@ import sys
 
 from eurosat_cls.cli.help import answer
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.text import printable
 
 
 def main(args: list[str] | None = None) -> None:
@@ -20,7 +21,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         text = answer(arguments, _run)
     except UserError as error:
-        print(f"eurosat_cls: error: {error}", file=sys.stderr)
+        print(printable(f"eurosat_cls: error: {error}"), file=sys.stderr)
         raise SystemExit(2) from error
     if text is not None:
         print(text, end="")

@@ -15,7 +15,7 @@ from eurosat_cls.config.mistakes import explain
 from eurosat_cls.config.printed import annotated
 from eurosat_cls.config.schema import schema
 from eurosat_cls.config.settings import settings_of
-from eurosat_cls.config.tree import plain
+from eurosat_cls.config.tree import leaves, plain
 from eurosat_cls.config.vocabulary import Vocabulary
 from eurosat_cls.utils.errors import UserError
 
@@ -95,6 +95,11 @@ def _checked(
         if (explained := explain(parser, composed.tree, command, keys, words)) is None:
             raise
         raise UserError(explained) from error
+    # The parser passes over empty mappings, whatever their keys.
+    if any(leaf.value == {} for _, leaf in leaves(composed.tree)) and (
+        unknown := explain(parser, composed.tree, command, keys, words, only_unknown=True)
+    ):
+        raise UserError(unknown)
     if (wrong := check(parser, composed.tree, parsed.as_dict())) is not None:
         raise UserError(wrong)
     return parsed

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from eurosat_cls.data.augment import Augmentation, Mixing, augment_batch
 from eurosat_cls.data.batch import Batch, TaskName
+from eurosat_cls.data.identity import InputStatistics
 from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
 from eurosat_cls.data.splits import (
     RandomSplit,
@@ -20,9 +21,10 @@ from eurosat_cls.data.splits import (
     SplitLists,
     SplitMethod,
     check_classes,
+    spread,
     take_subset,
 )
-from eurosat_cls.data.statistics import band_statistics
+from eurosat_cls.data.statistics import BandStatistics, band_statistics
 from eurosat_cls.data.store.store import Store, class_counts
 from eurosat_cls.data.unit import Unit
 from eurosat_cls.utils.distributed import rank_zero_print
@@ -51,6 +53,7 @@ class PatchDataModule(LightningDataModule, ABC):
 
     Attributes:
         task: what a label means, see :data:`eurosat_cls.data.batch.TaskName`.
+        train_available: training patches of the split, of which the settings above may take some.
 
     Raises:
         UserError: for a batch size below 1; later for anything wrong with the source or the split.
@@ -76,7 +79,7 @@ class PatchDataModule(LightningDataModule, ABC):
         self.wanted_bands, self.split_source = bands, split
         self.shots_per_class, self.train_fraction, self.subset_seed = shots_per_class, train_fraction, subset_seed
         self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
-        self._first_index = 0
+        self._first_index = self.train_available = 0
 
     @abstractmethod
     def open_store(self) -> Store:
@@ -94,12 +97,18 @@ class PatchDataModule(LightningDataModule, ABC):
         """The patches."""
         return self.open_store()
 
+    @property
+    def split_method(self) -> SplitMethod:
+        """What divides the patches."""
+        return self.named_split(self.split_source) if isinstance(self.split_source, str) else self.split_source
+
     @cached_property
     def split(self) -> Split:
         """The indices of train, val and test."""
-        store, source = self.store, self.split_source
-        split = (self.named_split(source) if isinstance(source, str) else source).divide(store)
+        store = self.store
+        split = self.split_method.divide(store)
         check_classes(split, store.labels, store.class_names)
+        self.train_available = len(split.train)
         return take_subset(split, store, self.shots_per_class, self.train_fraction, self.subset_seed)
 
     @property
@@ -133,21 +142,28 @@ class PatchDataModule(LightningDataModule, ABC):
         return [self.store.bands.index(band) for band in self.bands]
 
     @cached_property
-    def _statistics(self) -> tuple[list[float], list[float]]:
-        mean, std = band_statistics(self.store, self.split)
-        # A band that never varies carries nothing; dividing by its 0 would carry NaN.
-        std = np.where(std > 0, std, 1.0)
-        return [float(mean[c]) for c in self.channels], [float(std[c]) for c in self.channels]
+    def _statistics(self) -> BandStatistics:
+        """Those of :attr:`bands`."""
+        found = band_statistics(self.store, self.split)
+        return BandStatistics(*(values[self.channels] for values in found))
 
     @property
     def mean(self) -> list[float]:
         """Mean of each band over the training patches, in raw sensor values."""
-        return self._statistics[0]
+        return [float(value) for value in self._statistics.mean]
 
     @property
     def std(self) -> list[float]:
         """Standard deviation of each band over the training patches, in raw sensor values."""
-        return self._statistics[1]
+        # A band that never varies carries nothing; dividing by its 0 would carry NaN.
+        return [float(value) if value > 0 else 1.0 for value in self._statistics.std]
+
+    @property
+    def input_statistics(self) -> dict[str, Any] | None:
+        """What the training patches are, as plain data, see :class:`~eurosat_cls.data.identity.InputStatistics`."""
+        found, images = self._statistics, self.store.images
+        lists: list[Any] = [values.tolist() for values in found[2:]]
+        return InputStatistics(str(images.dtype), images.shape[2:], self.store.fingerprint, *lists).plain()
 
     @property
     def unit(self) -> dict[str, Any]:
@@ -219,10 +235,21 @@ class PatchDataModule(LightningDataModule, ABC):
     # --- batches -------------------------------------------------------------------------------------------------
 
     def _loader(self, indices: np.ndarray, training: bool) -> DataLoader[Batch]:
+        return make_loader(PatchDataset(self.store, self.channels), self._batches(indices, training))
+
+    def _batches(self, indices: np.ndarray, training: bool) -> EpochBatches:
         seed = run_seed() if training else None
         rank = self.trainer.global_rank if self.trainer is not None else 0
-        batches = EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
-        return make_loader(PatchDataset(self.store, self.channels), batches)
+        return EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
+
+    def scored(self, part: Literal["val", "test"]) -> tuple[int, int]:
+        """Return how many patches of a part are scored under the trainer's limits, and how many there are."""
+        batches = self._batches(getattr(self.split, part), training=False)
+        return batches.rows_within(getattr(self.trainer, f"limit_{part}_batches", None)), len(batches.indices)
+
+    def _evaluation_loader(self, part: Literal["val", "test"]) -> DataLoader[Batch]:
+        (count, of), indices = self.scored(part), getattr(self.split, part)
+        return self._loader(spread(indices, self.store, count) if count < of else indices, training=False)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; a last one that is not full is left out."""
@@ -230,12 +257,12 @@ class PatchDataModule(LightningDataModule, ABC):
         return self._loader(self.split.train, training=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Validation patches in order."""
-        return self._loader(self.split.val, training=False)
+        """Validation patches in order; those that a limit leaves are of all classes."""
+        return self._evaluation_loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Test patches in order."""
-        return self._loader(self.split.test, training=False)
+        """Test patches in order; those that a limit leaves are of all classes."""
+        return self._evaluation_loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The patches of ``predict_split`` in order."""

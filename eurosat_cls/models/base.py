@@ -14,6 +14,9 @@ from eurosat_cls.config.trust import trusting
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
+from eurosat_cls.metrics import Mode
+from eurosat_cls.models.directions import known_mode
+from eurosat_cls.models.input_check import InputCheck, refuse_nonfinite
 from eurosat_cls.models.network import compile_parts
 from eurosat_cls.models.optimization import OptimizedModule, OptimizerFactory, SchedulerFactory
 from eurosat_cls.models.restoring import Restored, after_restoring, before_restoring, keep_plateau_metric
@@ -31,11 +34,14 @@ class PatchModule(OptimizedModule):
 
     Attributes:
         monitor: logged name that tells which epoch is the best one.
+        loaded_steps: optimizer steps behind weights that were loaded; None for those of a training.
     """
 
     monitor = "val/accuracy"
+    loaded_steps: int | None = None
     encoder: Encoder
     decoder: Decoder
+    input_check: InputCheck
     train_scores: StageScores
     val_scores: StageScores
     test_scores: StageScores
@@ -45,7 +51,7 @@ class PatchModule(OptimizedModule):
         *,
         optimizer: OptimizerFactory | None,
         lr_scheduler: SchedulerFactory | None,
-        lr_scheduler_interval: Literal["step", "epoch"],
+        lr_scheduler_interval: Literal["auto", "step", "epoch"],
         lr_scheduler_monitor: str | None,
         total_steps: int | None,
         memory_format: str,
@@ -75,6 +81,7 @@ class PatchModule(OptimizedModule):
         """
         given = {key: value for key, value in arguments.items() if key not in ("self", "__class__", "weights")}
         plain = {key: describe(value) for key, value in given.items()}
+        plain["lr_scheduler_interval"] = self.lr_scheduler_interval
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
 
     @classmethod
@@ -102,6 +109,10 @@ class PatchModule(OptimizedModule):
         settings["weights_only"] = True
         return super().load_from_checkpoint(checkpoint_path, map_location=map_location, strict=strict, **settings)
 
+    def known_mode(self, monitor: str) -> Mode | None:
+        """Return whether more or less of a logged name is better, as its metric says."""
+        return known_mode(monitor, dict(self.val_scores.metrics.items(keep_base=True)))
+
     # --- how it is run -----------------------------------------------------------------------------------------
 
     def set_execution(self, memory_format: str, compile: bool | str) -> None:
@@ -122,6 +133,7 @@ class PatchModule(OptimizedModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what on_save_checkpoint kept, for a training that goes on."""
         resuming = self._trainer is not None and self.trainer.state.fn == "fit"
+        self.loaded_steps = None if resuming else checkpoint.get("global_step")
         self._saved_progress = checkpoint.get(STATE) if resuming else None
         self._restored = before_restoring(self, checkpoint) if resuming else None
         self.weights = None  # a training that goes on has its own
@@ -130,6 +142,7 @@ class PatchModule(OptimizedModule):
 
     def on_fit_start(self) -> None:
         """Load weights to start from; a checkpoint to go on from has been read by now."""
+        self.loaded_steps = None
         if self.weights is not None:
             self.weights.load_into(self)
             self.weights = None
@@ -166,6 +179,27 @@ class PatchModule(OptimizedModule):
         """Let an epoch that was resumed end as others do."""
         end_epoch_as_others(self.trainer)
 
+    # --- what goes in -------------------------------------------------------------------------------------------
+
+    def _restart_input(self) -> None:
+        self.input_check.restart()
+
+    on_validation_start = on_test_start = on_predict_start = _restart_input
+
+    def checked(self, batch: Batch) -> Batch:
+        """Check, and where need be convert, what a trained model is to see; not what it was trained on.
+
+        Raises:
+            UserError: for what :class:`~eurosat_cls.models.input_check.InputCheck` refuses.
+        """
+        if self._trainer is not None:
+            if self.trainer.state.fn == "fit":
+                return batch
+            if self.input_check.trained_on(getattr(self.trainer.datamodule, "store", None)):  # type: ignore[attr-defined]
+                refuse_nonfinite(batch.image)
+                return batch
+        return batch._replace(image=self.input_check(batch.image))
+
     # --- the stages ----------------------------------------------------------------------------------------------
 
     def step(self, batch: Batch, batch_idx: int, scores: StageScores, first: bool) -> Tensor:
@@ -179,8 +213,13 @@ class PatchModule(OptimizedModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one validation batch."""
-        self.step(batch, batch_idx, self.val_scores, batch_idx == 0)
+        self.step(self.checked(batch), batch_idx, self.val_scores, batch_idx == 0)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one test batch."""
-        self.step(batch, batch_idx, self.test_scores, batch_idx == 0)
+        self.step(self.checked(batch), batch_idx, self.test_scores, batch_idx == 0)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores at the step that the weights are of: a trainer that only tests counts none."""
+        if self.loaded_steps is not None:
+            self.log("step", float(self.loaded_steps), sync_dist=True)

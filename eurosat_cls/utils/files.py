@@ -3,7 +3,6 @@
 import csv
 import errno
 import hashlib
-import io
 import json
 import os
 import re
@@ -11,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from eurosat_cls.utils.errors import UserError
@@ -100,9 +100,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text through :func:`replacing`."""
+    """Write UTF-8 text through :func:`replacing`; bytes of names that are not in UTF-8 are spelt with backslashes."""
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -136,9 +136,10 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
         file,class
         "a,b.jpg",3
     """
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
+    lines: list[str] = []
+    # With its own line ends the writer quotes a carriage return in a name.
+    csv.writer(SimpleNamespace(write=lines.append)).writerows(rows)
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def check_local(path: str | Path, kind: str) -> None:

@@ -26,6 +26,7 @@ def runs(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FORMER, tmp_path / "lightning_logs"))
 
 
+@pytest.mark.slow
 def test_a_former_classifier_scores_as_it_did(runs: Path) -> None:
     before = json.loads((runs / "classifier/test.json").read_text())
     main(["test", "--config", str(runs / "classifier/config.yaml"), "--ckpt_path", "best", "--pictures", "[]"])
@@ -34,6 +35,7 @@ def test_a_former_classifier_scores_as_it_did(runs: Path) -> None:
         assert after[name] == pytest.approx(before[name], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_former_classifier_goes_on(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--config", str(runs / "classifier/config.yaml"), "--ckpt_path", "last", "--trainer.max_epochs", "3"]
     main(["fit", *options, "--pictures", "[]"])
@@ -48,6 +50,7 @@ def test_a_former_classifier_goes_on(runs: Path, capsys: pytest.CaptureFixture[s
     assert kept[0]["best_score"] >= best[0]["best_score"], "the best epoch so far is remembered"
 
 
+@pytest.mark.slow
 def test_a_former_autoencoder_goes_on(runs: Path) -> None:
     config = runs / "autoencoder/config.yaml"
     main(["fit", "--config", str(config), "--ckpt_path", "last", "--trainer.max_epochs", "2", "--pictures", "[]"])
@@ -56,10 +59,40 @@ def test_a_former_autoencoder_goes_on(runs: Path) -> None:
     assert saved["epoch"] == 1
 
 
-def test_a_former_checkpoint_loads_by_itself() -> None:
+def test_a_former_checkpoint_loads_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     model = eurosat_cls.load(FORMER / "classifier")
     found = model.predict(torch.zeros(2, 3, 64, 64, dtype=torch.uint8).random_())
     assert found.probabilities.shape == (2, 10)
+    assert capsys.readouterr().err.count("cannot be checked") == 1
+
+
+def test_former_runs_are_upgraded_from_their_own_data(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("classifier", "autoencoder"):
+        main(["upgrade", str(runs / name)])
+        assert "unit, input_statistics, patch_size added" in capsys.readouterr().out
+        before, after = (read_checkpoint(root / name / "checkpoints/last.ckpt") for root in (FORMER, runs))
+        assert all(torch.equal(before["state_dict"][key], after["state_dict"][key]) for key in before["state_dict"])
+        assert after["hyper_parameters"]["unit"]["dtype"] == "uint8"
+        assert after["hyper_parameters"]["input_statistics"]["size"] == [64, 64]
+        assert after["Demo"] == {**before["Demo"], "patch_size": 64}
+    main(["upgrade", str(runs / "classifier")])
+    assert "up to date" in capsys.readouterr().out
+    images = torch.full((2, 3, 64, 64), 90, dtype=torch.uint8)
+    old, new = (eurosat_cls.load(root / "classifier").predict(images) for root in (FORMER, runs))
+    assert (old.probabilities == new.probabilities).all()
+    capsys.readouterr()
+    main(["test", "--config", str(runs / "classifier/config.yaml"), "--ckpt_path", "best", "--pictures", "[]"])
+    assert "cannot be checked" not in capsys.readouterr().err
+
+
+def test_an_upgrade_from_other_data_writes_nothing(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = runs / "classifier/checkpoints/best.ckpt"
+    before = file.read_bytes()
+    assert exit_code(["upgrade", str(runs / "classifier"), "--data.init_args.data_seed", "9"]) == 2
+    assert "these are not the patches that it was trained on" in capsys.readouterr().err
+    assert file.read_bytes() == before
+    assert exit_code(["upgrade", str(runs / "absent")]) == 2
+    assert "not a run folder" in capsys.readouterr().err
 
 
 def test_what_a_former_run_was_is_told(runs: Path) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from eurosat_cls.analysis.report.epoch_table import read_metrics
 from eurosat_cls.config.class_checks import check_size
+from eurosat_cls.config.differences import flatten
 from eurosat_cls.config.former_names import present_settings
 from eurosat_cls.utils.errors import UserError
 
@@ -54,7 +55,19 @@ class Run:
         trained = f"{done} of {planned} epochs" if planned else f"{done} epochs"
         unfinished = planned is not None and done < planned and not (self.folder / "stopped.json").is_file()
         told = f"{trained}; interrupted or still running" if unfinished else trained
-        return told if self.test else f"{told}; not tested yet"
+        if self.test is None:
+            return f"{told}; not tested yet"
+        patches = self.test.get("patches")
+        scored, of = (patches.get(key) for key in ("scored", "of")) if isinstance(patches, dict) else (None, None)
+        return told if scored == of else f"{told}; tested on {scored} of {of} patches only"
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a patch can have several labels, as far as the test or the configuration says so."""
+        matrix = (self.test or {}).get("confusion_matrix")
+        if isinstance(matrix, list):
+            return any(isinstance(row, list) and any(isinstance(cell, list) for cell in row) for row in matrix)
+        return "multilabel" in [value for key, value in flatten(self.config).items() if key.endswith("init_args.task")]
 
     @property
     def metrics(self) -> dict[str, float]:

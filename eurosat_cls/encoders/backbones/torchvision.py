@@ -106,9 +106,8 @@ class TorchvisionBackbone(Backbone):
     def _map(self, x: Tensor) -> Tensor:
         if self._is_vit:
             tokens, height, width = self._tokens(x)
-            return (
-                tokens[:, 1:].transpose(1, 2).reshape(x.shape[0], -1, height, width)
-            )  # [B, 1 + h*w, D] -> [B, D, h, w]
+            # [B, 1 + h*w, D] -> [B, D, h, w]
+            return tokens[:, 1:].transpose(1, 2).reshape(x.shape[0], -1, height, width)
         for part in self._path:
             child = getattr(self.model, part)
             for layer in child if isinstance(child, nn.ModuleList) else (child,):

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from eurosat_cls.data.sentinel2 import find_band
-from eurosat_cls.export.network import Model, unit_of
+from eurosat_cls.export.network import Model
 from eurosat_cls.models.classifier import Classifier
 
 MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
@@ -42,7 +42,11 @@ def properties_of(
         "name": "image",
         "description": f"{unit_text(model)}; normalised inside the model by the z-score of the statistics",
         "bands": list(model.bands),
-        "input": {"shape": [-1, len(model.bands), *sides], "dim_order": _IMAGE, "data_type": unit_of(model).dtype},
+        "input": {
+            "shape": [-1, len(model.bands), *sides],
+            "dim_order": _IMAGE,
+            "data_type": model.input_check.unit.dtype,
+        },
         "value_scaling": None,
         "statistics": statistics,
         "resize_type": None,
@@ -70,7 +74,7 @@ def properties_of(
 
 def unit_text(model: Model) -> str:
     """Say what the values of a model's input are."""
-    unit = unit_of(model)
+    unit = model.input_check.unit
     if unit.stretch is not None:
         low, high = unit.stretch
         above = f"(x - {low:g})" if low else "x"

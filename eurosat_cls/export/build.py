@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -170,7 +170,7 @@ class Build:
         kept = is_better(found) or self.options.force
         batches = batches_of(self.patches)
         expected = answers_of(self._network, batches)
-        found |= prove("onnx", path, self._network.outputs, batches, expected, exact=False)
+        found["against float32"] = prove("onnx", path, self._network.outputs, batches, expected, exact=False)
         self.message(f"{path.name}: {said}; {'kept' if kept else 'not kept (--force keeps it)'}")
         self.about[path.name] = {**found, "kept": kept, **(_facts(path) if kept else {})}
         if not kept:
@@ -201,18 +201,23 @@ class Build:
 
     def _describe(self) -> None:
         """Write ``model.json`` and ``export.json``, and put together the folder for hubs."""
-        named = {kind: self.folder / name for kind, name in FILES.items() if (self.folder / name).is_file()}
-        write_json(self.folder / ITEM, item_of(self._properties, self.model, self.card, named))
+        self._item(self.folder, self.options.files)
         report = {"checkpoint": self.card["checkpoint"], "patches": self.source, "files": self.about}
         write_json(self.folder / REPORT, report)
         if "hub" not in self.options.formats:
             return
         hub = self.folder / "hub"
         hub.mkdir()
-        for name in (FILES["onnx"], FILES["safetensors"], ITEM):
+        for name in (FILES["onnx"], FILES["safetensors"]):
             shutil.copy(self.folder / name, hub / name)
+        self._item(hub, FILES.values())
         parameters = sum(p.numel() for part in (self.model.encoder, self.model.decoder) for p in part.parameters())
         write_text(hub / "README.md", page_of(self.card, self._name, parameters, unit_text(self.model)))
+
+    def _item(self, folder: Path, names: Collection[str]) -> None:
+        """Write ``model.json`` about those of these files that are in a folder."""
+        files = {kind: folder / name for kind, name in FILES.items() if name in names and (folder / name).is_file()}
+        write_json(folder / ITEM, item_of(self._properties, self.model, self.card, files))
 
 
 def _facts(path: Path) -> dict[str, Any]:

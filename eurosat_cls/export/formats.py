@@ -4,6 +4,7 @@ import io
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def write_onnx(
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about itself
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # what torch and onnxscript say of themselves
+            warnings.simplefilter("ignore")
             made = torch.onnx.export(program, dynamo=True, opset_version=opset, external_data=False, verbose=False,
                                      input_names=["image"], output_names=list(outputs))  # fmt: skip
         assert made is not None

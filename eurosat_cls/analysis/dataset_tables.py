@@ -11,6 +11,7 @@ from eurosat_cls.analysis.dataset import counts_of, nanometres_of, statistics_of
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.statistics import PERCENTILES, Statistics
 from eurosat_cls.utils.files import write_json, writing
+from eurosat_cls.utils.terminal import cell
 
 
 def write_statistics(data: PatchDataModule, folder: Path) -> Path:
@@ -64,7 +65,7 @@ def _band_table(statistics: Statistics, nanometres: Sequence[float | None]) -> T
         statistics.percentile(50), statistics.percentile(99), statistics.maximum, strict=True,
     )  # fmt: skip
     for name, nanometre, row in zip(statistics.bands, nanometres, columns, strict=True):
-        table.add_row(name, "" if nanometre is None else f"{nanometre:.0f}", *(_number(value) for value in row))
+        table.add_row(cell(name), "" if nanometre is None else f"{nanometre:.0f}", *(_number(value) for value in row))
     return table
 
 
@@ -89,7 +90,7 @@ def _class_table(data: PatchDataModule, counts: dict[str, list[int]]) -> Table:
     if data.store.multilabel:
         rows["(no label)"] = [int((labels[indices].sum(1) == 0).sum()) for indices in parts.values()]
     for name, numbers in rows.items():
-        table.add_row(name, *(f"{number:,}" for number in (*numbers, sum(numbers))))
+        table.add_row(cell(name), *(f"{number:,}" for number in (*numbers, sum(numbers))))
     table.add_section()
     sizes = [len(indices) for indices in parts.values()]
     table.add_row("patches", *(f"{size:,}" for size in (*sizes, sum(sizes))))

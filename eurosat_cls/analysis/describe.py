@@ -7,9 +7,11 @@ from typing import Any
 import yaml
 
 from eurosat_cls.checkpoints.files import RUN, _mapping, checkpoint_in, read_checkpoint, saved_configuration
-from eurosat_cls.config.class_checks import check_size, refused_names
+from eurosat_cls.config.limits import check_size
+from eurosat_cls.config.roles import refused_names
 from eurosat_cls.data.splits.check import split_of
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.terminal import printable
 
 _LONGEST = 16  # items of a list that are shown
 
@@ -59,16 +61,6 @@ def configuration_of(path: Path) -> str:
     if not kept:
         raise UserError(f"{file} holds no configuration; it was not written by the command line of this version.")
     return printable(yaml.safe_dump(kept, sort_keys=False))
-
-
-def printable(text: str) -> str:
-    r"""Escape what would steer a terminal.
-
-    Example:
-        >>> print(printable("River\x1b[2J"))
-        River\x1b[2J
-    """
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def _what(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

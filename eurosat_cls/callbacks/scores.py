@@ -15,6 +15,7 @@ from eurosat_cls.analysis.report.page import write_report
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import csv_text, write_json, write_text, writing
+from eurosat_cls.utils.terminal import cell
 
 
 class TestScores(Callback):
@@ -61,7 +62,9 @@ class TestScores(Callback):
         for column in table.columns[1:]:
             column.justify = "right"
         for name, s in scores.items():
-            table.add_row(name, str(s["images"]), *(format_score(s[key]) for key in ("precision", "recall", "f1")))
+            table.add_row(
+                cell(name), str(s["images"]), *(format_score(s[key]) for key in ("precision", "recall", "f1"))
+            )
         Console().print(table)
 
 

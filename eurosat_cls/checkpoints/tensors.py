@@ -12,10 +12,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from eurosat_cls.config.class_checks import check_settings, is_loaded_part
+from eurosat_cls.config.roles import check_settings, is_loaded_part
 from eurosat_cls.config.trust import trusting
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import check_local
+from eurosat_cls.utils.network import check_local
 
 # What trainings wrap around the weights, the averaged ones first.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")

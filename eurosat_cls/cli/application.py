@@ -35,12 +35,13 @@ from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
 from eurosat_cls.cli.short_names import VOCABULARY
-from eurosat_cls.config.class_checks import check_config, check_settings
 from eurosat_cls.config.differences import print_differences
 from eurosat_cls.config.failures import explaining
 from eurosat_cls.config.former_names import is_run_config
 from eurosat_cls.config.parse import parse
 from eurosat_cls.config.parser import Parser
+from eurosat_cls.config.roles import check_settings
+from eurosat_cls.config.secrets import keep_references
 from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.data.splits.check import check_split, split_of
 from eurosat_cls.models.autoencoder import AutoEncoder
@@ -116,7 +117,6 @@ class EuroSATCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint and the run folder; refuse to evaluate without a checkpoint."""
         config = self.config[self.subcommand]
-        check_config(config, self.composition.place)
         self.root = Path(config.trainer.default_root_dir or ".") / LOGS
         self.checkpoint: dict[str, Any] | None = None
         if self.subcommand in (*LOOKS, *FINDS):
@@ -154,7 +154,10 @@ class EuroSATCLI(LightningCLI):
         config = self.config[self.subcommand].clone()
         if folder is not None and config.ckpt_path and run_folder_of(Path(config.ckpt_path)) == folder.resolve():
             config.ckpt_path = None
-        return str(self._parser(self.subcommand).dump(config, skip_unset=False, format="yaml"))
+        text = self._parser(self.subcommand).dump(config, skip_unset=False, format="yaml")
+        written = yaml.safe_load(text)
+        kept = keep_references(written, self.composition.tree)
+        return str(text if kept == written else yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
 
     def _predict_on_images(self, config: Any) -> None:
         assert self.checkpoint is not None

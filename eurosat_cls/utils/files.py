@@ -1,11 +1,10 @@
-"""Write files so that a reader never sees half of one; read local ones only."""
+"""Write files so that a reader never sees half of one."""
 
 import csv
 import errno
 import io
 import json
 import os
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -129,13 +128,3 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(rows)
     return stream.getvalue()
-
-
-def check_local(path: str | Path, kind: str) -> None:
-    """Refuse an address of something elsewhere, before anything tries to fetch it.
-
-    Raises:
-        UserError: with the way out.
-    """
-    if re.match(r"\w\w+:/", str(path)):  # a Path has made one slash of two
-        raise UserError(f"{path}: a {kind} is read from local files only; download it first.")

@@ -70,7 +70,7 @@ def _data(run: Run) -> list[Table]:
 
 def _classes(scores: dict[str, dict[str, float | None]]) -> Table:
     lines = [
-        [name, f"{int(s['images'] or 0):,}", *(format_score(s[key]) for key in ("precision", "recall", "f1"))]
+        [name, f"{s.get('images') or 0:,}", *(format_score(s.get(key)) for key in ("precision", "recall", "f1"))]
         for name, s in scores.items()
     ]
     return Table(["class", "patches", "precision", "recall", "F1"], lines)

@@ -16,6 +16,7 @@ from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, with
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import nearest
+from eurosat_cls.utils.network import online
 
 TAKEN = {
     "num_classes": "follows from the data; the head of the network is not used",
@@ -189,7 +190,7 @@ def _build(
     if download:
         print(f"weights: {place}", file=sys.stderr)
     try:
-        with _quiet_hub():
+        with _quiet_hub(), online(download):
             model: nn.Module = timm.create_model(
                 name, pretrained=download, num_classes=0, in_chans=channels, **arguments
             )

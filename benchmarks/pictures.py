@@ -29,7 +29,7 @@ from eurosat_cls.models.predictions import OutputCollector
 CONFIG = Path(__file__).parent.parent / "configs" / "tiny_resnet18.yaml"
 RECIPE = 80  # epochs of the config
 ONCE = ("on_fit_start", "on_train_start", "on_train_end")
-DRAWING = [getattr(callbacks, name) for name in (*PICTURES, "BatchPicture", "TensorBoardText")]
+DRAWING = [getattr(callbacks, name) for name in (*PICTURES, "TensorBoardText")]
 
 
 class Spent:

@@ -1,11 +1,16 @@
-"""The metrics that are computed when none are configured."""
+"""The metrics that are computed when none are configured, and whether more or less of a metric is better."""
 
-from typing import Literal
+import inspect
+import re
+from typing import Any, Literal
 
 import torch
+import torchmetrics.classification
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import BinaryStatScores, MulticlassAccuracy, MulticlassF1Score
+
+Mode = Literal["max", "min"]
 
 
 class MeanLoss(Metric):
@@ -14,6 +19,7 @@ class MeanLoss(Metric):
     torchmetrics' own MeanMetric forgets its weights where it is told to leave NaN alone (version 1.9).
     """
 
+    higher_is_better = False
     total: Tensor
     samples: Tensor
 
@@ -64,6 +70,8 @@ class Accuracy(MulticlassAccuracy):
 class BinaryMacroF1(BinaryStatScores):
     """Mean of the F1 scores of the positive and of the negative class."""
 
+    higher_is_better = True
+
     def __init__(self) -> None:
         super().__init__(validate_args=False)
 
@@ -75,10 +83,29 @@ class BinaryMacroF1(BinaryStatScores):
         return scores.float().mean()
 
 
+# Metrics of torchmetrics that do not say which is better, without the task in their names.
+_KNOWN: dict[str, Mode] = {"EER": "min", "NegativePredictiveValue": "max", "Specificity": "max",
+                           "TweedieDevianceScore": "min"}  # fmt: skip
 _LESS_IS_BETTER = ("loss", "error", "brier")
 
 
-def mode_of(metric: str) -> Literal["max", "min"]:
+def direction_of(metric: Any) -> Mode | None:
+    """Return whether more or less of a metric is better, None where it does not say; of an object or its class.
+
+    Example:
+        >>> direction_of(Accuracy), direction_of(torchmetrics.HammingDistance), direction_of(torchmetrics.MeanMetric)
+        ('max', 'min', None)
+    """
+    name = metric.__name__ if inspect.isclass(metric) else type(metric).__name__
+    # torchmetrics.Accuracy and such become that of the task when they are made.
+    of_task = (getattr(torchmetrics.classification, f"{task}{name}", None) for task in ("Multiclass", "Multilabel"))
+    for each in (metric, *of_task, getattr(metric, "metric", None)):
+        if isinstance(higher := getattr(each, "higher_is_better", None), bool):
+            return "max" if higher else "min"
+    return _KNOWN.get(re.sub("^(Binary|Multiclass|Multilabel)", "", name))
+
+
+def mode_of(metric: str) -> Mode:
     """Whether more (``max``) or less (``min``) of a metric is better, by its name.
 
     Example:

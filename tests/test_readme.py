@@ -46,6 +46,7 @@ def test_a_table_of_labels_trains(tmp_path: Path) -> None:
     assert exit_code([*line, *SHORT]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snippet", re.findall(r"```yaml\n(.*?)```", README, re.S))
 def test_yaml_in_the_readme_works_on_top_of_the_main_configuration(
     snippet: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -9,16 +9,19 @@ import numpy as np
 import torch
 
 from eurosat_cls.analysis.dataset import counts_of, nanometres_of, statistics_of
+from eurosat_cls.analysis.places import find_places
 from eurosat_cls.analysis.plots.augmentations import draw_augmentations
 from eurosat_cls.analysis.plots.classes import draw_classes
 from eurosat_cls.analysis.plots.files import write_png
 from eurosat_cls.analysis.plots.histograms import draw_histograms
 from eurosat_cls.analysis.plots.labels import label_text
 from eurosat_cls.analysis.plots.patches import caption_of, choose_patches, draw_patches
+from eurosat_cls.analysis.plots.places import draw_places
 from eurosat_cls.analysis.plots.spectra import draw_spectra
 from eurosat_cls.data.augment import Augmentation, augment_batch
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import writing
 
 SHOWN_AUGMENTED = 8  # patches in a row of augmentations.png
@@ -42,6 +45,12 @@ def write_pictures(data: PatchDataModule, folder: Path) -> list[Path]:
         "histograms": draw_histograms(statistics.select(by_wavelength), [titles[c] for c in by_wavelength], training),
         "spectra": draw_spectra(statistics, data.class_names, nanometres, training),
     }
+    try:
+        if places := find_places(data):
+            nobody = np.empty(0, np.int64)
+            pictures["places"] = draw_places(places, nobody, nobody, about)
+    except UserError as error:
+        print(f"there is no picture of places: {error}")
     if data.augment:
         pictures["augmentations"] = _augmentations(data)
     paths = [_save(folder / f"{name}.png", picture) for name, picture in pictures.items()]

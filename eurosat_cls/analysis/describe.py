@@ -37,6 +37,7 @@ def describe_checkpoint(path: Path) -> str:
         **_network(checkpoint, settings, run),
         "saved": _saved(checkpoint, run),
         "best so far": _best(checkpoint),
+        "validated": run.get("validated"),
         **_data(checkpoint, run),
         "seed": run.get("seed"),
         "execution": _pairs(_mapping(checkpoint, "execution")),

@@ -3,6 +3,7 @@
 from eurosat_cls.callbacks.averaging import WeightAverage
 from eurosat_cls.callbacks.checkpoints import Checkpoints
 from eurosat_cls.callbacks.encoder_export import EncoderExport
+from eurosat_cls.callbacks.falling_rate import FallingRate
 from eurosat_cls.callbacks.finders.batch_size import BatchSizeFinder
 from eurosat_cls.callbacks.finders.learning_rate import LearningRateFinder
 from eurosat_cls.callbacks.freeze import Freeze
@@ -14,6 +15,7 @@ from eurosat_cls.callbacks.pictures.class_scores import ClassScores
 from eurosat_cls.callbacks.pictures.confusion_matrix import ConfusionMatrix
 from eurosat_cls.callbacks.pictures.curves import LearningCurves
 from eurosat_cls.callbacks.pictures.gradcam import GradCAM
+from eurosat_cls.callbacks.pictures.locations import Locations
 from eurosat_cls.callbacks.pictures.misclassified import Misclassified
 from eurosat_cls.callbacks.pictures.projector import Projector
 from eurosat_cls.callbacks.pictures.reconstructions import Reconstructions
@@ -35,10 +37,12 @@ __all__ = [
     "EpochBar",
     "EncoderExport",
     "EpochSummary",
+    "FallingRate",
     "Freeze",
     "GradCAM",
     "LearningCurves",
     "LearningRateFinder",
+    "Locations",
     "Misclassified",
     "PredictionWriter",
     "Projector",

@@ -13,8 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from eurosat_cls.callbacks.run_folder import run_folder
-from eurosat_cls.callbacks.stop import check_logged
-from eurosat_cls.metrics import mode_of
+from eurosat_cls.callbacks.stop import check_logged, settled_mode
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import remove_parts, replacing, writing
 from eurosat_cls.utils.lightning_private import validates_next
@@ -30,12 +29,12 @@ class Checkpoints(Checkpoint):
     Args:
         monitor: logged name that decides which epoch is the best; it must be logged by the validation. When None the
             model's own: ``val/accuracy`` of a classifier, ``val/loss`` of an autoencoder.
-        mode: whether more or less of it is better; when None less of what ends in ``loss``, more of anything else.
+        mode: whether more or less of it is better; when None as its metric says, else by its name.
         dirpath: folder of the checkpoints; ``checkpoints`` in the run folder when None.
         every_minutes: minutes of training after which the last one is saved within an epoch; None for not.
 
     Raises:
-        UserError: for a number of minutes that is not above 0.
+        UserError: for a number of minutes that is not above 0; later for a mode that contradicts the metric.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class Checkpoints(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Settle what was None; remove what a process that was killed while saving has left."""
         self.monitor = self.monitor or str(getattr(pl_module, "monitor", "val/loss"))
-        self.mode = self.mode or mode_of(self.monitor)
+        self.mode = settled_mode(pl_module, self.monitor, self.mode, "checkpoint")
         if stage == "fit" and trainer is not None and trainer.is_global_zero:
             remove_parts(self.folder(trainer), "*.ckpt")
 

@@ -10,8 +10,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from eurosat_cls.analysis.places import write_geojson
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.utils.distributed import gather_objects
+from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import writing
 
 
@@ -20,7 +22,8 @@ class PredictionWriter(BasePredictionWriter):
 
     Rows go to ``predictions.csv.part`` batch by batch; when all are written it is renamed, so that an earlier file
     stays whole until then and a file of that final name is never half of one. With several processes the first one
-    writes what all have to say, in the order of the data.
+    writes what all have to say, in the order of the data. Where patches have places, ``predictions.geojson`` has them
+    as polygons too.
 
     Args:
         path: the CSV file.
@@ -73,6 +76,11 @@ class PredictionWriter(BasePredictionWriter):
         self._file = None
         os.replace(self.part, self.path)
         print(f"{self.rows} predictions in {self.path}")
+        try:
+            if path := write_geojson(self.path, trainer.datamodule):  # type: ignore[attr-defined]
+                print(f"the same as polygons in {path}")
+        except UserError as error:
+            print(f"no polygons of the predictions: {error}")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Close what was written so far; it stays as ``.part``."""

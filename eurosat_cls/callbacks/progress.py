@@ -8,6 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 
 from eurosat_cls.data.batch import Batch
+from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.utils.distributed import rank_zero_print
 
 SHOWN = ("train/loss", "val/loss", "val/accuracy", "val/macro_f1")
 
@@ -35,8 +37,12 @@ class EpochSummary(Callback):
         self._start = self._end = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock, also of an epoch that is gone on with."""
+        """Start the clock, also of an epoch that is gone on with; tell of a validation that is limited."""
         self._start = self._end = time.perf_counter()
+        data = getattr(trainer, "datamodule", None)
+        scored, of = data.scored("val") if isinstance(data, PatchDataModule) else (0, 0)
+        if 0 < scored < of:
+            rank_zero_print(f"validation: {scored:,} of {of:,} patches, of all classes (trainer.limit_val_batches)")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""

@@ -1,17 +1,24 @@
 """Keep in the run folder and in every checkpoint what is needed to understand and repeat the run."""
 
+import time
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls.checkpoints.files import RUN
-from eurosat_cls.utils.files import write_json, write_text
+from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.utils.files import read_json, write_json, write_text, writing
+from eurosat_cls.utils.machine import cpu_name
 
 
 class RunMetadata(Callback):
     """Write ``config.yaml`` and ``environment.json`` into the run folder when a training starts.
+
+    After every epoch the latter gets what the training has taken: ``training`` with epochs, seconds (those before an
+    interruption too), device, and how many of the training patches an epoch sees.
 
     Every checkpoint gets the same under ``run``, with the seed, the metrics at that time and the parameters of each
     part, all as plain data: ``python -m eurosat_cls describe CHECKPOINT`` shows it.
@@ -28,6 +35,7 @@ class RunMetadata(Callback):
     def __init__(self, folder: Path, config: str, environment: dict[str, Any]) -> None:
         self.folder, self.config, self.environment = folder, config, environment
         self._settings: dict[str, Any] = yaml.load(config, Loader=_PlainLoader)
+        self._start = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write both files."""
@@ -40,7 +48,28 @@ class RunMetadata(Callback):
                 number += 1
             write_text(former, path.read_text(encoding="utf-8"))
         write_text(path, self.config)
-        write_json(self.folder / "environment.json", self.environment)
+        path = self.folder / "environment.json"
+        before = read_json(path).get("training", {}).get("seconds", 0.0)
+        self._start = time.monotonic() - before
+        write_json(path, self.environment)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what the training has taken so far."""
+        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+            return
+        device, data = trainer.strategy.root_device, trainer.datamodule  # type: ignore[attr-defined]
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+        seconds = round(time.monotonic() - self._start, 1)
+        training = {"epochs": trainer.current_epoch + 1, "seconds": seconds, "device": name}
+        if isinstance(data, PatchDataModule):
+            batches = int(trainer.num_training_batches)
+            seen = data.batch_size * trainer.world_size * batches
+            # Each epoch leaves out other patches where the last batch is not full.
+            whole = batches == data.train_batches
+            training |= {"patches": data.train_patches if whole else seen, "of": data.train_available}
+        path = self.folder / "environment.json"
+        with writing(path, optional=True):
+            write_json(path, {**self.environment, "training": {**training, "processes": trainer.world_size}})
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep in a checkpoint what its run was."""
@@ -54,8 +83,16 @@ class RunMetadata(Callback):
             "seed": self._settings.get("seed_everything"),
             **about,
             "metrics": dict(sorted(metrics.items())),
+            **_validated(trainer),
             "parameters": {name: count for name, count in parts.items() if count},
         }
+
+
+def _validated(trainer: Trainer) -> dict[str, str]:
+    """What the metrics are of, where a limit leaves patches out."""
+    data = getattr(trainer, "datamodule", None)
+    scored, of = data.scored("val") if isinstance(data, PatchDataModule) else (0, 0)
+    return {"validated": f"{scored:,} of {of:,} patches"} if scored < of else {}
 
 
 class _PlainLoader(yaml.SafeLoader):

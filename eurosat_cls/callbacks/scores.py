@@ -3,7 +3,7 @@
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
@@ -11,7 +11,9 @@ from rich.table import Table
 
 from eurosat_cls.analysis.calibration import before_and_after, describe
 from eurosat_cls.analysis.class_scores import format_score, plain_scores
+from eurosat_cls.analysis.places import write_geojson
 from eurosat_cls.analysis.report.page import write_report
+from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import csv_text, write_json, write_text, writing
@@ -35,12 +37,14 @@ class TestScores(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the metrics of ``validate``; those of a training are printed by its epochs."""
         if trainer.state.fn == "validate" and trainer.is_global_zero:
-            print(_line(_metrics(trainer, "val")))
+            print(f"{_part(trainer, 'val')}{_line(_metrics(trainer, 'val'))}")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the table and write the file."""
         metrics, path = _metrics(trainer, "test"), self.folder / "test.json"
         content: dict[str, Any] = {**metrics, "checkpoint": self.checkpoint, **self.details}
+        if isinstance(data := getattr(trainer, "datamodule", None), PatchDataModule):
+            content["patches"] = dict(zip(("scored", "of"), data.scored("test"), strict=True))
         if isinstance(pl_module, Classifier):
             outputs = pl_module.test_scores.epoch_outputs()
             matrix = pl_module.postprocessing.confusion_matrix(outputs)
@@ -53,12 +57,12 @@ class TestScores(Callback):
             return
         write_json(path, content)
         if "per_class" in content:
-            self._print_table(scores)
+            self._print_table(scores, _part(trainer, "test"))
             print(calibration)
-        print(f"{_line(metrics)}\nwritten to {path}")
+        print(f"{_part(trainer, 'test')}{_line(metrics)}\nwritten to {path}")
 
-    def _print_table(self, scores: dict[str, dict[str, float | None]]) -> None:
-        table = Table("class", *(("images", "precision", "recall", "F1")), title=f"test of {self.checkpoint}")
+    def _print_table(self, scores: dict[str, dict[str, float | None]], part: str) -> None:
+        table = Table("class", *(("images", "precision", "recall", "F1")), title=f"{part}test of {self.checkpoint}")
         for column in table.columns[1:]:
             column.justify = "right"
         for name, s in scores.items():
@@ -72,12 +76,21 @@ def _metrics(trainer: Trainer, stage: str) -> dict[str, float]:
     return {k: float(v) for k, v in sorted(trainer.callback_metrics.items()) if k.startswith(f"{stage}/")}
 
 
+def _part(trainer: Trainer, stage: Literal["val", "test"]) -> str:
+    """Say first that a limit has left patches out; nothing where it has not."""
+    data = getattr(trainer, "datamodule", None)
+    scored, of = data.scored(stage) if isinstance(data, PatchDataModule) else (0, 0)
+    return f"{scored:,} of {of:,} patches: " if scored < of else ""
+
+
 def _line(metrics: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
 class TestReport(Callback):
     """After a test write ``test_predictions.csv``, a row for each patch, and ``report.html``, which shows all there is.
+
+    Where patches have places, ``test_predictions.geojson`` holds them as polygons.
 
     It comes after the callbacks whose pictures it shows. What cannot be written is a warning.
 
@@ -100,6 +113,7 @@ class TestReport(Callback):
             if answers:
                 with writing(path, optional=True):
                     write_text(path, answers)
+                    write_geojson(path, trainer.datamodule)  # type: ignore[attr-defined]
             print(f"report: {write_report(self.folder)}", file=sys.stderr)
         except UserError as error:
             warnings.warn(f"there is no report: {error}", stacklevel=2)

@@ -7,7 +7,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 
 from eurosat_cls.callbacks.run_folder import run_folder
-from eurosat_cls.metrics import mode_of
+from eurosat_cls.metrics import Mode, mode_of
+from eurosat_cls.models.directions import contradiction
+from eurosat_cls.models.optimization import OptimizedModule
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_json, writing
 
@@ -21,11 +23,12 @@ class StopAtTarget(Callback):
     Args:
         monitor: logged name of the metric.
         value: what it is to reach.
-        mode: whether it is reached from below (``max``) or from above (``min``); by its name when None: from above for
-            losses and errors.
+        mode: whether it is reached from below (``max``) or from above (``min``); when None as the metric says, else by
+            its name: from above for losses and errors.
 
     Raises:
-        UserError: for a value that is no number; at the first validation, for a metric that is not logged.
+        UserError: for a value that is no number; later for a mode that contradicts the metric, and at the first
+            validation, for a metric that is not logged.
     """
 
     def __init__(
@@ -33,7 +36,7 @@ class StopAtTarget(Callback):
     ) -> None:
         if value != value:
             raise UserError("StopAtTarget: value is not a number.")
-        self.monitor, self.value, self.mode = monitor, value, mode or mode_of(monitor)
+        self.monitor, self.value, self.given, self.mode = monitor, value, mode, mode or mode_of(monitor)
         self.best: float | None = None
         self.reason: str | None = None
 
@@ -41,6 +44,10 @@ class StopAtTarget(Callback):
     def state_key(self) -> str:
         """Name under which the state is kept in checkpoints."""
         return self._generate_state_key(monitor=self.monitor, mode=self.mode)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Settle a mode that was None."""
+        self.mode = settled_mode(pl_module, self.monitor, self.given or "", "StopAtTarget")
 
     def state_dict(self) -> dict[str, Any]:
         """The best metric so far."""
@@ -135,6 +142,24 @@ class StopRecord(Callback):
             if isinstance(callback, Timer) and (callback.time_remaining() or 0) <= 0:
                 return name, "trainer.max_time is used up"
         return None, "a callback asked for it"
+
+
+def settled_mode(module: LightningModule, monitor: str, given: str, callback: str) -> Mode:
+    """Return whether more or less of a metric is better.
+
+    Args:
+        module: whose metric it is.
+        monitor: its logged name.
+        given: what was asked for; empty for nothing.
+        callback: who asks, for the error.
+
+    Raises:
+        UserError: for what contradicts the metric.
+    """
+    known = module.known_mode(monitor) if isinstance(module, OptimizedModule) else None
+    if said := contradiction(monitor, known, given or None):
+        raise UserError(f"{callback}.mode: {said}")
+    return "max" if (given or known or mode_of(monitor)) == "max" else "min"
 
 
 def check_logged(trainer: Trainer, monitor: str, callback: str) -> None:

@@ -16,11 +16,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from eurosat_cls.analysis.dataset import patches_by_class
 from eurosat_cls.callbacks import (
-    BatchPicture,
     Checkpoints,
     EncoderExport,
     EpochBar,
     EpochSummary,
+    FallingRate,
     Freeze,
     PredictionWriter,
     Reconstructions,
@@ -34,6 +34,7 @@ from eurosat_cls.callbacks import (
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.cli.settle import settle
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.differences import print_differences
 from eurosat_cls.config.failures import explaining
@@ -55,7 +56,10 @@ from eurosat_cls.utils.machine import environment, versions
 LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
-PICTURES = ("LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
+PICTURES = (
+    "BatchPicture", "LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM",
+    "Locations",
+)  # fmt: skip
 
 
 class EuroSATCLI(LightningCLI):
@@ -108,6 +112,9 @@ class EuroSATCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Make one configuration of files and options, and check it."""
         self.config, self.composition = parse(parser, self._subcommand_parsers, args, VOCABULARY)
+        chosen = settle(self.config[self.config.subcommand], self.composition.tree)
+        for line in chosen if self.config.subcommand == "fit" else []:
+            rank_zero_print(line)
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let a checkpoint's hyper-parameters, class paths included, replace the config."""
@@ -277,7 +284,7 @@ class EuroSATCLI(LightningCLI):
         text = self._dump(folder)
         kept = [RunMetadata(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
         own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
-        return [StopOnNonFiniteLoss(), EpochSummary(), BatchPicture(), StopRecord(), *kept, *own]
+        return [StopOnNonFiniteLoss(), FallingRate(), EpochSummary(), StopRecord(), *kept, *own]
 
 
 SETTINGS: dict[str, Any] = {  # of LightningCLI

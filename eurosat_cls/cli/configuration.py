@@ -51,6 +51,6 @@ def merged(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -
         if overlay is not None:
             path = Path(folder) / "overlay.yaml"
             path.write_text(yaml.safe_dump(dict(overlay), sort_keys=False), encoding="utf-8")
-            given += ["--config", str(path)]
+            given += ["--overlay", str(path)]
         with trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
             return read_settings(parsers(("fit",))[1], ["fit", *given], VOCABULARY)

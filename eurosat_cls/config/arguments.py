@@ -37,6 +37,9 @@ class Arguments:
 def sort(args: Sequence[str]) -> Arguments:
     """Sort arguments, read the files among them, and make a layer of every setting.
 
+    Wherever they stand, files of whole configurations are the lowest layers, then files of ``--model``, ``--data`` and
+    such, then single settings, then files of ``--overlay``, which is for programs that vary what others have written.
+
     Raises:
         UserError: for a file that cannot be read, an option without a value, or a value without an option.
 
@@ -44,8 +47,11 @@ def sort(args: Sequence[str]) -> Arguments:
         >>> from eurosat_cls.config.tree import plain
         >>> [plain(layer) for layer in sort(["--trainer.max_epochs", "3", "--data=Demo"]).layers]
         [{'trainer': {'max_epochs': '3'}}, {'data': 'Demo'}]
+        >>> [plain(layer) for layer in sort(["--data", "Demo", "--config", "{data: EuroSAT}"]).layers]
+        [{'data': 'EuroSAT'}, {'data': 'Demo'}]
     """
     result = Arguments()
+    ranked: list[tuple[int, Node]] = []
     rest = list(args)
     while rest:
         option, equals, value = rest.pop(0).partition("=")
@@ -65,10 +71,13 @@ def sort(args: Sequence[str]) -> Arguments:
             if option == "--print_completion":
                 result.print_completion = value
             elif option in ("-c", "--config"):
-                result.layers.append(_config(value))
+                ranked.append((0, _config(value)))
                 result.files.append(value)
+            elif option == "--overlay":
+                ranked.append((3, _config(value)))
             else:
-                result.layers.append(_setting(option, value))
+                ranked.append((1 if _is_group_file(option, value) else 2, _setting(option, value)))
+    result.layers = [layer for _, layer in sorted(ranked, key=lambda pair: pair[0])]
     return result
 
 
@@ -89,13 +98,17 @@ def _setting(option: str, text: str) -> Node:
     keys = option.removeprefix("--").split(".")
     if len(keys) > DEEPEST:
         raise UserError(f"{option[:80]}...: nested more than {DEEPEST} deep.")
-    if keys[0] in _GROUPS_WITH_FILES and len(keys) == 1 and _is_file(text):
+    if _is_group_file(option, text):
         node = read(text)
     else:
         node = read_value(text, option) if text.lstrip().startswith(("[", "{")) else Node(text, option)
     for key in reversed(keys):
         node = Node({key: node}, option, partial=True)
     return node
+
+
+def _is_group_file(option: str, text: str) -> bool:
+    return option.removeprefix("--") in _GROUPS_WITH_FILES and _is_file(text)
 
 
 def _is_file(value: object) -> bool:

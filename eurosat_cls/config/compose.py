@@ -32,7 +32,7 @@ class Composition:
 
 
 def compose(args: Sequence[str], command: str, keys: Mapping[str, Collection[str]]) -> Composition:
-    """Read, merge and resolve what the arguments of a command name, from left to right.
+    """Read, merge and resolve what the arguments of a command name: options win over files, later ones over earlier.
 
     Args:
         args: arguments after the command.

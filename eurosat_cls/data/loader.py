@@ -89,6 +89,16 @@ class EpochBatches(DistributedSampler[np.ndarray]):
         """Leave out so many batches of the next epoch that is gone through, and no more than there are."""
         self._skipped = self.position = batches if batches < len(self) else 0
 
+    def rows_within(self, limit: float | None) -> int:
+        """Return how many rows all processes evaluate under a limit: a number of batches, or a share (float)."""
+        steps, rows = len(self), len(self.indices)
+        limit = 1.0 if limit is None else limit
+        kept = min(limit, steps) if isinstance(limit, int) else int(limit * steps)
+        if self.num_replicas == 1:
+            return min(rows, kept * self.batch_size)
+        whole, rest = divmod(rows, max(1, steps * self.num_replicas))
+        return kept * self.num_replicas * whole + min(rest, kept * self.num_replicas)
+
     def __len__(self) -> int:
         """Return the number of batches of this process."""
         whole, rest = divmod(len(self.indices), self.global_batch)

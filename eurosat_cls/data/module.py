@@ -20,6 +20,7 @@ from eurosat_cls.data.splits import (
     SplitLists,
     SplitMethod,
     check_classes,
+    spread,
     take_subset,
 )
 from eurosat_cls.data.statistics import band_statistics
@@ -52,6 +53,7 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
 
     Attributes:
         task: what a label means, see :data:`eurosat_cls.data.batch.TaskName`.
+        train_available: training patches of the split, of which the settings above may take some.
 
     Raises:
         UserError: for a batch size below 1; later for anything wrong with the source or the split.
@@ -77,7 +79,7 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
         self.wanted_bands, self.split_source = bands, split
         self.shots_per_class, self.train_fraction, self.subset_seed = shots_per_class, train_fraction, subset_seed
         self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
-        self._first_index = 0
+        self._first_index = self.train_available = 0
 
     @abstractmethod
     def open_store(self) -> Store:
@@ -95,12 +97,18 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
         """The patches."""
         return self.open_store()
 
+    @property
+    def split_method(self) -> SplitMethod:
+        """What divides the patches."""
+        return self.named_split(self.split_source) if isinstance(self.split_source, str) else self.split_source
+
     @cached_property
     def split(self) -> Split:
         """The indices of train, val and test."""
-        store, source = self.store, self.split_source
-        split = (self.named_split(source) if isinstance(source, str) else source).divide(store)
+        store = self.store
+        split = self.split_method.divide(store)
         check_classes(split, store.labels, store.class_names)
+        self.train_available = len(split.train)
         return take_subset(split, store, self.shots_per_class, self.train_fraction, self.subset_seed)
 
     @property
@@ -220,10 +228,21 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
     # --- batches -------------------------------------------------------------------------------------------------
 
     def _loader(self, indices: np.ndarray, training: bool) -> DataLoader[Batch]:
+        return make_loader(PatchDataset(self.store, self.channels), self._batches(indices, training))
+
+    def _batches(self, indices: np.ndarray, training: bool) -> EpochBatches:
         seed = run_seed() if training else None
         rank = self.trainer.global_rank if self.trainer is not None else 0
-        batches = EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
-        return make_loader(PatchDataset(self.store, self.channels), batches)
+        return EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
+
+    def scored(self, part: Literal["val", "test"]) -> tuple[int, int]:
+        """Return how many patches of a part are scored under the trainer's limits, and how many there are."""
+        batches = self._batches(getattr(self.split, part), training=False)
+        return batches.rows_within(getattr(self.trainer, f"limit_{part}_batches", None)), len(batches.indices)
+
+    def _evaluation_loader(self, part: Literal["val", "test"]) -> DataLoader[Batch]:
+        (count, of), indices = self.scored(part), getattr(self.split, part)
+        return self._loader(spread(indices, self.store, count) if count < of else indices, training=False)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; a last one that is not full is left out."""
@@ -231,12 +250,12 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
         return self._loader(self.split.train, training=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Validation patches in order."""
-        return self._loader(self.split.val, training=False)
+        """Validation patches in order; those that a limit leaves are of all classes."""
+        return self._evaluation_loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Test patches in order."""
-        return self._loader(self.split.test, training=False)
+        """Test patches in order; those that a limit leaves are of all classes."""
+        return self._evaluation_loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The patches of ``predict_split`` in order."""

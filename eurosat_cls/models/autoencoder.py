@@ -61,7 +61,7 @@ class AutoEncoder(PatchModule):
             :class:`~eurosat_cls.losses.GaussianReconstruction`.
         optimizer: builds the optimizer from the parameters; SGD with momentum when None.
         lr_scheduler: builds a scheduler from the optimizer; a ``total_steps`` that it accepts is filled in.
-        lr_scheduler_interval: whether the scheduler steps after every step or every epoch.
+        lr_scheduler_interval: what the scheduler counts; ``auto``: steps where it takes ``total_steps``, else epochs.
         lr_scheduler_monitor: logged name that a plateau scheduler watches.
         total_steps: optimizer steps of the whole training; by default what the trainer's settings amount to.
         mean: mean of each band in raw sensor values; without it the encoder sees raw values.
@@ -89,7 +89,7 @@ class AutoEncoder(PatchModule):
         loss: Callable[[], nn.Module] = nn.MSELoss,
         optimizer: OptimizerFactory | None = None,
         lr_scheduler: SchedulerFactory | None = None,
-        lr_scheduler_interval: Literal["step", "epoch"] = "step",
+        lr_scheduler_interval: Literal["auto", "step", "epoch"] = "auto",
         lr_scheduler_monitor: str | None = None,
         total_steps: int | None = None,
         mean: Sequence[float] | None = None,

@@ -14,6 +14,8 @@ from eurosat_cls.config.trust import trusting
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
+from eurosat_cls.metrics import Mode
+from eurosat_cls.models.directions import known_mode
 from eurosat_cls.models.network import compile_parts
 from eurosat_cls.models.optimization import OptimizedModule, OptimizerFactory, SchedulerFactory
 from eurosat_cls.models.restoring import Restored, after_restoring, before_restoring, keep_plateau_metric
@@ -32,9 +34,11 @@ class PatchModule(OptimizedModule, Configurable):
 
     Attributes:
         monitor: logged name that tells which epoch is the best one.
+        loaded_steps: optimizer steps behind weights that were loaded; None for those of a training.
     """
 
     monitor = "val/accuracy"
+    loaded_steps: int | None = None
     encoder: Encoder
     decoder: Decoder
     train_scores: StageScores
@@ -46,7 +50,7 @@ class PatchModule(OptimizedModule, Configurable):
         *,
         optimizer: OptimizerFactory | None,
         lr_scheduler: SchedulerFactory | None,
-        lr_scheduler_interval: Literal["step", "epoch"],
+        lr_scheduler_interval: Literal["auto", "step", "epoch"],
         lr_scheduler_monitor: str | None,
         total_steps: int | None,
         memory_format: str,
@@ -76,6 +80,7 @@ class PatchModule(OptimizedModule, Configurable):
         """
         given = {key: value for key, value in arguments.items() if key not in ("self", "__class__", "weights")}
         plain = {key: describe(value) for key, value in given.items()}
+        plain["lr_scheduler_interval"] = self.lr_scheduler_interval
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
 
     @classmethod
@@ -103,6 +108,10 @@ class PatchModule(OptimizedModule, Configurable):
         settings["weights_only"] = True
         return super().load_from_checkpoint(checkpoint_path, map_location=map_location, strict=strict, **settings)
 
+    def known_mode(self, monitor: str) -> Mode | None:
+        """Return whether more or less of a logged name is better, as its metric says."""
+        return known_mode(monitor, dict(self.val_scores.metrics.items(keep_base=True)))
+
     # --- how it is run -----------------------------------------------------------------------------------------
 
     def set_execution(self, memory_format: str, compile: bool | str) -> None:
@@ -123,6 +132,7 @@ class PatchModule(OptimizedModule, Configurable):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what on_save_checkpoint kept, for a training that goes on."""
         resuming = self._trainer is not None and self.trainer.state.fn == "fit"
+        self.loaded_steps = None if resuming else checkpoint.get("global_step")
         self._saved_progress = checkpoint.get(STATE) if resuming else None
         self._restored = before_restoring(self, checkpoint) if resuming else None
         self.weights = None  # a training that goes on has its own
@@ -131,6 +141,7 @@ class PatchModule(OptimizedModule, Configurable):
 
     def on_fit_start(self) -> None:
         """Load weights to start from; a checkpoint to go on from has been read by now."""
+        self.loaded_steps = None
         if self.weights is not None:
             self.weights.load_into(self)
             self.weights = None
@@ -185,3 +196,8 @@ class PatchModule(OptimizedModule, Configurable):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one test batch."""
         self.step(batch, batch_idx, self.test_scores, batch_idx == 0)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores at the step that the weights are of: a trainer that only tests counts none."""
+        if self.loaded_steps is not None:
+            self.log("step", float(self.loaded_steps), sync_dist=True)

@@ -47,7 +47,7 @@ class Classifier(PatchModule):
             entropy, in its binary form where labels are decided independently.
         optimizer: builds the optimizer from the parameters; SGD with momentum when None.
         lr_scheduler: builds a scheduler from the optimizer; a ``total_steps`` that it accepts is filled in.
-        lr_scheduler_interval: whether the scheduler steps after every step or every epoch.
+        lr_scheduler_interval: what the scheduler counts; ``auto``: steps where it takes ``total_steps``, else epochs.
         lr_scheduler_monitor: logged name that a plateau scheduler watches.
         total_steps: optimizer steps of the whole training; by default what the trainer's settings amount to.
         metrics: by name, builders of torchmetrics from ``K``; when None accuracy, macro F1 and what else is usual for
@@ -100,7 +100,7 @@ class Classifier(PatchModule):
         loss: LossFactory | None = None,
         optimizer: OptimizerFactory | None = None,
         lr_scheduler: SchedulerFactory | None = None,
-        lr_scheduler_interval: Literal["step", "epoch"] = "step",
+        lr_scheduler_interval: Literal["auto", "step", "epoch"] = "auto",
         lr_scheduler_monitor: str | None = None,
         total_steps: int | None = None,
         metrics: Mapping[str, MetricFactory] | None = None,
@@ -217,7 +217,7 @@ class Classifier(PatchModule):
         testing = scores.stage == "test"
         logits = self.predict_logits(batch.image) if testing else self(batch.image).float()
         judged, threshold = self.postprocessing.calibrated(logits) if testing else (logits, self.threshold)
-        loss = self._loss(judged, batch.target)
+        loss = self.batch_loss(judged, batch.target)
         # Metrics get detached float32 logits: the argmax of a half-precision tie would depend on the precision.
         scores.loss.update(loss, len(batch.target))
         scores.metrics.update(*self.rules.scored(judged.detach(), batch.target, threshold))
@@ -227,7 +227,8 @@ class Classifier(PatchModule):
             scores.log(self)
         return loss
 
-    def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
+    def batch_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, outputs]``; a UserError for mixed labels that it does not take."""
         try:
             loss: Tensor = self.loss(*self.rules.for_loss(logits, target))
         except RuntimeError as error:

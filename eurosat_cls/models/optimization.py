@@ -1,5 +1,7 @@
 """How a model is optimised: optimizer, schedule and parameter groups."""
 
+import functools
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
@@ -12,7 +14,9 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from eurosat_cls.config.factories import accepts, build
+from eurosat_cls.config.factories import accepts, build, target_of
+from eurosat_cls.metrics import Mode
+from eurosat_cls.models.directions import contradiction
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.modules import matching
 
@@ -32,15 +36,17 @@ class OptimizedModule(LightningModule):
         *,
         optimizer: OptimizerFactory | None,
         lr_scheduler: SchedulerFactory | None,
-        lr_scheduler_interval: Literal["step", "epoch"],
+        lr_scheduler_interval: Literal["auto", "step", "epoch"],
         lr_scheduler_monitor: str | None,
         total_steps: int | None,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.optimizer_factory, self.scheduler_factory = optimizer, lr_scheduler
-        self.lr_scheduler_interval = lr_scheduler_interval
-        self.plateau_monitor = lr_scheduler_monitor or "val/loss"
+        chosen = "step" if lr_scheduler is None else interval_of(target_of(lr_scheduler))
+        self.lr_scheduler_interval = chosen if lr_scheduler_interval == "auto" else lr_scheduler_interval
+        own = lr_scheduler.keywords.get("monitor") if isinstance(lr_scheduler, functools.partial) else None
+        self.plateau_monitor = lr_scheduler_monitor or own or "val/loss"
         self.total_steps = total_steps
         self.lr_multipliers = dict(lr_multipliers or {})
 
@@ -54,8 +60,8 @@ class OptimizedModule(LightningModule):
         keep_multipliers(optimizer)
         if self.scheduler_factory is None:
             return optimizer
-        planned = {"total_steps": self.planned_steps()} if self.accepts_total_steps() else {}
-        scheduler = build("lr_scheduler", self.scheduler_factory, optimizer, **planned)
+        planned: dict[str, Any] = {"total_steps": self.planned_steps()} if self.accepts_total_steps() else {}
+        scheduler = build("lr_scheduler", self.scheduler_factory, optimizer, **planned, **self._plateau_mode())
         config: dict[str, Any] = {"scheduler": scheduler, "interval": self.lr_scheduler_interval}
         if isinstance(scheduler, ReduceLROnPlateau):
             config |= {"interval": "epoch", "monitor": self.plateau_monitor}
@@ -79,6 +85,36 @@ class OptimizedModule(LightningModule):
         kind = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
         Precision.clip_gradients(plugin, optimizer, gradient_clip_val, kind)
 
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        """Step a schedule, and tell in a line when it has come to its end before the training.
+
+        Raises:
+            UserError: then.
+        """
+        try:
+            super().lr_scheduler_step(scheduler, metric)
+        except ValueError as error:
+            raise UserError(f"model.lr_scheduler: {type(scheduler).__name__}: {error}") from error
+
+    def known_mode(self, monitor: str) -> Mode | None:
+        """Return whether more or less of a logged name is better, where that is known."""
+        return None
+
+    def _plateau_mode(self) -> dict[str, str]:
+        """Return the direction for a plateau scheduler that is given none.
+
+        Raises:
+            UserError: for one that contradicts its metric.
+        """
+        factory: Any = self.scheduler_factory
+        if not (inspect.isclass(kind := target_of(factory)) and issubclass(kind, ReduceLROnPlateau)):
+            return {}
+        given = factory.keywords.get("mode") if isinstance(factory, functools.partial) else None
+        known = self.known_mode(self.plateau_monitor)
+        if said := contradiction(self.plateau_monitor, known, given):
+            raise UserError(f"model.lr_scheduler: mode {said}")
+        return {"mode": known} if known else {}
+
     def accepts_total_steps(self) -> bool:
         """Whether the schedule is planned for a number of steps."""
         return self.scheduler_factory is not None and accepts(self.scheduler_factory, "total_steps")
@@ -92,11 +128,29 @@ class OptimizedModule(LightningModule):
             return epochs
         batches = getattr(getattr(self.trainer, "datamodule", None), "train_batches", None)
         if batches is None or epochs < 0:
-            return int(self.trainer.estimated_stepping_batches)
+            steps = self.trainer.estimated_stepping_batches
+            if math.isinf(steps):
+                raise UserError(
+                    "model.lr_scheduler: it is planned for the steps of the whole training, which has no end: set "
+                    "trainer.max_epochs, trainer.max_steps or model.total_steps, or take another schedule."
+                )
+            return int(steps)
         limit = self.trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        if batches == 0:
+            raise UserError(f"trainer.limit_train_batches: {limit} leaves no training batch of an epoch.")
         steps = epochs * -(-batches // self.trainer.accumulate_grad_batches)
         return min(steps, self.trainer.max_steps) if self.trainer.max_steps > 0 else steps
+
+
+def interval_of(schedule: Callable[..., Any]) -> Literal["step", "epoch"]:
+    """Return what a class of schedules counts: steps where it is planned for a number of them, else epochs.
+
+    Example:
+        >>> interval_of(torch.optim.lr_scheduler.OneCycleLR), interval_of(torch.optim.lr_scheduler.StepLR)
+        ('step', 'epoch')
+    """
+    return "step" if "total_steps" in inspect.signature(schedule).parameters else "epoch"
 
 
 def parameter_groups(network: nn.Module, multipliers: Mapping[str, float]) -> list[dict[str, Any]]:

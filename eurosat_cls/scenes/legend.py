@@ -1,28 +1,14 @@
 """Names and colours of the classes, in the forms that GDAL and QGIS read."""
 
-import colorsys
 import json
 from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+from eurosat_cls.utils.class_colours import RGB, as_hex, class_colour
+
 NODATA, UNCERTAIN = 255, 254
 GREY = (150, 150, 150)
-# EuroSAT's classes by what maps use for such land; the others are told apart as far as can be.
-_KNOWN = {
-    "annualcrop": (240, 214, 110),
-    "forest": (22, 108, 58),
-    "herbaceousvegetation": (157, 201, 104),
-    "highway": (90, 90, 98),
-    "industrial": (160, 84, 160),
-    "pasture": (204, 228, 160),
-    "permanentcrop": (226, 150, 60),
-    "residential": (214, 62, 62),
-    "river": (64, 152, 220),
-    "sealake": (20, 66, 150),
-}
-_FALLBACK = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (213, 94, 0), (204, 121, 167), (86, 180, 233), (51, 34, 136))
-_GOLDEN = 0.618033988749895  # steps of the golden ratio around the circle of hues never come near each other soon
 
 
 class Entry(NamedTuple):
@@ -30,12 +16,12 @@ class Entry(NamedTuple):
 
     value: int
     name: str
-    colour: tuple[int, int, int]
+    colour: RGB
 
     @property
     def hex(self) -> str:
         """The colour as CSS and QGIS write it."""
-        return "#{:02x}{:02x}{:02x}".format(*self.colour)
+        return as_hex(self.colour)
 
 
 def legend_of(class_names: Sequence[str], uncertain: bool = False) -> list[Entry]:
@@ -49,20 +35,8 @@ def legend_of(class_names: Sequence[str], uncertain: bool = False) -> list[Entry
         >>> [entry.hex for entry in legend_of(["Forest", "Glacier"], uncertain=True)]
         ['#166c3a', '#e69f00', '#969696']
     """
-    entries = [Entry(value, name, _colour(value, name)) for value, name in enumerate(class_names)]
+    entries = [Entry(value, name, class_colour(value, name)) for value, name in enumerate(class_names)]
     return [*entries, Entry(UNCERTAIN, "uncertain", GREY)] if uncertain else entries
-
-
-def _colour(value: int, name: str) -> tuple[int, int, int]:
-    plain = "".join(letter for letter in name.lower() if letter.isalnum())
-    if plain in _KNOWN:
-        return _KNOWN[plain]
-    if value < len(_FALLBACK):
-        return _FALLBACK[value]
-    red, green, blue = colorsys.hsv_to_rgb(
-        value * _GOLDEN % 1, 0.45 + 0.2 * (value % 3), 0.95 - 0.25 * (value // 3 % 2)
-    )
-    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def colour_table(entries: Sequence[Entry]) -> dict[int, tuple[int, int, int, int]]:

@@ -92,6 +92,7 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None, me
         UserError: for what ``fit`` refuses, and for settings with which trials would not be runs of their own.
     """
     from eurosat_cls.metrics import mode_of  # torch takes seconds to import, and --help needs none of it
+    from eurosat_cls.models.directions import contradiction, known_mode
 
     config = merge(arguments, None)
     for key, why in (
@@ -106,7 +107,10 @@ def read_base(arguments: Sequence[str], metric: str | None, mode: str | None, me
     # As the checkpoints choose; a mode that the configuration has is about its own metric.
     configured = given["mode"] if monitor == given["monitor"] or not metric else None
     trusted = [f"--trust={package}" for package in trusted_packages()]
-    return Base((*arguments, *trusted), config, monitor, mode or configured or mode_of(monitor), merge)
+    known = known_mode(monitor, config["model"].get("init_args", {}).get("metrics"))
+    if said := contradiction(monitor, known, mode or configured):
+        raise UserError(f"the mode of a search: {said}")
+    return Base((*arguments, *trusted), config, monitor, mode or configured or known or mode_of(monitor), merge)
 
 
 def _monitor_of(class_path: str) -> str:

@@ -124,7 +124,7 @@ class Runner:
             trial.set_user_attr(FOLDER, str(folder))
             overlay = self.base.overlay(self.queue.space, trial.params)
         write_text(folder / OVERLAY, as_yaml(overlay))
-        arguments = [str(folder), *self.base.arguments, "--config", str(folder / OVERLAY)]
+        arguments = [str(folder), *self.base.arguments, "--overlay", str(folder / OVERLAY)]
         arguments += ["--ckpt_path", str(last)] if continued else []
         started, share = time.monotonic(), share_of(slot, self.workers, self.base.config)
         code = self._run(self.program, arguments, folder, share, trial)

@@ -29,11 +29,16 @@ def can_run(precision: str | None, device: torch.device) -> bool:
 
 
 def check_precision(precision: Any, device: torch.device) -> None:
-    """Refuse bfloat16 where it is only imitated.
+    """Refuse bfloat16 where it is only imitated, and weights of half precision, which raw values do not fit.
 
     Raises:
         UserError: naming the way out.
     """
+    if str(precision) in ("16-true", "bf16-true"):
+        mixed = str(precision).replace("true", "mixed")
+        raise UserError(
+            f"trainer.precision: {precision} is not supported, as patches are normalised in float32: {mixed}."
+        )
     if not can_run(str(precision), device):
         raise UserError(
             f"trainer.precision: {precision} was asked for, but this {device.type} has no bfloat16 units. "

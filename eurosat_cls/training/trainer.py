@@ -11,6 +11,7 @@ from eurosat_cls.checkpoints.files import SafeCheckpointIO
 from eurosat_cls.data.module import require_patches
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.resume import within_epoch
+from eurosat_cls.training.dry_run import dry_run
 from eurosat_cls.training.precision import check_precision, device_of, supports_bf16
 from eurosat_cls.training.sync_batch_norm import SyncedBatchNorm
 from eurosat_cls.utils.errors import UserError
@@ -35,7 +36,8 @@ class Trainer(LightningTrainer):
         kwargs: everything else as Lightning's.
 
     Raises:
-        UserError: when bfloat16 is asked for on a device that has none; for a ``model_registry``.
+        UserError: when bfloat16 is asked for on a device that has none; for a ``model_registry``, or
+            ``overfit_batches``.
     """
 
     run_folder: Path | None = None  # where files of the run go; the logger's folder when None
@@ -51,6 +53,10 @@ class Trainer(LightningTrainer):
     ) -> None:
         if kwargs.get("model_registry") is not None:
             raise UserError("trainer.model_registry: checkpoints are neither sent to nor fetched from anywhere.")
+        if kwargs.get("overfit_batches"):
+            raise UserError(
+                "trainer.overfit_batches: batches cannot be held fast here; data.shots_per_class trains on few patches."
+            )
         device = device_of(accelerator) if isinstance(accelerator, str) else torch.device("cpu")
         if precision == "auto":
             precision = "bf16-mixed" if supports_bf16(device) else "32-true"
@@ -63,6 +69,8 @@ class Trainer(LightningTrainer):
     def _run_stage(self) -> Any:
         if not within_epoch(self):
             start_next_epoch(self)
+        if self.training:
+            dry_run(self)
         return super()._run_stage()
 
     def statistics(

@@ -43,6 +43,7 @@ def nll(logits: torch.Tensor, target: torch.Tensor, task: TaskName, temperature:
     return float(F.binary_cross_entropy_with_logits(scaled, target.reshape(scaled.shape).double()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
 def test_the_temperature_is_found_and_is_the_best(task: TaskName, temperature: float) -> None:

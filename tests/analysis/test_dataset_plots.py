@@ -40,6 +40,7 @@ def test_all_pictures_are_written_and_their_paths_printed(run: Run) -> None:
     assert [path.name for path in Path("lightning_logs").iterdir()] == ["data"]
 
 
+@pytest.mark.slow
 def test_without_augmentations_there_is_no_picture_of_them_and_it_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,6 +76,7 @@ def several_labels(store: Store) -> Store:
     return replace(store, labels=hot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [more_bands, one_float_band, several_labels])
 def test_any_bands_dtype_and_labels_are_shown(change: Callable[[Store], Store], tmp_path: Path) -> None:
     data = Changed(change, tmp_path / "store", [Dihedral(), Noise(), Mixup(), CutMix()])
@@ -86,6 +88,7 @@ def test_any_bands_dtype_and_labels_are_shown(change: Callable[[Store], Store], 
     assert len(list((tmp_path / "out").iterdir())) == len(PICTURES)
 
 
+@pytest.mark.slow
 def test_every_augmentation_has_a_row_in_which_each_patch_is_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +115,7 @@ def test_every_augmentation_has_a_row_in_which_each_patch_is_changed(
     assert mixup.probability == 0.1
 
 
+@pytest.mark.slow
 def test_show_leaves_the_randomness_of_others_alone(tmp_path: Path) -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()

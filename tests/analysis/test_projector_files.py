@@ -45,6 +45,7 @@ def test_spherized_features_are_directions_from_the_mean() -> None:
     np.testing.assert_array_equal(found[3], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "side"), [(5, 32), (1000, 32), (70_000, 30)])
 def test_a_sprite_is_a_square_that_tensorboard_takes(count: int, side: int) -> None:
     images = np.zeros((count, 4, 8, 3), np.uint8)

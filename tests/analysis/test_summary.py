@@ -104,6 +104,7 @@ def test_looking_changes_neither_modes_nor_statistics() -> None:
 # --- the command -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_tells_the_known_metrics_of_the_shipped_config(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,6 +52,7 @@ def test_an_ema_follows_its_formula(tmp_path: Path) -> None:
     torch.testing.assert_close(model.decoder.linear.bias.detach(), expected)  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_holds_both_and_later_uses_take_the_average(tmp_path: Path) -> None:
     model = fit(tmp_path, WeightAverage(decay=0.9), epochs=2)
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
@@ -68,6 +69,7 @@ def test_a_checkpoint_holds_both_and_later_uses_take_the_average(tmp_path: Path)
     assert metrics[0] == metrics[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ema", "swa"])
 def test_a_resumed_average_equals_an_uninterrupted_one(kind: Any, tmp_path: Path) -> None:
     whole = fit(tmp_path / "whole", WeightAverage(kind, decay=0.8, start_epoch=1), epochs=4)
@@ -77,6 +79,7 @@ def test_a_resumed_average_equals_an_uninterrupted_one(kind: Any, tmp_path: Path
         assert torch.equal(a, b), name
 
 
+@pytest.mark.slow
 def test_swa_is_the_mean_of_the_ends_of_epochs(tmp_path: Path) -> None:
     ends: list[torch.Tensor] = []
 

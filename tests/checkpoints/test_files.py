@@ -87,6 +87,7 @@ def test_a_full_disk_without_links_names_the_checkpoint_that_is_whole(
     assert [path.name for path in best.parent.iterdir()] == ["best.ckpt"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_former_checkpoint_whole(tmp_path: Path) -> None:
     script = (
         "import resource, torch\n"
@@ -134,6 +135,7 @@ def test_the_folder_for_temporary_files_plays_no_part(tmp_path: Path, monkeypatc
     assert read_checkpoint(tmp_path / "a.ckpt")["state_dict"]["a"].all()
 
 
+@pytest.mark.slow
 def test_a_kill_while_saving_leaves_the_former_checkpoint_whole(tmp_path: Path) -> None:
     script = (
         "import torch, itertools\n"

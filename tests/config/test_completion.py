@@ -32,6 +32,7 @@ def proposed(script: Path, *words: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BASH is None, reason="needs bash")
 @pytest.mark.parametrize(
     ("words", "expected"),
@@ -53,6 +54,7 @@ def test_bash_proposes_what_fits(script: Path, words: list[str], expected: set[s
     assert set(proposed(script, *words)) == expected
 
 
+@pytest.mark.slow
 def test_the_script_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     for shell in ("bash", "zsh"):
         with pytest.raises(SystemExit):

@@ -48,6 +48,7 @@ def test_every_value_is_printed_with_its_origin(files: list[str], capsys: pytest
     assert any("label_smoothing: 0.1  (tiny_resnet18.yaml:17;" in line for line in dropped)
 
 
+@pytest.mark.slow
 def test_what_is_printed_is_a_config_of_the_same_settings(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     Path("settled.yaml").write_text(printed(capsys, "fit", *files))
     assert parsed("fit", "--config", "settled.yaml")[0] == parsed("fit", *files)[0]
@@ -58,6 +59,7 @@ def test_texts_of_several_lines_keep_their_value() -> None:
     assert yaml.safe_load(annotated(config, Node({}, ""), [])) == config
 
 
+@pytest.mark.slow
 def test_flags_of_print_config(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     for flag in ("skip_default", "skip_unset", "skip_default,skip_unset"):
         with pytest.raises(SystemExit):
@@ -86,6 +88,26 @@ def test_an_overlay_with_another_class_takes_none_of_its_arguments(files: list[s
     )
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--data.init_args.batch_size", "4"],
+        ["--data", "part.yaml"],  # a file, but one that an option names
+        ["--data.init_args.batch_size", "4", "--data", "other.yaml"],
+        ["--data.init_args.batch_size=4", "--config", '{"data": {"init_args": {"batch_size": 7}}}'],
+    ],
+)
+def test_options_win_over_files_wherever_they_stand(files: list[str], options: list[str]) -> None:
+    Path("part.yaml").write_text("{class_path: Demo, init_args: {batch_size: 4}}")
+    Path("other.yaml").write_text("{class_path: Demo, init_args: {batch_size: 8}}")
+    for args in ([*options, *files], [*files, *options], [*files[:2], *options, *files[2:]]):
+        assert parsed("fit", *args)[0]["data"]["init_args"]["batch_size"] == 4
+    raised = parsed("fit", "--trainer.callbacks+", "StopAtTarget", *files)[0]["trainer"]["callbacks"]
+    assert len(raised) == 1
+    Path("over.yaml").write_text("data: {init_args: {batch_size: 5}}")
+    assert parsed("fit", "--overlay", "over.yaml", *options, *files)[0]["data"]["init_args"]["batch_size"] == 5
+
+
 def test_references_are_settled_after_files_and_options(files: list[str]) -> None:
     Path("free.yaml").write_text(
         "hyperparameters: {lr: 1e-3}\n"
@@ -102,6 +124,7 @@ def test_references_are_settled_after_files_and_options(files: list[str]) -> Non
     assert config["trainer"]["accumulate_grad_batches"] == config["data"]["init_args"]["batch_size"] == 64
 
 
+@pytest.mark.slow
 def test_one_file_serves_every_command(files: list[str]) -> None:
     Path("all.yaml").write_text("{ckpt_path: best, images: folder, output: out, min_lr: 1e-4, largest: 64, depth: 2}")
     taken = {"fit": {"ckpt_path"}, "predict": {"ckpt_path", "images"}, "show": {"output"}, "summary": {"depth"},

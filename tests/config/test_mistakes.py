@@ -28,6 +28,7 @@ def base(tmp_path: Path) -> list[str]:
     return ["--config", "base.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG, ids=[wrong["about"] for wrong in WRONG])
 def test_a_wrong_configuration_is_explained(wrong: dict[str, Any], base: list[str]) -> None:
     arguments = [*base, *wrong.get("arguments", [])]

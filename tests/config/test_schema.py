@@ -24,6 +24,7 @@ def validator() -> Any:
     return Draft202012Validator(made)
 
 
+@pytest.mark.slow
 def test_every_configuration_fits(capsys: pytest.CaptureFixture[str]) -> None:
     for path in sorted(CONFIGS.glob("*.yaml")):
         assert not [error.message for error in validator().iter_errors(plain(read(str(path))))], path.name
@@ -33,6 +34,7 @@ def test_every_configuration_fits(capsys: pytest.CaptureFixture[str]) -> None:
     assert not [error.message for error in validator().iter_errors(whole)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "valid"),
     [

@@ -78,6 +78,7 @@ def test_pictures_are_those_of_the_version() -> None:
     ), "the demo pictures changed: raise VERSION in demo_patches.py, then store the new digest here"
 
 
+@pytest.mark.slow
 def test_mean_colour_helps_but_does_not_solve_the_task(mean_colours: NDArray[np.float64]) -> None:
     accuracy = linear_accuracy(mean_colours[:, : PER_CLASS // 2], mean_colours[:, PER_CLASS // 2 :])
     assert 0.15 < accuracy < 0.70

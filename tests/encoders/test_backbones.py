@@ -81,6 +81,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("weights")
 
 
+@pytest.mark.slow
 @EVERY
 def test_filters_of_a_file_reach_the_bands_by_name(key: tuple[str, str], folder: Path) -> None:
     encoder, state = loaded(key, folder)
@@ -97,6 +98,7 @@ def test_filters_of_a_file_reach_the_bands_by_name(key: tuple[str, str], folder:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @EVERY
 def test_all_other_tensors_are_those_of_the_file(key: tuple[str, str], folder: Path) -> None:
     encoder, state = loaded(key, folder)
@@ -177,6 +179,7 @@ def test_a_vit_takes_other_sizes_than_it_was_made_for(folder: Path) -> None:
             assert encoder.forward_map(torch.randn(1, 4, 96, 96)).shape[2] == (6 if library == "timm" else 3)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_needs_the_file_of_weights_no_more(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     torch.save(library_model(("timm", "MobileNet")).state_dict(), path)

@@ -142,6 +142,7 @@ def test_bfloat16_trains_patches_and_padded_series(family: type[TokenEncoder]) -
     assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.parameters())
 
 
+@pytest.mark.slow
 @BOTH
 def test_forward_compiles_without_a_break(family: type[TokenEncoder]) -> None:
     encoder, (x, positions, mask) = small(family, 13), series()

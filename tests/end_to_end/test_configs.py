@@ -86,6 +86,7 @@ def test_config_fits_tests_and_predicts(name: str, tmp_path: Path, capsys: pytes
     assert Path("lightning_logs/version_0/test.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_all_bands_of_real_patches_train_to_better_than_chance() -> None:
     root = REAL_ZIP.with_name("EuroSATallBands-369.zip")
@@ -103,6 +104,7 @@ def test_all_bands_of_real_patches_train_to_better_than_chance() -> None:
     assert all(file.endswith(".tif") for file in files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parameters"), [("tiny_resnet18", 1_224_058), ("eurosat_ms", 1_225_498), ("cifar10_resnet18", 11_173_962)]
 )

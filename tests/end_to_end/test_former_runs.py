@@ -26,6 +26,7 @@ def runs(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FORMER, tmp_path / "lightning_logs"))
 
 
+@pytest.mark.slow
 def test_a_former_classifier_scores_as_it_did(runs: Path) -> None:
     before = json.loads((runs / "classifier/test.json").read_text())
     main(["test", "--config", str(runs / "classifier/config.yaml"), "--ckpt_path", "best", "--pictures", "[]"])
@@ -34,6 +35,7 @@ def test_a_former_classifier_scores_as_it_did(runs: Path) -> None:
         assert after[name] == pytest.approx(before[name], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_former_classifier_goes_on(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--config", str(runs / "classifier/config.yaml"), "--ckpt_path", "last", "--trainer.max_epochs", "3"]
     main(["fit", *options, "--pictures", "[]"])
@@ -48,6 +50,7 @@ def test_a_former_classifier_goes_on(runs: Path, capsys: pytest.CaptureFixture[s
     assert kept[0]["best_score"] >= best[0]["best_score"], "the best epoch so far is remembered"
 
 
+@pytest.mark.slow
 def test_a_former_autoencoder_goes_on(runs: Path) -> None:
     config = runs / "autoencoder/config.yaml"
     main(["fit", "--config", str(config), "--ckpt_path", "last", "--trainer.max_epochs", "2", "--pictures", "[]"])

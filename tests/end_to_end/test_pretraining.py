@@ -117,6 +117,7 @@ def test_an_autoencoder_is_tested_resumed_and_predicts(command: Command, tmp_pat
     assert {"train/loss", "val/loss", "train/learning_rate"} <= set(events.Tags()["scalars"])
 
 
+@pytest.mark.slow
 def test_predicting_on_images_of_ones_own(command: Command, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -138,6 +139,7 @@ def test_a_decoder_of_the_wrong_scale_ends_with_two_lines(command: Command) -> N
     assert "model.decoder restores [3, 128, 128], the patches are [3, 64, 64]" in printed
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_a_classifier_is_no_autoencoders(command: Command) -> None:
     assert command("fit", "finetune")[0] == 0
     code, printed = command("test", "autoencoder", "--ckpt_path", str(LOGS / "version_0/checkpoints/last.ckpt"))

@@ -109,6 +109,7 @@ def test_a_checkpoint_from_elsewhere_is_not_fetched(run: Run, address: str) -> N
     assert "download it first" in printed
 
 
+@pytest.mark.slow
 def test_settings_that_never_end_are_refused(tmp_path: Path) -> None:
     bomb: list[Any] = ["x"]
     for _ in range(40):

@@ -121,6 +121,8 @@ ODD_RUNS = {
     "environment.json": [
         '{"data": []}', '{"data": "x"}', '{"data": {"patches": [1]}}', '{"data": {"patches": {"train": 3}}}', "[]",
         '{"data": {"patches": {"train": {"a": "x"}}}}', '{"data": {"source": "\\ud800"}}', "[" * 20_000,
+        '{"training": {"patches": 3}, "machine": {}}', '{"training": {"seconds": NaN}}', '{"training": 3}',
+        '{"training": {"device": "x", "processes": "y"}, "machine": {"cpu": "x"}}', '{"machine": []}', '{"execution": 1}',
     ],
     "test.json": [
         '{"per_class": [1]}', '{"per_class": {"a": 3}}', '{"per_class": {"a": {}}}', '{"per_class": null}',
@@ -158,8 +160,9 @@ def test_what_is_printed_steers_no_terminal(capsys: pytest.CaptureFixture[str]) 
 
 PIECES = [
     "a", "trainer", "{", "}", "[", "]", ":", ",", " ", "\n", "&a ", "*a", "<<", "!!set", "- ", "? ", "'", '"', "|",
-    "${", "${env:", "}", "hyperparameters.a", "class_path", "init_args", "os.system", "../", "s3://", "~/", "\x1b", "\0",
-    "\u202e", "9" * 5000, "0x", "null", "model", "loss", "torch.hub.load", "callbacks+", "\t", "é", "${hyperparameters.a}", "1e3",
+    "${", "${env:", "}", "hyperparameters.a", "${hyperparameters.a}", "class_path", "init_args", "os.system", "../",
+    "s3://", "~/", "\x1b", "\0", "\u202e", "9" * 5000, "0x", "null", "model", "loss", "torch.hub.load", "callbacks+",
+    "\t", "é", "1e3",
 ]  # fmt: skip
 KEYS = [
     "trainer.max_epochs", "trainer.logger", "trainer.callbacks", "model.init_args.loss", "model.init_args.metrics",

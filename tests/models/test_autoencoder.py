@@ -180,6 +180,7 @@ def test_validations_hide_the_same_and_training_steps_never_do() -> None:
     assert len({tuple(mask.flatten().tolist()) for mask in trained}) == 6
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_needs_no_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Demo, "_one_hot", None)
     optimizer = partial(torch.optim.AdamW, lr=3e-3)

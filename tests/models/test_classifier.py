@@ -145,6 +145,7 @@ def test_bfloat16_is_refused_where_it_is_only_imitated(monkeypatch: pytest.Monke
         Trainer(accelerator="cpu", precision="bf16-mixed", logger=False)
 
 
+@pytest.mark.slow
 def test_a_compiled_encoder_gives_the_same_logits_and_state_dict() -> None:
     plain, compiled = build().eval(), build(compile=True).eval()
     compiled.load_state_dict(plain.state_dict())

@@ -73,6 +73,7 @@ def test_a_map_does_not_depend_on_how_much_is_read_at_once(tmp_path: Path, rows:
     assert results(map_scene(model, scene, tmp_path / "other", options=options(rows))) == expected
 
 
+@pytest.mark.slow
 def test_a_map_does_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
     model, scene = small_model(), scene_of(tmp_path)
     before = torch.get_num_threads()
@@ -93,6 +94,7 @@ def test_a_scene_that_has_changed_is_mapped_anew(tmp_path: Path) -> None:
     assert results(map_scene(model, scene, tmp_path / "maps", options=options())) != first
 
 
+@pytest.mark.slow
 def test_other_settings_and_weights_get_a_folder_of_their_own(tmp_path: Path) -> None:
     scene, out = scene_of(tmp_path), tmp_path / "maps"
     kinds = [(small_model(), MapOptions(window=32, step=16)), (small_model(), MapOptions(window=32, step=32)),

@@ -163,6 +163,7 @@ def test_mistakes_are_told_before_anything_runs(
     assert not list(Path().glob("lightning_logs/*/trial_*"))
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_fit_their_configurations(tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(CONFIGS)
     typed = commands("search ")

@@ -19,6 +19,7 @@ Work = Callable[..., list[FrozenTrial]]
 MakeQueue = Callable[..., Queue]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["", "sqlite:///search.db"])
 def test_every_trial_ends_with_its_best_metric(place: str, queue: MakeQueue, work: Work) -> None:
     ended = work(queue(Space([X]), 3, place=place), workers=2)

@@ -22,6 +22,7 @@ def choose(m: Classifier, **changes: object) -> execution.Execution:
     return execution.choose(m, SHAPE, CPU, **settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_measuring_leaves_model_and_random_state_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path))
     m = model()

@@ -13,17 +13,20 @@ from eurosat_cls.analysis.ranking import Ranking
 _CORNERS = (0.9, 0.8)  # where axes may begin, when all that happens is beyond
 
 
-def draw_precision_recall(rankings: Sequence[Ranking], class_names: Sequence[str], note: str = "") -> Figure:
+def draw_precision_recall(
+    rankings: Sequence[Ranking], class_names: Sequence[str], note: str = "", positive: bool = False
+) -> Figure:
     """Draw precision over recall of each class against all others, and list the average precision.
 
-    A class without patches has no curve.
+    A class without patches has no curve. ``positive``: these are of the second class of two, alone.
     """
     curves = [_precision_by_recall(ranking) for ranking in rankings]
     # Where both are equal, about: what lies beyond is what a person would choose from.
     balanced = [float(np.minimum(x, y).max()) for (x, y), r in zip(curves, rankings, strict=True) if r.positives]
     start = _corner(min(balanced, default=0.0))
     values = np.array([ranking.average_precision for ranking in rankings])
-    figure = _draw("Precision and recall of each class", "average precision", curves, values, class_names, note, start)
+    title, label = "Precision and recall of each class", "average precision"
+    figure = _draw(title, label, curves, values, class_names, note, start, positive)
     axes = figure.axes[-1]
     axes.set_xlabel("recall", fontsize=9)
     axes.set_ylabel("precision", fontsize=9)
@@ -32,10 +35,10 @@ def draw_precision_recall(rankings: Sequence[Ranking], class_names: Sequence[str
     return figure
 
 
-def draw_roc(rankings: Sequence[Ranking], class_names: Sequence[str], note: str = "") -> Figure:
+def draw_roc(rankings: Sequence[Ranking], class_names: Sequence[str], note: str = "", positive: bool = False) -> Figure:
     """Draw the true positive rate over the false positive rate of each class, and list the area below the curve.
 
-    A class that no patch or every patch belongs to has no curve.
+    A class that no patch or every patch belongs to has no curve; ``positive`` as for precision and recall.
     """
     curves = [(np.append(0.0, r.false_positive_rate), np.append(0.0, r.recall)) for r in rankings]
     balanced = [
@@ -45,8 +48,8 @@ def draw_roc(rankings: Sequence[Ranking], class_names: Sequence[str], note: str 
     ]
     start = _corner(min(balanced, default=0.0))
     values = np.array([ranking.area for ranking in rankings])
-    label = "area under the curve"
-    figure = _draw("Receiver operating characteristic of each class", label, curves, values, class_names, note, start)
+    title, label = "Receiver operating characteristic of each class", "area under the curve"
+    figure = _draw(title, label, curves, values, class_names, note, start, positive)
     axes = figure.axes[-1]
     if start == 0:
         axes.plot([0, 1], [0, 1], color=LIGHT, linestyle="--", linewidth=1, zorder=0)
@@ -72,10 +75,11 @@ def _draw(
     class_names: Sequence[str],
     note: str,
     start: float,
+    positive: bool,
 ) -> Figure:
     if start:
         note += f"{'; ' if note else ''}axes show the corner from {start:g}"
-    figure, axes, colours = lines_and_list(values, class_names, title, note, label)
+    figure, axes, colours = lines_and_list(values, class_names, title, note, label, positive)
     nothing = np.empty(0)
     curves = [(nothing, nothing) if np.isnan(value) else curve for curve, value in zip(curves, values, strict=True)]
     draw_lines(axes, curves, colours, steps="recall" in title)

@@ -1,4 +1,4 @@
-"""A figure of each class, best first, beside lines that are told apart by it."""
+"""A score of each class, best first, beside lines that are told apart by it."""
 
 from collections.abc import Sequence
 
@@ -6,37 +6,40 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eurosat_cls.analysis.plots.style import COLOURS, LIGHT, new_figure, shortened, tidy
+from eurosat_cls.analysis.plots.style import LIGHT, new_figure, shortened, tidy
+from eurosat_cls.utils.class_colours import class_colours
 
 GREY = "#777777"
+_ALL, _LOWEST = 12, 7  # classes that are all coloured, and how many are where there are more
 _IN_COLUMN = 20  # classes
-_DOTS = 1.7  # inches of the list's axes
+_PANEL, _DOTS = 5.2, 1.7  # inches of the lines' room, and of the list's axes
 
 
 def lines_and_list(
-    values: np.ndarray, class_names: Sequence[str], title: str, note: str, label: str, panel: float = 5.2
+    values: np.ndarray, class_names: Sequence[str], title: str, note: str, label: str, positive: bool = False
 ) -> tuple[Figure, Axes, list[str]]:
     """Return a figure with room for lines of the classes on the left, and a list of their scores on the right.
 
-    The classes with the lowest scores have a colour, all others are grey: 60 colours cannot be told apart. ``values``
-    are ``[K]`` scores within [0, 1], called ``label``; a class that has none (NaN) is last in the list. The room for
-    lines is ``panel`` inches wide.
+    Each class has its own colour, the same in every chart; of more than 12 only the 7 with the lowest scores have one,
+    all others are grey: 60 colours cannot be told apart. ``values`` are ``[K]`` scores within [0, 1], called ``label``;
+    a class that has none (NaN) is last in the list. ``positive``: what is drawn is the second class of two, alone.
 
     Returns:
         The figure, the axes for lines, and the colour of each class.
     """
     count = len(values)
     order = np.argsort(np.where(np.isnan(values), np.inf, -values), kind="stable")
-    colours = _colours(values)
+    colours = class_colours(["", *class_names])[1:] if positive else class_colours(class_names)
+    if count > _ALL:
+        lowest = [k for k in np.argsort(values, kind="stable")[:_LOWEST].tolist() if values[k] < 1]
+        colours = [colour if k in lowest else GREY for k, colour in enumerate(colours)]
+        note += f"{'; ' if note else ''}colours: the {len(lowest)} lowest of {count}"
     columns = -(-count // _IN_COLUMN)
     length = -(-count // columns)
     width = _DOTS + 0.3 + 0.078 * max(len(_line(name, 1.0)) for name in class_names)
-    if coloured := count - colours.count(GREY) if GREY in colours else 0:
-        note += f"{'; ' if note else ''}colours: the {coloured} lowest of {count}"
-    figure = new_figure(panel + columns * width, max(length * 0.235 + 1.3, 4.3), title, note)
-    grid = figure.add_gridspec(1, 1 + columns, width_ratios=[panel - 0.8] + [_DOTS] * columns)
-    lowest = min(float(np.nanmin(values, initial=1.0)), 0.99)
-    start = np.floor(lowest * 10 - 0.2) / 10
+    figure = new_figure(_PANEL + columns * width, max(length * 0.235 + 1.3, 4.3), title, note)
+    grid = figure.add_gridspec(1, 1 + columns, width_ratios=[_PANEL - 0.8] + [_DOTS] * columns)
+    start = np.floor(min(float(np.nanmin(values, initial=1.0)), 0.99) * 10 - 0.2) / 10
     for column in range(columns):
         shown = order[column * length : (column + 1) * length]
         axes = figure.add_subplot(grid[0, 1 + column])
@@ -69,13 +72,6 @@ def draw_lines(
     for (x, y), colour in sorted(zip(curves, colours, strict=True), key=lambda pair: pair[1] != GREY):
         width, alpha = (0.8, 0.6) if colour == GREY else (1.6, 1.0)
         axes.plot(x, y, color=colour, linewidth=width, alpha=alpha, marker=mark, markersize=3, drawstyle=style)
-
-
-def _colours(values: np.ndarray) -> list[str]:
-    """Colours for all of a few classes, else of the lowest figures."""
-    few = len(values) <= len(COLOURS)
-    wanted = [int(k) for k in np.argsort(values, kind="stable") if few or values[k] < 1][: len(COLOURS)]
-    return [COLOURS[wanted.index(k)] if k in wanted else GREY for k in range(len(values))]
 
 
 def _line(name: str, value: float) -> str:

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from eurosat_cls.analysis.plots.style import BLUE, GREEN, ORANGE, new_figure, shortened, tidy
+from eurosat_cls.analysis.plots.style import PARTS, new_figure, shortened, tidy
 
 MOST_CLASSES = 40
-_COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
 
 
 def draw_classes(counts: Mapping[str, Sequence[int]], class_names: Sequence[str], note: str = "") -> Figure:
@@ -16,7 +15,7 @@ def draw_classes(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
 
     ``counts`` are ``[K]`` patches of each class, in ``train``, ``val`` and ``test``.
     """
-    totals = np.sum([counts[part] for part in _COLOURS], axis=0)
+    totals = np.sum([counts[part] for part in PARTS], axis=0)
     shown = list(range(len(class_names)))
     if len(shown) > MOST_CLASSES:
         by_size = np.argsort(-totals, kind="stable").tolist()
@@ -28,12 +27,12 @@ def draw_classes(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
     if len(shown) < len(class_names):
         places[len(shown) // 2 :] += 1  # a gap where classes are left out
     start = np.zeros(len(shown))
-    for part, colour in _COLOURS.items():
+    for part, colour in PARTS.items():
         length = np.asarray(counts[part])[shown]
         axes.barh(places, length, left=start, color=colour, label=part, height=0.75)
         start += length
     for place, k in zip(places, shown, strict=True):
-        numbers = " / ".join(f"{counts[part][k]:,}" for part in _COLOURS)
+        numbers = " / ".join(f"{counts[part][k]:,}" for part in PARTS)
         axes.text(totals[k] + totals.max() * 0.01, place, numbers, va="center", fontsize=8)
     axes.set_yticks(places, [shortened(class_names[k]) for k in shown])
     axes.set_ylim(places[-1] + 0.6, -0.6)

@@ -9,17 +9,19 @@ from matplotlib.figure import Figure
 from eurosat_cls.analysis.plots.style import new_figure, shortened
 
 PERCENT_UP_TO, NUMBERS_UP_TO = 14, 40  # classes whose cells have room for a percentage, and for a count
-_EACH = ("absent, not predicted", "absent, predicted", "present, missed", "present, found")
+_EACH = ("absent, not predicted", "absent, predicted", "present, missed", "present, predicted")
 
 
 def draw_confusion(matrix: np.ndarray, class_names: Sequence[str], note: str = "") -> Figure:
     """Draw counts, coloured by the share of their row.
 
     ``matrix`` is ``[K, K]`` with true classes in rows and predicted ones in columns; where a patch may have several
-    labels ``[K, 2, 2]``, of the absence and presence of each.
+    labels ``[K, 2, 2]``, of the absence and presence of each: a row for each label, coloured by the share of the
+    patches without it, and of those with it.
     """
-    names = [shortened(name) for name in class_names]
-    if matrix.ndim == 3:
+    names, multilabel = [shortened(name) for name in class_names], matrix.ndim == 3
+    whole = "the patches without the label, of those with it" if multilabel else "the row"
+    if multilabel:
         matrix, columns, title = matrix.reshape(len(matrix), 4), list(_EACH), "Right and wrong decisions by label"
         totals = matrix[:, [0, 0, 2, 2]] + matrix[:, [1, 1, 3, 3]]
     else:
@@ -29,14 +31,16 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str], note: str = "
     cell = 0.62 if max(rows, count) <= PERCENT_UP_TO else 0.4 if max(rows, count) <= NUMBERS_UP_TO else 0.22
     letters = 0.075 * max(map(len, [*names, *columns]))
     size = (max(count * cell + letters + 1.6, 6.0), max(rows * cell, 1.2) + letters + 1.6)
-    figure = new_figure(*size, title, f"{note}{'; ' if note else ''}colour: share of the row")
+    figure = new_figure(*size, title, f"{note}{'; ' if note else ''}colour: share of {whole}")
     axes = figure.add_subplot()
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto" if count == 4 else "equal")
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto" if multilabel else "equal")
     _write_numbers(axes, matrix, share)
-    axes.set_xticks(range(count), columns, rotation=90 if count > 4 else 0, fontsize=8)
+    axes.set_xticks(range(count), columns, rotation=0 if multilabel else 90, fontsize=8)
     axes.set_yticks(range(rows), names, fontsize=8)
-    axes.set_xlabel("predicted" if columns is names else "")
-    axes.set_ylabel("true" if columns is names else "")
+    if multilabel:
+        axes.axvline(1.5, color="white", linewidth=6)
+    axes.set_xlabel("" if multilabel else "predicted")
+    axes.set_ylabel("label" if multilabel else "true")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure

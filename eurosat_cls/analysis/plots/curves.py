@@ -7,10 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from eurosat_cls.analysis.plots.style import BLUE, ORANGE, VERMILION, panels, tidy
+from eurosat_cls.analysis.plots.style import ORANGE, PARTS, VERMILION, panels, tidy
 from eurosat_cls.metrics import mode_of
 
-_STAGES = {"train": BLUE, "val": ORANGE}
 _LEFT_OUT = ("images_per_second",)
 _TITLES = {"macro_f1": "macro F1"}
 _FIRST = ("loss", "accuracy", "macro_f1", "learning_rate")
@@ -26,7 +25,7 @@ def draw_curves(rows: Mapping[int, Mapping[str, float]], most: int = 8) -> Figur
     epochs = sorted(rows)
     figure, axes = panels(len(names[:most]), 2, "Learning curves", f"epochs {epochs[0]} to {epochs[-1]}", (4.6, 2.7))
     for place, name in zip(axes, names, strict=False):
-        for stage, colour in _STAGES.items():
+        for stage, colour in PARTS.items():
             points = [(e, rows[e][f"{stage}/{name}"]) for e in epochs if f"{stage}/{name}" in rows[e]]
             finite = [(e, value) for e, value in points if np.isfinite(value)]
             if finite:

@@ -13,7 +13,7 @@ INK, GREY = (20, 20, 20), (90, 90, 90)
 _TILE = 128  # pixels of a patch's side, about
 _GAP, _MARGIN = 6, 16
 _CAPTION_LINES = 4
-_SMALL = 10  # pixels of a caption's letters
+_SMALL = 11  # pixels of a caption's letters
 
 
 class Row(NamedTuple):

@@ -10,7 +10,7 @@ from eurosat_cls.analysis.plots.misclassified import short_file, to_tiles
 from eurosat_cls.analysis.plots.overlay import enlarge, overlay, scaled
 from eurosat_cls.analysis.plots.style import shortened
 
-_TILES = 12  # side by side
+_TILES = 6  # side by side: names below them are legible where a page is as wide as a report
 _SIDE = 128  # of a tile in pixels, about
 _LETTERS = 20  # of a name below a tile
 
@@ -30,7 +30,7 @@ def draw_evidence(
     rows, tiles = [], enlarge(to_tiles(images, bands), _SIDE)
     words = ["true"] * len(hardest.errors) + ["next"] * len(hardest.hits)
     for case, word, tile, pair, file in zip(hardest.cases, words, tiles, maps, files, strict=True):
-        captions = [_caption("said", case.said, pair[0]), _caption(word, case.other, pair[1])]
+        captions = [_caption("predicted", case.said, pair[0]), _caption(word, case.other, pair[1])]
         seen = np.stack([tile, *(overlay(tile, scaled(cells)) for cells in pair)])
         rows.append(Row("error" if word == "true" else "hit", seen, [short_file(file, _LETTERS), *captions]))
     note = f"{note}; bright: evidence, each map up to its own highest"
@@ -51,7 +51,7 @@ def draw_rollouts(
         seen = np.stack([tile, overlay(tile, scaled(cells, float(cells.min())))])
         error = number < len(hardest.errors)
         truth = f"\n{_caption('true', case.other)}" if error else ""
-        captions = [short_file(file, _LETTERS), f"{_caption('said', case.said)}{truth}"]
+        captions = [short_file(file, _LETTERS), f"{_caption('predicted', case.said)}{truth}"]
         rows.append(Row("error" if error else "hit", seen, captions))
     note = f"{note}; bright: attention, each map from its own lowest to its highest"
     return draw_gallery("Attention rollout: where the network looks", rows, note, min(len(rows), _TILES // 2))

@@ -25,6 +25,7 @@ def draw_misclassified(
         for first in range(start, end, _IN_A_ROW):
             last = min(first + _IN_A_ROW, end)
             rows.append(Row(title if first == start else "", tiles[first:last], captions[first:last]))
+    note = f"{note}; below: file, prediction, and what is true or was next likely"
     return draw_gallery("Where the network is wrong, and where it is not sure", rows, note)
 
 
@@ -51,4 +52,4 @@ def short_file(file: str, length: int = 26) -> str:
 
 
 def _caption(case: HardExample, file: str, other: str) -> str:
-    return f"{short_file(file)}\nsaid {percent(case.said)}\n{other} {percent(case.other)}"
+    return f"{short_file(file)}\n{percent(case.said)}\n{other}: {percent(case.other)}"

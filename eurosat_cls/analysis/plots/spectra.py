@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eurosat_cls.analysis.plots.style import COLOURS, LIGHT, most_frequent, new_figure, shortened, tidy, unit_of
+from eurosat_cls.analysis.plots.style import LIGHT, most_frequent, new_figure, shortened, tidy, unit_of
 from eurosat_cls.data.statistics import Statistics
+from eurosat_cls.utils.class_colours import class_colours
 
 MOST_CLASSES = 20
 _COLUMNS = 5
@@ -22,7 +23,7 @@ def draw_spectra(
     Of more than 20 classes the 20 with most patches are drawn. ``wavelengths`` are the ``[C]`` centres of the bands in
     nanometres, in any order; where they have none (None), bands stand side by side.
     """
-    shown = most_frequent(statistics.class_patches, MOST_CLASSES)
+    shown, colours = most_frequent(statistics.class_patches, MOST_CLASSES), class_colours(class_names)
     if len(shown) < len(class_names):
         note = f"{note}; the {len(shown)} of {len(class_names)} classes with most patches"
     x = np.arange(len(statistics.bands), dtype=float) if wavelengths is None else np.array(wavelengths)
@@ -33,9 +34,8 @@ def draw_spectra(
     above, below = np.ravel(np.asarray(figure.subfigures(2, 1, height_ratios=heights)))
     axes = above.add_subplot()
     for number, k in enumerate(shown):
-        dashes = ("-", "--", ":")[number // len(COLOURS) % 3]
         axes.plot(
-            x[order], statistics.class_mean[k, order], dashes, color=_colour(number), label=shortened(class_names[k]),
+            x[order], statistics.class_mean[k, order], color=colours[k], label=shortened(class_names[k]),
             marker=_MARKERS[number % len(_MARKERS)], markersize=5,
         )  # fmt: skip
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
@@ -46,8 +46,9 @@ def draw_spectra(
         if number >= len(shown):
             axes.remove()
             continue
-        _draw_class(axes, x[order], statistics, order, shown, number)
-        axes.set_title(shortened(class_names[shown[number]]), fontsize=10, loc="left")
+        k = shown[number]
+        _draw_class(axes, x[order], statistics, order, shown, k, colours[k])
+        axes.set_title(shortened(class_names[k]), fontsize=10, loc="left")
         if wavelengths is None:
             axes.set_xticks([])
         axes.tick_params(labelbottom=number + _COLUMNS >= len(shown))
@@ -58,18 +59,14 @@ def draw_spectra(
 
 
 def _draw_class(
-    axes: Axes, x: np.ndarray, statistics: Statistics, order: np.ndarray, shown: list[int], number: int
+    axes: Axes, x: np.ndarray, statistics: Statistics, order: np.ndarray, shown: list[int], k: int, colour: str
 ) -> None:
     """Draw one class with its spread, and the others thinly behind it."""
-    mean, std = (values[shown[number], order] for values in (statistics.class_mean, statistics.class_std))
+    mean, std = (values[k, order] for values in (statistics.class_mean, statistics.class_std))
     axes.plot(x, statistics.class_mean[shown][:, order].T, color=LIGHT, linewidth=0.8)
-    axes.fill_between(x, mean - std, mean + std, color=_colour(number), alpha=0.25, linewidth=0)
-    axes.plot(x, mean, color=_colour(number), marker=".")
+    axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.25, linewidth=0)
+    axes.plot(x, mean, color=colour, marker=".")
     tidy(axes)
-
-
-def _colour(number: int) -> str:
-    return COLOURS[number % len(COLOURS)]
 
 
 def _name_bands(axes: Axes, x: np.ndarray, names: Sequence[str], spectral: bool) -> None:

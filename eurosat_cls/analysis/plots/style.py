@@ -7,10 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-# Okabe and Ito's colours, told apart by colour-blind people too (jfly.uni-koeln.de/color), and Tol's indigo.
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9", "#332288")
+from eurosat_cls.utils.class_colours import PALETTE, as_hex
+
+BLUE, ORANGE, GREEN, VERMILION = map(as_hex, PALETTE[:4])
 LIGHT = "#C8C8C8"
+PARTS = {"train": BLUE, "val": ORANGE, "test": GREEN}
 
 
 def new_figure(width: float, height: float, title: str, note: str = "") -> Figure:

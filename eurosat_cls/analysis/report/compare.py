@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eurosat_cls.analysis.report.html import Picture, Table, read_picture, write_page
-from eurosat_cls.analysis.report.page import CAPTIONS
 from eurosat_cls.analysis.report.run import Run, read_run
 from eurosat_cls.config.differences import flatten
 
 NOT_SETTINGS = ("trainer.logger", "trainer.default_root_dir", "checkpoint.dirpath", "ckpt_path")
-SIDE_BY_SIDE = ("curves", "confusion_matrix_test", "calibration")
+TITLES = {
+    "curves": "Learning curves", "confusion_matrix_test": "Confusion matrix of the test", "calibration": "Calibration",
+}  # fmt: skip
 
 
 def write_comparison(folders: Sequence[Path], output: Path) -> Path:
@@ -34,7 +35,7 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Path:
         "pairs": pairs,
         "unpaired": unpaired,
         "differences": _differences(runs, labels),
-        "side_by_side": [(CAPTIONS[name], shown) for name in SIDE_BY_SIDE if (shown := _pictures(name, runs, labels))],
+        "side_by_side": [(title, found) for name, title in TITLES.items() if (found := _pictures(name, runs, labels))],
     }
     write_page(output, "comparison.html", content)
     return output

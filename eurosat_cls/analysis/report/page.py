@@ -1,8 +1,9 @@
 """The report of one run."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -11,16 +12,31 @@ from eurosat_cls.analysis.report.html import Picture, Table, read_picture, write
 from eurosat_cls.analysis.report.run import Run, read_run
 from eurosat_cls.utils.errors import UserError
 
-# Pictures in the order in which they are shown; others follow by name.
-CAPTIONS = {
-    "curves": "Learning curves",
-    "confusion_matrix_test": "Confusion matrix of the test",
-    "confusion_matrix_val": "Confusion matrix of the last validation",
-    "class_scores": "F1 of each class by epoch",
-    "calibration": "Calibration: how often the network is right when it says how sure it is",
-    "misclassified": "The most confident errors, and the least certain hits",
-    "gradcam": "Where the network looked",
+# Pictures in the order in which they are shown, each with the sentence below it; others come last, by name.
+MAIN = {
+    "confusion_matrix": "each row shows what the patches of one class were taken for; hits are on the diagonal.",
+    "misclassified": "these are the errors that the network was most sure of, and the hits that it was least sure of.",
+    "gradcam": "bright is where in a patch the network found what it predicted, and what is true or was next likely.",
+    "locations": "the patches of each part of the split lie here (left), and the errors there (right).",
+    "calibration": "predictions of each probability should come true as often as that: on the diagonal they do.",
+    "curves": "loss, metrics and learning rate are drawn by epoch; a ring marks the best validation.",
 }
+CLASSES = {
+    "labels": "the bars compare how often each class is there and how often it is predicted.",
+    "precision_recall": "each curve trades the precision of a class for its recall, as the threshold falls.",
+    "roc": "each curve shows how many patches of a class are found, at the price of how many false alarms.",
+    "class_scores": "the lines show the F1 score of each class in the validations of the training.",
+}
+MULTILABEL = "each row shows for one label how many patches without it, and how many with it, were decided rightly."
+_STAGES = {"test": "In the test, ", "val": "In the last validation, ", "train": "Among the training patches, "}
+
+
+class Shown(NamedTuple):
+    """A picture of a run folder, or why it cannot be read, and what it is of."""
+
+    name: str
+    stage: str
+    picture: Picture | str
 
 
 def write_report(folder: Path) -> Path:
@@ -36,54 +52,97 @@ def write_report(folder: Path) -> Path:
 
 
 def _content(run: Run) -> dict[str, object]:
-    test = run.test or {}
+    shown = list(_pictures(run))
+    folded = [one for one in shown if run.test and one.stage in ("val", "train")]
+    classes = [one for one in shown if one.name in CLASSES and one not in folded]
     return {
         "title": f"{run.name}: report",
         "run": run,
-        "checkpoint": test.get("checkpoint", "a checkpoint"),
-        "data": _data(run),
-        "classes": _classes(test["per_class"]) if "per_class" in test else None,
-        "pictures": _pictures(run.folder),
+        "about": Table(["", ""], [[name, text] for name, text in _about(run) if text]),
+        "classes": _classes(run),
+        "pictures": [one.picture for one in shown if one not in (*folded, *classes)],
+        "class_pictures": [one.picture for one in classes],
+        "folded_pictures": [one.picture for one in folded],
         "config": yaml.safe_dump(run.config, sort_keys=False),
         "environment": json.dumps(run.environment, indent=2),
     }
 
 
-def _data(run: Run) -> list[Table]:
-    data: dict[str, Any] = run.environment.get("data", {})
-    tested = (run.test or {}).get("split", {})
+def _about(run: Run) -> Iterable[tuple[str, str]]:
+    """What was tested, how long, on what and with what it was trained: name and text, which may be empty."""
+    tested: dict[str, Any] = run.test or {}
+    data, training = run.environment.get("data", {}), run.environment.get("training", {})
+    machine, execution = run.environment.get("machine", {}), run.environment.get("execution", {})
+    if run.test is not None:
+        yield "tested", str(tested.get("checkpoint", "a checkpoint"))
+    yield "trained", run.state
+    yield "duration of the training", format_duration(training["seconds"]) if "seconds" in training else ""
+    if "patches" in training:
+        patches, all_patches = training["patches"], training.get("of", 0)
+        share = f"{100 * patches / all_patches:.3g} %" if patches < all_patches else "all"
+        yield "training patches", f"{patches:,} of {all_patches:,} in each epoch ({share})"
+    device, processes = training.get("device", machine.get("cpu", "")), training.get("processes", 1)
+    threads, all_cores = machine.get("threads"), machine.get("cores")
+    cores = f", {threads} of {all_cores} cores" if device == machine.get("cpu") and device else ""
+    yield "hardware", f"{f'{processes} x ' if processes > 1 else ''}{device}{cores}"
+    yield "precision", ", ".join(str(execution[key]) for key in ("precision", "memory_format") if key in execution)
+    yield "data", str(data.get("source", ""))
+    yield "split", ", SHA-256 ".join(str(data[key]) for key in ("split_method", "split_sha256") if data.get(key))
+    split = tested.get("split", {})
+    if split and split.get("split_sha256") != data.get("split_sha256"):
+        yield "tested on another split", f"{split.get('split_method')}, SHA-256 {split.get('split_sha256')}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a time as a person would write it.
+
+    Example:
+        >>> format_duration(8.25), format_duration(97), format_duration(4330)
+        ('8.2 s', '1 min 37 s', '1 h 12 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _classes(run: Run) -> Table:
+    """Patches of each class in each part, and what the test found of them."""
+    counts: dict[str, dict[str, int]] = run.environment.get("data", {}).get("patches", {})
+    scores: dict[str, dict[str, float | None]] = (run.test or {}).get("per_class", {})
+    tested = {name: score.get("images") or 0 for name, score in scores.items()}
+    if scores and tested != counts.get("test"):  # a part of the test patches, or other ones
+        counts = {**counts, "tested": tested}
+    names = dict.fromkeys([name for part in counts.values() for name in part] + list(scores))
+    keys = {"precision": "precision", "recall": "recall", "f1": "F1"} if scores else {}
     rows = [
-        [name.replace("_", " "), str(data[name])]
-        for name in ("source", "split_method", "split_sha256")
-        if data.get(name)
+        [name, *(f"{part.get(name, 0):,}" for part in counts.values())]
+        + [format_score(scores.get(name, {}).get(key)) for key in keys]
+        for name in names
     ]
-    if tested and tested.get("split_sha256") != data.get("split_sha256"):
-        rows.append(["tested on another split", f"{tested.get('split_method')}, {tested.get('split_sha256')}"])
-    counts: dict[str, dict[str, int]] = data.get("patches", {})
-    tables = [Table(["", ""], rows)]
-    if counts:
-        names = list(next(iter(counts.values())))
-        lines = [[name, *(f"{counts[part].get(name, 0):,}" for part in counts)] for name in names]
-        tables.append(Table(["patches", *counts], lines))
-    return tables
+    return Table(["class", *counts, *keys.values()], rows)
 
 
-def _classes(scores: dict[str, dict[str, float | None]]) -> Table:
-    lines = [
-        [name, f"{s.get('images') or 0:,}", *(format_score(s.get(key)) for key in ("precision", "recall", "f1"))]
-        for name, s in scores.items()
-    ]
-    return Table(["class", "patches", "precision", "recall", "F1"], lines)
-
-
-def _pictures(folder: Path) -> list[Picture | str]:
-    """Return the pictures of a run folder; in place of one that cannot be read stands why."""
-    found = {path.stem: path for path in sorted(folder.glob("*.png"))}
-    order = [name for name in CAPTIONS if name in found] + [name for name in found if name not in CAPTIONS]
-    shown: list[Picture | str] = []
-    for name in order:
+def _pictures(run: Run) -> Iterable[Shown]:
+    """The pictures of a run folder in their order, each content once."""
+    order = {name: place for place, name in enumerate([*MAIN, *CLASSES])}
+    found = []
+    for path in run.folder.glob("*.png"):
+        name, _, stage = path.stem.rpartition("_")
+        name, stage = (name, stage) if stage in _STAGES else (path.stem, "")
+        # Those of the test come first: what has no stage may be a copy of one of them.
+        found.append((order.get(name, len(order)), [*_STAGES, ""].index(stage), name, stage, path))
+    seen: set[str] = set()
+    for _, _, name, stage, path in sorted(found):
+        caption = {**MAIN, **CLASSES}.get(name, f"the picture {path.stem.replace('_', ' ')}.")
+        if name == "confusion_matrix" and run.multilabel:
+            caption = MULTILABEL
+        caption = f"{_STAGES.get(stage, '')}{caption}"
         try:
-            shown.append(read_picture(found[name], CAPTIONS.get(name, name.replace("_", " ").capitalize())))
+            picture = read_picture(path, caption[0].upper() + caption[1:])
         except UserError as error:
-            shown.append(str(error))
-    return shown
+            yield Shown(name, stage, str(error))
+            continue
+        if picture.source not in seen:
+            seen.add(picture.source)
+            yield Shown(name, stage, picture)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import NoneType
 from typing import Any
 
 from eurosat_cls.analysis.report.epoch_table import read_metrics
+from eurosat_cls.config.differences import flatten
 from eurosat_cls.config.files import read
 from eurosat_cls.config.former_names import present_settings
 from eurosat_cls.config.limits import LONGEST_NUMBER, read_bytes
@@ -58,7 +60,19 @@ class Run:
         trained = f"{done} of {planned} epochs" if planned else f"{done} epochs"
         unfinished = planned is not None and done < planned and not (self.folder / "stopped.json").is_file()
         told = f"{trained}; interrupted or still running" if unfinished else trained
-        return told if self.test else f"{told}; not tested yet"
+        if self.test is None:
+            return f"{told}; not tested yet"
+        patches = self.test.get("patches")
+        scored, of = (patches.get(key) for key in ("scored", "of")) if isinstance(patches, dict) else (None, None)
+        return told if scored == of else f"{told}; tested on {scored} of {of} patches only"
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a patch can have several labels, as far as the test or the configuration says so."""
+        matrix = (self.test or {}).get("confusion_matrix")
+        if isinstance(matrix, list):
+            return any(isinstance(row, list) and any(isinstance(cell, list) for cell in row) for row in matrix)
+        return "multilabel" in [value for key, value in flatten(self.config).items() if key.endswith("init_args.task")]
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -92,7 +106,8 @@ def read_run(folder: Path) -> Run:
 
 # What is looked at in these files, by key or, under str, by any key; a tuple has types of which one is right.
 _SCORES = {"images": (int, NoneType), **dict.fromkeys(("precision", "recall", "f1"), (int, float, NoneType))}
-_ENVIRONMENT = {"data": {"patches": {str: {str: int}}}}
+_TRAINING = {"seconds": (int, float), "device": str, **dict.fromkeys(("patches", "of", "processes"), int)}
+_ENVIRONMENT = {"data": {"patches": {str: {str: int}}}, "training": _TRAINING, "machine": {}, "execution": {}}
 _TEST = {"split": {}, "per_class": {str: _SCORES}}
 
 
@@ -115,7 +130,9 @@ def _conforms(value: Any, shape: Any) -> bool:
         return isinstance(value, dict) and all(
             _conforms(item, shape.get(key, shape.get(str, object))) for key, item in value.items()
         )
-    return isinstance(value, shape) and not (isinstance(value, int) and value.bit_length() > LONGEST_NUMBER)
+    too_long = isinstance(value, int) and value.bit_length() > LONGEST_NUMBER
+    endless = shape is not object and isinstance(value, float) and not math.isfinite(value)
+    return isinstance(value, shape) and not too_long and not endless
 
 
 def _answers(path: Path) -> dict[str, tuple[str, str]]:

@@ -77,6 +77,8 @@ class PlotCallback(Callback, Configurable):
 def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") -> None:
     """Write a picture as ``<name>.png`` into the run folder, and log it to TensorBoard as ``pictures/<name>``.
 
+    Its step is that of the weights, be they those of a checkpoint that is tested.
+
     Raises:
         UserError: when the file cannot be written.
     """
@@ -84,5 +86,7 @@ def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") ->
     path = run_folder(trainer) / f"{name}.png"
     with writing(path):
         write_png(path, pixels)
+    loaded = getattr(trainer.lightning_module, "loaded_steps", None)
+    step = trainer.global_step if loaded is None else loaded
     for logger in tensorboards(trainer):
-        logger.experiment.add_image(f"pictures/{name}", pixels, trainer.global_step, dataformats="HWC")
+        logger.experiment.add_image(f"pictures/{name}", pixels, step, dataformats="HWC")

@@ -8,6 +8,7 @@ from lightning.pytorch import Trainer
 
 from eurosat_cls.analysis.calibration import BINS, before_and_after, reliability
 from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
+from eurosat_cls.callbacks.pictures.patches import scored_text
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
@@ -36,7 +37,7 @@ class Calibration(PlotCallback):
         found = before_and_after(logits, target, module.task, temperature)
         if not found["patches"]:
             raise UserError("no patch has finite logits, so there is nothing to calibrate.")
-        note = f"{stage}, {found['patches']:,} patches"
+        note = f"{stage}, {scored_text(trainer, stage, found['patches'])}"
         note += ", which the temperature was fitted on" if stage == "val" else ""
         if not 1.001 * LOWEST < temperature < 0.999 * HIGHEST:
             note += "; the temperature is at its bound"

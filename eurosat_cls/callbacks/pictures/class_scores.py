@@ -15,6 +15,7 @@ from eurosat_cls.analysis.class_scores import (
 )
 from eurosat_cls.analysis.ranking import rank_classes
 from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
+from eurosat_cls.callbacks.pictures.patches import scored_text
 from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
@@ -70,7 +71,7 @@ class ClassScores(PlotCallback):
         if stage == "val":
             self._draw_epochs(trainer, module)
         _, true, predicted = counts_by_class(module.postprocessing.confusion_matrix(epoch_outputs))
-        note = f"{stage}, {len(epoch_outputs.indices):,} patches"
+        note = f"{stage}, {scored_text(trainer, stage, len(epoch_outputs.indices))}"
         save_picture(trainer, f"labels_{stage}", draw_label_counts(true, predicted, names, note))
         rankings = rank_classes(module.rules, epoch_outputs.logits, epoch_outputs.target)
         lost = int((~epoch_outputs.logits.isfinite().all(dim=1)).sum())
@@ -79,8 +80,8 @@ class ClassScores(PlotCallback):
         if lost:
             note += f", {lost} without a finite logit left out"
         shown = slice(1, None) if binary else slice(None)  # the curves of both classes mirror each other
-        save_picture(trainer, f"precision_recall_{stage}", draw_precision_recall(rankings[shown], names[shown], note))
-        save_picture(trainer, f"roc_{stage}", draw_roc(rankings[shown], names[shown], note))
+        for name, draw in (("precision_recall", draw_precision_recall), ("roc", draw_roc)):
+            save_picture(trainer, f"{name}_{stage}", draw(rankings[shown], names[shown], note, binary))
 
     def _draw_epochs(self, trainer: Trainer, module: Classifier) -> None:
         from eurosat_cls.analysis.plots.class_curves import draw_class_scores

@@ -6,7 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from eurosat_cls.callbacks.pictures.base import PlotCallback, Stage, save_picture
 from eurosat_cls.callbacks.pictures.inference import outputs_over
-from eurosat_cls.callbacks.pictures.patches import patches_of
+from eurosat_cls.callbacks.pictures.patches import patches_of, scored_text
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
@@ -48,5 +48,5 @@ def _draw(trainer: Trainer, module: Classifier, stage: str, epoch_outputs: Epoch
     from eurosat_cls.analysis.plots.confusion import draw_confusion
 
     matrix = module.postprocessing.confusion_matrix(epoch_outputs).cpu().numpy()
-    note = f"{stage}, {len(epoch_outputs.indices):,} patches{remark}"
+    note = f"{stage}, {scored_text(trainer, stage, len(epoch_outputs.indices))}{remark}"
     save_picture(trainer, f"confusion_matrix_{stage}", draw_confusion(matrix, module.class_names, note))

@@ -26,6 +26,12 @@ def patches_of(trainer: Trainer) -> PatchDataModule:
     return require_patches(getattr(trainer, "datamodule", None), "it")
 
 
+def scored_text(trainer: Trainer, stage: str, count: int) -> str:
+    """Say how many patches were scored, and of how many where a limit left some out."""
+    of = patches_of(trainer).scored(stage)[1] if stage in ("val", "test") else count  # type: ignore[arg-type]
+    return f"{count:,} of {of:,} patches" if count < of else f"{count:,} patches"
+
+
 def normalised(module: LightningModule, patches: np.ndarray) -> Tensor:
     """Return raw patches ``[n, C, H, W]`` as the module hands them to its encoder, on its device."""
     image = torch.from_numpy(patches).to(module.device)

@@ -5,7 +5,7 @@ from eurosat_cls.data.splits.lists import SplitLists, read_split_lists
 from eurosat_cls.data.splits.official import OfficialSplit
 from eurosat_cls.data.splits.random import RandomSplit, random_split
 from eurosat_cls.data.splits.spatial import SpatialSplit
-from eurosat_cls.data.splits.subset import take_subset
+from eurosat_cls.data.splits.subset import spread, take_subset
 
 __all__ = [
     "PARTS",
@@ -19,5 +19,6 @@ __all__ = [
     "random_split",
     "read_split_lists",
     "split_by_part",
+    "spread",
     "take_subset",
 ]

@@ -37,6 +37,22 @@ def locate(places: Sequence[BoundingBox], files: Sequence[str]) -> Positions:
     Raises:
         UserError: when pyproj is missing, for an unknown EPSG code, and for coordinates that are nowhere on Earth.
     """
+    lon, lat = _degrees(places, files)
+    xyz = _xyz(lon, lat)
+    offsets = xyz[1:] - xyz[0]
+    radius = np.sqrt(offsets[..., 0] ** 2 + offsets[..., 1] ** 2 + offsets[..., 2] ** 2).max(0)
+    return Positions(lon[0], lat[0], xyz[0], radius)
+
+
+def outlines(places: Sequence[BoundingBox], files: Sequence[str]) -> np.ndarray:
+    """Return the corners of places, counterclockwise: degrees east and north, ``[N, 4, 2]``; otherwise as `locate`."""
+    lon, lat = _degrees(places, files)
+    corners: np.ndarray = np.stack([lon, lat], axis=-1)[[1, 3, 4, 2]].swapaxes(0, 1)
+    return corners
+
+
+def _degrees(places: Sequence[BoundingBox], files: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Longitude and latitude of the centre and the four corners of each place, ``[5, N]``."""
     try:
         from pyproj import Transformer
         from pyproj.exceptions import ProjError
@@ -44,7 +60,6 @@ def locate(places: Sequence[BoundingBox], files: Sequence[str]) -> Positions:
         raise UserError("the places of patches need pyproj: pip install 'eurosat-cls[geo]'") from error
     codes = np.array([place.epsg for place in places], dtype=np.int64)
     left, bottom, right, top = np.array([place[1:] for place in places], dtype=np.float64).T
-    # the centre and the four corners of each patch: [5, N]
     x = np.stack([(left + right) / 2, left, left, right, right])
     y = np.stack([(bottom + top) / 2, bottom, top, bottom, top])
     lon, lat = np.empty_like(x), np.empty_like(y)
@@ -59,10 +74,7 @@ def locate(places: Sequence[BoundingBox], files: Sequence[str]) -> Positions:
     if bad := np.flatnonzero(~on_earth.all(0)).tolist():
         names = some([f"{files[row]} {tuple(places[row])}" for row in bad])
         raise UserError(f"{len(bad)} patches lie nowhere on Earth, such as {names}")
-    xyz = _xyz(lon, lat)
-    offsets = xyz[1:] - xyz[0]
-    radius = np.sqrt(offsets[..., 0] ** 2 + offsets[..., 1] ** 2 + offsets[..., 2] ** 2).max(0)
-    return Positions(lon[0], lat[0], xyz[0], radius)
+    return lon, lat
 
 
 def near(positions: Positions, indices: np.ndarray, others: np.ndarray, distance: float) -> np.ndarray:

@@ -92,6 +92,12 @@ class SpatialSplit(SplitMethod):
         require_all_parts(chosen, "spatial")
         return make_split(store.files, chosen, "spatial")
 
+    def blocks(self, positions: Positions) -> dict[tuple[float, float, float, float], list[int]]:
+        """Return the patches of each block of the grid, by its west, south, east and north in degrees; none without."""
+        if self.by != "blocks":
+            return {}
+        return {_bounds(cell, self.block_km): rows for cell, rows in _blocks(positions, self.block_km).items()}
+
     def _cut_longitude(self, store: Store, positions: Positions) -> dict[str, np.ndarray]:
         """Order the patches from west to east and cut at the fractions."""
         if (self.block_km, self.seed) != (_BLOCK_KM, _SEED):
@@ -131,13 +137,24 @@ class SpatialSplit(SplitMethod):
 def _blocks(positions: Positions, block_km: float) -> dict[tuple[int, int], list[int]]:
     """Return the patches of each cell of a grid, by the cell's row and column."""
     row = np.floor(positions.latitude * _KM_PER_DEGREE / block_km)
-    # Degrees of longitude get shorter towards the poles.
-    shrink = np.cos(np.radians((row + 0.5) * block_km / _KM_PER_DEGREE))
-    column = np.floor(positions.longitude * shrink * _KM_PER_DEGREE / block_km)
+    column = np.floor(positions.longitude * _shrink(row, block_km) * _KM_PER_DEGREE / block_km)
     blocks: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for index, cell in enumerate(zip(row.tolist(), column.tolist(), strict=True)):
         blocks[int(cell[0]), int(cell[1])].append(index)
     return blocks
+
+
+def _shrink(row: np.ndarray | float, block_km: float) -> np.ndarray:
+    """By how much degrees of longitude are shorter in a row of the grid than at the equator."""
+    shrink: np.ndarray = np.cos(np.radians((row + 0.5) * block_km / _KM_PER_DEGREE))
+    return shrink
+
+
+def _bounds(cell: tuple[int, int], block_km: float) -> tuple[float, float, float, float]:
+    row, column = cell
+    height = block_km / _KM_PER_DEGREE
+    width = float(height / _shrink(row, block_km))
+    return column * width, row * height, (column + 1) * width, (row + 1) * height
 
 
 def _classes(store: Store) -> np.ndarray:

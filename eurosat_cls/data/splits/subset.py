@@ -1,4 +1,4 @@
-"""Subsets of the training part: a few patches of each class, or a share of all."""
+"""Parts of a part: a few patches of each class, a share of all, or a share that stands for all."""
 
 from collections.abc import Sequence
 
@@ -53,6 +53,26 @@ def take_subset(
     if lost := [name for name, count in zip(store.class_names, counts, strict=True) if not count]:
         raise UserError(f"data.train_fraction {train_fraction} leaves no training patch of class {', '.join(lost)}")
     return make_split(store.files, {**split.parts(), "train": train}, split.method)
+
+
+def spread(indices: np.ndarray, store: Store, count: int) -> np.ndarray:
+    """Put ``count`` patches in which classes have their shares in front of the others, each in their order.
+
+    Args:
+        indices: positions in ``store``.
+        store: whose names and labels are used.
+        count: how many; where there are fewer than classes, each is of another class.
+    """
+    order = hash_order([store.files[row] for row in indices], "evaluation")
+    of_patch = strata(store.labels[indices])[order]
+    depth = np.empty(len(order))  # of a patch within its class, from 0 to 1
+    for stratum in np.unique(of_patch):
+        members = np.flatnonzero(of_patch == stratum)
+        depth[members] = (np.arange(len(members)) + 0.5) / len(members)
+        depth[members[0]] = 0  # one of each first
+    chosen = np.zeros(len(indices), dtype=bool)
+    chosen[order[np.argsort(depth, kind="stable")[:count]]] = True
+    return np.concatenate([indices[chosen], indices[~chosen]])
 
 
 def _fraction(labels: np.ndarray, fraction: float) -> np.ndarray:

@@ -12,6 +12,8 @@ from eurosat_cls.models.tasks.class_weights import ClassWeights
 from eurosat_cls.utils.errors import UserError
 
 MetricFactory = Callable[[int], Metric]
+# Losses of numbers that are to be met, or of probabilities: given logits some of them fail, others learn nonsense.
+OF_NUMBERS = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.PoissonNLLLoss, nn.GaussianNLLLoss, nn.KLDivLoss)
 THRESHOLDS = 199  # thresholds of a tuning and of ranking metrics: 0.005 apart, so that their memory does not grow
 
 

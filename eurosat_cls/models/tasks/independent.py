@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from eurosat_cls.losses import FocalLoss
-from eurosat_cls.models.tasks.base import Task
+from eurosat_cls.models.tasks.base import OF_NUMBERS, Task
 
 _FARTHEST = 10.0  # a logit whose probability float32 still tells from 1, to three digits
 
@@ -17,7 +17,7 @@ class Decisions(Task):
     """Independent decisions, each with a threshold."""
 
     default_loss = nn.BCEWithLogitsLoss
-    wrong_losses = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss, FocalLoss)
+    wrong_losses = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss, FocalLoss, nn.BCELoss, *OF_NUMBERS)
 
     @property
     def thresholds(self) -> int:

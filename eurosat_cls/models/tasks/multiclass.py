@@ -9,7 +9,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from eurosat_cls.losses import SigmoidFocalLoss
 from eurosat_cls.metrics import Accuracy, MacroF1
-from eurosat_cls.models.tasks.base import Task
+from eurosat_cls.models.tasks.base import OF_NUMBERS, Task
 from eurosat_cls.models.tasks.class_weights import ClassWeights, class_weight_tensor
 
 
@@ -17,7 +17,7 @@ class Multiclass(Task):
     """One class of several: softmax."""
 
     default_loss = nn.CrossEntropyLoss
-    wrong_losses = (nn.BCEWithLogitsLoss, nn.BCELoss, SigmoidFocalLoss)
+    wrong_losses = (nn.BCEWithLogitsLoss, nn.BCELoss, SigmoidFocalLoss, nn.NLLLoss, *OF_NUMBERS)
 
     def default_metrics(self) -> MetricCollection:
         """Accuracy and macro F1 from one set of counts."""

@@ -61,6 +61,7 @@ def test_classes(classes: int) -> None:
     assert figure.get_size_inches()[1] < 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bands", [1, 3, 13, 40])
 def test_histograms(bands: int) -> None:
     figure = draw_histograms(statistics([f"b{c}" for c in range(bands)], 2), [f"b{c}" for c in range(bands)])
@@ -71,6 +72,7 @@ def test_histograms(bands: int) -> None:
     assert ("the first 24 of 40 bands" in noted) == (bands == 40)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 10, 100])
 @pytest.mark.parametrize("bands", [["B04", "B03", "B02"], list(BANDS), ["VV", "VH"], [f"b{c}" for c in range(20)]])
 def test_spectra(bands: list[str], classes: int) -> None:

@@ -5,15 +5,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 from eurosat_cls.analysis.calibration import reliability
 from eurosat_cls.analysis.plots.calibration import draw_calibration
 from eurosat_cls.analysis.plots.class_curves import draw_class_scores, draw_precision_recall, draw_roc
 from eurosat_cls.analysis.plots.class_list import GREY
 from eurosat_cls.analysis.plots.label_counts import draw_label_counts
+from eurosat_cls.analysis.plots.style import LIGHT
 from eurosat_cls.analysis.ranking import rank_classes
 from eurosat_cls.models.tasks import task_for
 from eurosat_cls.models.temperature import fit_temperature
+from eurosat_cls.utils.class_colours import class_colours
 from tests.analysis.plots.test_charts import assert_whole, names
 
 
@@ -33,6 +36,7 @@ def assert_list_is_legible(axes: object, count: int) -> None:
         assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 10, 60])
 def test_scores_over_epochs(classes: int) -> None:
     f1 = np.random.default_rng(0).uniform(0.4, 1, (30, classes))
@@ -44,14 +48,34 @@ def test_scores_over_epochs(classes: int) -> None:
     assert lists[-1].get_yticklabels()[-1].get_text() == "HerbaceousVegetation0  none"
     assert len(lines.lines) == classes
     colours = [line.get_color() for line in lines.lines]
-    assert sum(colour != GREY for colour in colours) == min(classes, 7)
+    assert sum(colour != GREY for colour in colours) == (7 if classes > 12 else classes)
     assert figure.get_size_inches()[0] < 20
+
+
+@pytest.mark.parametrize("classes", [3, 10, 30])
+def test_a_class_has_one_colour_in_all_charts(classes: int) -> None:
+    class_names, scores = names(classes), np.random.default_rng(1).random((2, classes)) * 0.9
+    own = class_colours(class_names)
+    assert len(set(own)) == classes
+    rankings = rank_classes(task_for("multiclass", class_names), *outcome(classes))
+    figures = [draw_class_scores([1, 2], scores, class_names), draw_roc(rankings, class_names)]
+    figures.append(draw_precision_recall(rankings, class_names))
+    for figure in figures:
+        drawn = sorted((len(line.get_xdata()), line.get_color()) for line in figure.axes[-1].lines)  # type: ignore[arg-type]
+        coloured = {str(colour) for _, colour in drawn} - {GREY, LIGHT}
+        assert coloured <= set(own)
+        assert len(coloured) >= min(classes, 7)
+    positive = draw_roc(rankings[1:2], class_names[1:2], positive=True).axes[-1].lines[0]
+    assert positive.get_color() == own[1], "also where the second class stands alone"
+    bars = draw_label_counts(np.arange(classes), np.arange(classes), class_names).axes[0].patches
+    assert to_hex(bars[0].get_facecolor()) == own[0]
 
 
 def test_one_epoch_is_drawn() -> None:
     assert_whole(draw_class_scores([1], np.array([[0.5, 0.0]]), names(2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [draw_precision_recall, draw_roc])
 @pytest.mark.parametrize("classes", [1, 2, 10, 60])
 def test_curves(draw: object, classes: int) -> None:

@@ -67,6 +67,7 @@ def test_small_patches_are_enlarged_by_whole_pixels(size: int, side: int) -> Non
     assert enlarge(np.zeros((1, size, size, 3), np.uint8)).shape == (1, side, side, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("errors", "hits"), [(12, 12), (0, 3), (1, 0)])
 @pytest.mark.parametrize(("size", "bands"), [(64, 3), (32, 1), (224, 3)])
 def test_pictures_of_any_number_of_patches_are_drawn(errors: int, hits: int, size: int, bands: int) -> None:

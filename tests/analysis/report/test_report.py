@@ -3,7 +3,10 @@
 import base64
 import csv
 import io
+import itertools
+import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,7 +52,8 @@ def test_a_test_writes_a_page_with_everything_in_it(run: Run) -> None:
     assert len(page) < 3_000_000
     assert "http" not in re.sub(r"data:image[^\"]+", "", page), "nothing is fetched"
     assert "<script" not in page
-    for text in ("test/accuracy", "DemoRiver", "split sha256", "2 of 2 epochs", "class_path: eurosat_cls"):
+    trained = "2 of 2 epochs", "duration of the training", "of 120 in each epoch (all)", "random, SHA-256 "
+    for text in ("test/accuracy", "DemoRiver", *trained, "class_path: eurosat_cls"):
         assert text in page, text
     assert len(images(page)) == len(list(RUN.glob("*.png"))) >= 3
     with open(RUN / "test_predictions.csv", encoding="utf-8", newline="") as stream:
@@ -93,6 +97,73 @@ def test_two_tests_of_one_run_at_once_leave_whole_files(quick: list[str]) -> Non
     with open(RUN / "test_predictions.csv", encoding="utf-8", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 40
     assert not list(RUN.glob(".*.part"))
+
+
+def a_run(folder: Path, tested: bool = True, multilabel: bool = False) -> Path:
+    """A run folder with all default pictures, each a size of its own, but for a copy of one of them."""
+    (folder / "config.yaml").write_text("data: {init_args: {task: multilabel}}" if multilabel else "model: {}")
+    counts = {part: {"Forest": n, "River": n} for part, n in (("train", 1500), ("val", 300), ("test", 300))}
+    machine = {"cpu": "a CPU", "cores": 4, "threads": 2}
+    training = {"epochs": 3, "seconds": 4330.0, "device": "H200", "patches": 750, "of": 3000, "processes": 2}
+    about = {"machine": machine, "training": training, "data": {"source": "a.zip", "patches": counts}}
+    (folder / "environment.json").write_text(json.dumps(about))
+    score = {"images": 300, "precision": 0.5, "recall": 1.0, "f1": None}
+    if tested:
+        matrix = [[[1, 0], [0, 1]]] * 2 if multilabel else [[1, 0], [0, 1]]
+        per_class = {"Forest": score, "River": score}
+        (folder / "test.json").write_text(json.dumps({"per_class": per_class, "confusion_matrix": matrix}))
+    stages = ("val", "test") if tested else ("val",)
+    staged = [f"{name}_{s}" for s in stages for name in ("calibration", "confusion_matrix", "labels", "roc")]
+    for n, name in enumerate(["class_scores", "curves", "gradcam", "lr_find", "misclassified", *staged]):
+        Image.new("RGB", (n + 1, 5)).save(folder / f"{name}.png")
+    if tested:
+        shutil.copyfile(folder / "calibration_test.png", folder / "calibration.png")
+    return folder
+
+
+def test_a_report_begins_with_the_test_and_ends_with_the_validation_folded_away(tmp_path: Path) -> None:
+    page = write_report(a_run(tmp_path)).read_text()
+    before, classes, validation = re.split("<h2>Pictures of the classes</h2>|<details><summary><h2>Validation", page)
+    captions = [re.findall("<figcaption>(.+?)</figcaption>", part) for part in (before, classes, validation)]
+    assert [len(part) for part in captions] == [6, 3, 4], "each picture once"
+    assert captions[0][0].startswith("In the test, each row")
+    assert all("validation" in caption for caption in captions[2])
+    for caption in itertools.chain(*captions):
+        assert caption[0].isupper(), caption
+        assert caption.endswith("."), caption
+
+
+def test_a_report_says_at_its_top_how_long_on_what_and_with_how_many_patches_was_trained(tmp_path: Path) -> None:
+    top = write_report(a_run(tmp_path)).read_text().split("<h2>")[0]
+    for text in ("1 h 12 min", "2 x H200", "750 of 3,000 in each epoch (25 %)", "a.zip"):
+        assert text in top
+    (tmp_path / "environment.json").write_text('{"machine": {"cpu": "a CPU", "cores": 4, "threads": 2}}')
+    top = write_report(tmp_path).read_text().split("<h2>")[0]
+    assert "a CPU, 2 of 4 cores" in top, "of a run of an earlier version"
+    assert "in each epoch" not in top
+
+
+def test_without_a_test_the_validation_is_what_is_shown(tmp_path: Path) -> None:
+    page = write_report(a_run(tmp_path, tested=False)).read_text()
+    assert "<h2>Validation" not in page
+    assert page.count(">In the last validation, ") == 4
+    assert "not tested yet" in page
+
+
+@pytest.mark.parametrize("tested", [True, False])
+def test_a_matrix_of_labels_is_not_called_one_of_classes(tmp_path: Path, tested: bool) -> None:
+    page = write_report(a_run(tmp_path, tested, multilabel=True)).read_text()
+    assert "each row shows for one label how many patches without it" in page
+    assert "taken for" not in page
+
+
+def test_patches_that_were_not_all_tested_are_counted_apart(tmp_path: Path) -> None:
+    page = write_report(a_run(tmp_path)).read_text()
+    assert ">tested</th>" not in page
+    test = json.loads((tmp_path / "test.json").read_text())
+    test["per_class"]["River"]["images"] = 12
+    (tmp_path / "test.json").write_text(json.dumps(test))
+    assert ">tested</th>" in write_report(tmp_path).read_text()
 
 
 def test_an_interrupted_run_says_so(run: Run) -> None:

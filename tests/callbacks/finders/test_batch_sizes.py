@@ -49,18 +49,22 @@ def measured(smallest: int = 8, largest: int = 4096, most: int | None = None) ->
     return [trial.batch_size for trial in trials], ended
 
 
+@pytest.mark.slow
 def test_sizes_are_doubled_up_to_the_largest() -> None:
     assert measured(4, 16) == ([4, 8, 16], "no larger ones asked for")
 
 
+@pytest.mark.slow
 def test_there_are_no_larger_batches_than_patches() -> None:
     assert measured(15) == ([15, 30, 60], "there are 60 training patches")
 
 
+@pytest.mark.slow
 def test_running_out_of_memory_ends_the_search_and_leaves_no_trace() -> None:
     assert measured(4, most=20) == ([4, 8, 16], "a batch of 32 runs out of memory")
 
 
+@pytest.mark.slow
 def test_not_even_the_smallest_is_an_error() -> None:
     with pytest.raises(UserError, match="A batch of 8 runs out of memory already"):
         measured(most=4)
@@ -68,6 +72,7 @@ def test_not_even_the_smallest_is_an_error() -> None:
         measured(64)
 
 
+@pytest.mark.slow
 def test_on_a_cpu_it_ends_before_memory_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_sizes, "available_memory", lambda: 0)
     grown = iter(range(10**9, 10**12, 10**9))

@@ -66,6 +66,7 @@ def test_a_picture_that_cannot_be_written_ends_no_training(run: Run, monkeypatch
     assert (RUN / "checkpoints/best.ckpt").is_file()
 
 
+@pytest.mark.slow
 def test_every_n_epochs_and_the_end_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
     monkeypatch.setattr(ConfusionMatrix, "draw", lambda self, trainer, *_: drawn.append(trainer.current_epoch))
@@ -99,6 +100,15 @@ def test_a_confusion_matrix_of_any_size_is_drawn(classes: int) -> None:
     texts = [text.get_text() for axes in metric.axes for text in axes.texts]
     assert len(texts) == classes - 1
     assert all(text.startswith("50") for text in texts)
+
+
+def test_a_matrix_of_labels_is_described_as_what_it_is() -> None:
+    matrix = np.array([[[8, 2], [1, 3]], [[0, 0], [5, 5]]])
+    figure = draw_confusion(matrix, ["field", "water"], "test, 14 patches")
+    texts = [text.get_text() for text in (*figure.texts, *figure.axes[0].texts)]
+    assert "colour: share of the patches without the label, of those with it" in " ".join(texts)
+    assert {"8\n80.0 %", "2\n20.0 %", "1\n25.0 %", "3\n75.0 %", "5\n50.0 %"} <= set(texts)
+    assert figure.axes[0].get_ylabel() == "label"
 
 
 def test_curves_leave_out_what_is_no_number() -> None:

@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from eurosat_cls import Classifier, Trainer, UserError
 from eurosat_cls.callbacks import Misclassified
+from eurosat_cls.checkpoints.files import read_checkpoint
 from eurosat_cls.data import Demo, Table
 from eurosat_cls.data.batch import TaskName
 from eurosat_cls.models.predictions import EpochOutputs
@@ -71,7 +72,10 @@ def test_a_training_and_its_test_leave_the_picture_and_all_errors(run: Run) -> N
         assert float(row["confidence"]) > float(row["true_probability"])
     events = EventAccumulator(str(RUN), size_guidance={"images": 0})
     events.Reload()
-    assert len(events.Images("pictures/misclassified")) == 2
+    best = read_checkpoint(RUN / "checkpoints/best.ckpt")["global_step"]
+    assert [image.step for image in events.Images("pictures/misclassified")] == [6, best]
+    assert [point.step for point in events.Scalars("test/accuracy")] == [best]
+    assert best > 0
 
 
 @pytest.mark.parametrize("task", ["binary", "multilabel"])

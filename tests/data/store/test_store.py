@@ -300,6 +300,7 @@ print(int(store.images.sum(dtype="uint64")), flush=True)
 NEVER = "0"  # as the file at whose decoding the build is killed
 
 
+@pytest.mark.slow
 def test_a_build_killed_at_any_moment_leaves_the_old_store_and_the_next_build_is_whole(tmp_path: Path) -> None:
     old = open_or_build(generated_recipe(400, seed=0), tmp_path)
     old_sum, dice = old.images.sum(dtype=np.uint64), random.Random(1)

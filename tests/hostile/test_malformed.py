@@ -122,7 +122,7 @@ ODD_RUNS = {
         '{"data": []}', '{"data": "x"}', '{"data": {"patches": [1]}}', '{"data": {"patches": {"train": 3}}}', "[]",
         '{"data": {"patches": {"train": {"a": "x"}}}}', '{"data": {"source": "\\ud800"}}', "[" * 20_000,
         '{"training": {"patches": 3}, "machine": {}}', '{"training": {"seconds": NaN}}', '{"training": 3}',
-        '{"training": {"device": "x", "processes": "y"}, "machine": {"cpu": "x"}}', '{"machine": []}', '{"execution": 1}',
+        '{"training": {"device": "x", "processes": "y"}, "machine": {"cpu": "x"}}', '{"machine": []}',
     ],
     "test.json": [
         '{"per_class": [1]}', '{"per_class": {"a": 3}}', '{"per_class": {"a": {}}}', '{"per_class": null}',

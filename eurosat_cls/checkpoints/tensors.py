@@ -78,7 +78,7 @@ def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     content: Any = _safetensors(path) if str(path).endswith(".safetensors") else read_plain(path, kind="weights file")
     if isinstance(content, Mapping):  # none of them is used here; a file that plants something is not trusted at all
         with trusting():
-            check_settings([content.get(key) for key in SETTINGS], str(path), besides=is_loaded_part)
+            check_settings([content.get(key) for key in SETTINGS], str(path), is_loaded_part, of_run=True)
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

@@ -136,7 +136,7 @@ class EuroSATCLI(LightningCLI):
             return
         config.ckpt_path = str(self._find(config.ckpt_path))
         self.checkpoint = read_checkpoint(config.ckpt_path)
-        check_settings([self.checkpoint.get(key) for key in ("hyper_parameters", RUN)], config.ckpt_path)
+        check_settings([self.checkpoint.get(key) for key in ("hyper_parameters", RUN)], config.ckpt_path, of_run=True)
         if kept := saved_configuration(self.checkpoint):
             parts = ("model", "data", *(("trainer", "seed_everything") if self.subcommand == "fit" else ()))
             print_differences(kept, self._plain_config(), parts)

@@ -8,6 +8,7 @@ looked through once; a class that a new version of a library adds is not in by i
 
 import inspect
 import os
+import re
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -21,102 +22,68 @@ from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
-_METRICS = """
-    AUROC Accuracy AveragePrecision CalibrationError CohenKappa ConfusionMatrix ExactMatch F1Score FBetaScore
-    HammingDistance HingeLoss JaccardIndex MatthewsCorrCoef NegativePredictiveValue Precision PrecisionAtFixedRecall
-    PrecisionRecallCurve ROC Recall RecallAtFixedPrecision SensitivityAtSpecificity Specificity SpecificityAtSensitivity
-    StatScores"""
-_MULTILABEL_ONLY = "MultilabelCoverageError MultilabelRankingAveragePrecision MultilabelRankingLoss"
-_MISSING = {"BinaryExactMatch", "MultilabelCalibrationError", "MultilabelCohenKappa", "MultilabelHingeLoss"}
-_BY_TASK = {f"{task}{name}" for task in ("", "Binary", "Multiclass", "Multilabel") for name in _METRICS.split()}
-
-# By the name of the base class that a setting's type has: modules, and the classes in them.
-LISTS: dict[str, dict[str, str]] = {
-    "Module": {
-        "eurosat_cls.losses": "FocalLoss GaussianReconstruction SigmoidFocalLoss",
-        "torch.nn": """
-            BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss
-            HuberLoss KLDivLoss L1Loss MSELoss MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
-            MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss
-            TripletMarginWithDistanceLoss
-            AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm1d BatchNorm2d Conv1d Conv2d CosineSimilarity
-            Dropout Dropout2d ELU Embedding Flatten GELU GLU GRU GroupNorm Hardsigmoid Hardswish Hardtanh Identity
-            InstanceNorm2d LSTM LayerNorm LeakyReLU Linear LogSigmoid LogSoftmax MaxPool2d Mish MultiheadAttention PReLU
-            PairwiseDistance PixelShuffle PixelUnshuffle RMSNorm ReLU ReLU6 SELU SiLU Sigmoid Softmax Softplus Softsign
-            SyncBatchNorm Tanh TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
-            Upsample""",
-        "torchvision.ops": "MLP SqueezeExcitation StochasticDepth",
-    },
-    "function": {
-        "torch.nn.functional": """
-            celu cosine_similarity elu gelu glu hardsigmoid hardswish hardtanh leaky_relu log_softmax logsigmoid mish
-            pairwise_distance relu relu6 selu sigmoid silu softmax softplus softsign tanh""",
-    },
-    "Optimizer": {
-        "torch.optim": """
-            ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax LBFGS Muon NAdam RAdam RMSprop Rprop SGD SparseAdam""",
-    },
-    "LRScheduler": {
-        "torch.optim.lr_scheduler": """
-            ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR LambdaLR LinearLR
-            MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR ReduceLROnPlateau StepLR""",
-    },
-    "Metric": {
-        "eurosat_cls.metrics": "Accuracy MacroF1 MeanLoss",
-        "torchmetrics.classification": " ".join([*(_BY_TASK - _MISSING), _MULTILABEL_ONLY]),
-        "torchmetrics.regression": """
-            CosineSimilarity ExplainedVariance MeanAbsoluteError MeanSquaredError PearsonCorrCoef R2Score
-            SpearmanCorrCoef""",
-        "torchmetrics.aggregation": "MaxMetric MeanMetric MinMetric SumMetric",
-        "torchmetrics.wrappers": "BootStrapper ClasswiseWrapper MinMaxMetric",
-    },
-    "LightningModule": {},
-    "LightningDataModule": {},
-    "Callback": {
-        "eurosat_cls.callbacks": """
-            AttentionMaps BatchPicture BatchSizeFinder Checkpoints EncoderExport EpochBar EpochSummary Freeze
-            LearningCurves LearningRateFinder Reconstructions StopAtTarget StopOnNonFiniteLoss StopRecord
-            WeightAverage""",
-        "lightning.pytorch.callbacks": """
-            BackboneFinetuning BatchSizeFinder DeviceStatsMonitor EMAWeightAveraging EarlyStopping
-            GradientAccumulationScheduler LearningRateFinder LearningRateMonitor ModelCheckpoint ModelPruning
-            ModelSummary OnExceptionCheckpoint RichModelSummary RichProgressBar StochasticWeightAveraging
-            TQDMProgressBar ThroughputMonitor Timer WeightAveraging""",
-    },
-    "Logger": {"lightning.pytorch.loggers": "CSVLogger TensorBoardLogger"},
-    "Profiler": {
-        "lightning.pytorch.profilers": "AdvancedProfiler PassThroughProfiler PyTorchProfiler SimpleProfiler XLAProfiler"
-    },
-    "Strategy": {
-        "lightning.pytorch.strategies": """
-            DDPStrategy FSDPStrategy ModelParallelStrategy SingleDeviceStrategy SingleDeviceXLAStrategy XLAStrategy""",
-    },
-    "Accelerator": {"lightning.pytorch.accelerators": "CPUAccelerator CUDAAccelerator MPSAccelerator XLAAccelerator"},
-    "Precision": {
-        "lightning.pytorch.plugins": """
-            BitsandbytesPrecision DoublePrecision FSDPPrecision HalfPrecision MixedPrecision TransformerEnginePrecision
-            XLAPrecision""",
-    },
-    "LayerSync": {"lightning.pytorch.plugins": "TorchSyncBatchNorm"},
-    "ClusterEnvironment": {
-        "lightning.fabric.plugins.environments": """
-            KubeflowEnvironment LSFEnvironment LightningEnvironment MPIEnvironment SLURMEnvironment
-            TorchElasticEnvironment XLAEnvironment""",
-    },
-}
-LISTED: dict[str, dict[str, set[str]]] = {
-    role: {module: set(names.split()) for module, names in lists.items()} for role, lists in LISTS.items()
-}
+_TASKS = ("Binary", "Multiclass", "Multilabel")
+# By the name of the base class that a setting's type has: a module, and the classes in it; those with a star by task.
+_LISTS = """
+Module eurosat_cls.losses: FocalLoss GaussianReconstruction SigmoidFocalLoss
+Module torch.nn: BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss
+  HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss MSELoss MarginRankingLoss MultiLabelMarginLoss
+  MultiLabelSoftMarginLoss MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss
+  TripletMarginWithDistanceLoss AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm1d BatchNorm2d Conv1d Conv2d
+  CosineSimilarity Dropout Dropout2d ELU Embedding Flatten GELU GLU GRU GroupNorm Hardsigmoid Hardswish Hardtanh
+  Identity InstanceNorm2d LSTM LayerNorm LeakyReLU Linear LogSigmoid LogSoftmax MaxPool2d Mish MultiheadAttention
+  PReLU PairwiseDistance PixelShuffle PixelUnshuffle RMSNorm ReLU ReLU6 SELU SiLU Sigmoid Softmax Softplus Softsign
+  SyncBatchNorm Tanh TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer Upsample
+Module torchvision.ops: MLP SqueezeExcitation StochasticDepth
+function torch.nn.functional: celu cosine_similarity elu gelu glu hardsigmoid hardswish hardtanh leaky_relu
+  log_softmax logsigmoid mish pairwise_distance relu relu6 selu sigmoid silu softmax softplus softsign tanh
+Optimizer torch.optim: ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax LBFGS Muon NAdam RAdam RMSprop Rprop SGD
+  SparseAdam
+LRScheduler torch.optim.lr_scheduler: ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR
+  LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR ReduceLROnPlateau StepLR
+Metric eurosat_cls.metrics: Accuracy MacroF1 MeanLoss
+Metric torchmetrics.classification: *AUROC *Accuracy *AveragePrecision CalibrationError BinaryCalibrationError
+  MulticlassCalibrationError CohenKappa BinaryCohenKappa MulticlassCohenKappa *ConfusionMatrix ExactMatch *F1Score
+  MulticlassExactMatch MultilabelExactMatch *FBetaScore *HammingDistance HingeLoss BinaryHingeLoss MulticlassHingeLoss
+  *JaccardIndex *MatthewsCorrCoef MultilabelCoverageError MultilabelRankingAveragePrecision MultilabelRankingLoss
+  *NegativePredictiveValue *Precision *PrecisionAtFixedRecall *PrecisionRecallCurve *ROC *Recall *StatScores
+  *RecallAtFixedPrecision *SensitivityAtSpecificity *Specificity *SpecificityAtSensitivity
+Metric torchmetrics.regression: CosineSimilarity ExplainedVariance MeanAbsoluteError MeanSquaredError PearsonCorrCoef
+  R2Score SpearmanCorrCoef
+Metric torchmetrics.aggregation: MaxMetric MeanMetric MinMetric SumMetric
+Metric torchmetrics.wrappers: BootStrapper ClasswiseWrapper MinMaxMetric
+LightningModule eurosat_cls: AutoEncoder Classifier
+LightningDataModule eurosat_cls.data: CIFAR10 Demo EuroSAT ImageFolder Table
+Callback eurosat_cls.callbacks: AttentionMaps BatchPicture BatchSizeFinder Checkpoints EncoderExport EpochBar
+  EpochSummary Freeze LearningCurves LearningRateFinder Reconstructions StopAtTarget StopOnNonFiniteLoss StopRecord
+  WeightAverage
+Callback lightning.pytorch.callbacks: BackboneFinetuning BatchSizeFinder DeviceStatsMonitor EMAWeightAveraging
+  EarlyStopping GradientAccumulationScheduler LearningRateFinder LearningRateMonitor ModelCheckpoint ModelPruning
+  ModelSummary OnExceptionCheckpoint RichModelSummary RichProgressBar StochasticWeightAveraging TQDMProgressBar
+  ThroughputMonitor Timer WeightAveraging
+Logger lightning.pytorch.loggers: CSVLogger TensorBoardLogger
+Profiler lightning.pytorch.profilers: AdvancedProfiler PassThroughProfiler PyTorchProfiler SimpleProfiler XLAProfiler
+Strategy lightning.pytorch.strategies: DDPStrategy FSDPStrategy ModelParallelStrategy SingleDeviceStrategy
+  SingleDeviceXLAStrategy XLAStrategy
+Accelerator lightning.pytorch.accelerators: CPUAccelerator CUDAAccelerator MPSAccelerator XLAAccelerator
+Precision lightning.pytorch.plugins: BitsandbytesPrecision DoublePrecision FSDPPrecision HalfPrecision MixedPrecision
+  TransformerEnginePrecision XLAPrecision
+LayerSync lightning.pytorch.plugins: TorchSyncBatchNorm
+ClusterEnvironment lightning.fabric.plugins.environments: KubeflowEnvironment LSFEnvironment LightningEnvironment
+  MPIEnvironment SLURMEnvironment TorchElasticEnvironment XLAEnvironment
+"""
+LISTED: dict[str, dict[str, set[str]]] = {}
+for _head, _names in re.findall(r"^(\w.*):((?:.*\n)(?:  .*\n)*)", _LISTS, re.MULTILINE):
+    _role, _module = _head.split()
+    _by_task = [f"{task}{name[1:]}" for name in _names.split() if name[0] == "*" for task in ("", *_TASKS)]
+    LISTED.setdefault(_role, {})[_module] = {*_by_task, *(name for name in _names.split() if name[0] != "*")}
 
 
 def importable() -> list[str]:
     """Return the import paths, of modules and classes, below which a parser may import what a config names."""
     modules = {module for lists in LISTED.values() for module in lists}
-    return [
-        "eurosat_cls",
-        *modules,
-        *(f"torchmetrics.{name}" for name in LISTED["Metric"]["torchmetrics.classification"]),
-    ]
+    metrics = LISTED["Metric"]["torchmetrics.classification"]
+    return ["eurosat_cls", *modules, *(f"torchmetrics.{name}" for name in metrics)]
 
 
 def reason_against(path: str) -> str | None:
@@ -135,12 +102,7 @@ def reason_against(path: str) -> str | None:
 
 
 def resolve(path: str, where: str, kind: Any = Any) -> Any:
-    """Import what a config or a checkpoint names, if it may stand there.
-
-    Args:
-        path: the import path.
-        where: what names it, for the error.
-        kind: the type of the setting that it stands at; Any where that is not known.
+    """Import what a config or a checkpoint names at ``where``, if it may stand at a setting of the type ``kind``.
 
     Raises:
         UserError: for a name or an object that is refused, and for what cannot be imported.
@@ -157,55 +119,45 @@ def resolve(path: str, where: str, kind: Any = Any) -> Any:
 
 
 def check_object(found: Any, path: str, where: str, kind: Any = Any) -> None:
-    """Judge what a name has turned out to be.
+    """Judge what a name has turned out to be, as :func:`resolve`.
 
     Raises:
         UserError: for anything but a class in the lists of its role, and what is defined in a package that is trusted.
     """
     home = getattr(found, "__module__", None) or ""
-    allowed = [base.cls for base in bases(kind)] if kind is not Any else []
     if trust.is_trusted(home) and (inspect.isclass(found) or inspect.isroutine(found)):
-        if home.partition(".")[0] not in trust.PACKAGES or is_part(found):
-            return
-    elif any(_may_be(found, base) for base in allowed or (None,)) or _listed(found, "function"):
         return
-    ways = home.partition(".")[0] in trust.PACKAGES and not home.startswith("eurosat_cls") and is_part(found)
-    what = getattr(found, "__qualname__", path)
-    trusting = f"; --trust {home} if you want it" if ways else ""
-    raise UserError(f"{where}: {path} is refused, {home}.{what} is in no list of what may stand there{trusting}.")
-
-
-def is_part(found: Any) -> bool:
-    """Return whether it is a class of a kind that a training is built of."""
-    mro = found.__mro__ if inspect.isclass(found) else ()
-    return any(base is Configurable or base.__name__ in LISTED for base in mro)
+    allowed = [base.cls for base in bases(kind)] if kind is not Any else []
+    if not _listed(found, "function") and not any(_may_be(found, base) for base in allowed or (None,)):
+        way = f"; --trust {home} if you want it" if home.partition(".")[0] in trust.PACKAGES[1:] else ""
+        what = getattr(found, "__qualname__", path)
+        raise UserError(f"{where}: {path} is refused, {home}.{what} is in no list of what may stand there{way}.")
 
 
 def is_loaded_part(path: str) -> bool:
     """Whether a path names a class of what a training is built of, in a module that is imported already."""
     module, _, name = path.rpartition(".")
-    return is_part(getattr(sys.modules.get(module), name, None))
+    mro = getattr(getattr(sys.modules.get(module), name, None), "__mro__", ())
+    return any(base is Configurable or base.__name__ in LISTED for base in mro)
 
 
 def _may_be(found: Any, base: type | None) -> bool:
     """Whether a class may stand where one below ``base`` is asked for, or anything."""
     if not inspect.isclass(found):
         return False
-    own = issubclass(found, Configurable) and found.__module__.startswith("eurosat_cls.")
+    role, own = "", issubclass(found, Configurable) and found.__module__.startswith("eurosat_cls.")
     if base is None:
         return own or any(_listed(found, role) for role in LISTED)
-    own_role = issubclass(base, Configurable)
-    role = "" if own_role else next((cls.__name__ for cls in base.__mro__ if cls.__name__ in LISTED), "")
-    return issubclass(found, base) and (_listed(found, role) or (own and role != "Module"))
+    if not issubclass(base, Configurable):
+        role = next((cls.__name__ for cls in base.__mro__ if cls.__name__ in LISTED), "")
+        own = own and role != "Module"
+    return issubclass(found, base) and (own or _listed(found, role))
 
 
 def _listed(found: Any, role: str) -> bool:
     name = getattr(found, "__name__", "")
     return any(name in names and getattr(sys.modules.get(module), name, None) is found
                for module, names in LISTED.get(role, {}).items())  # fmt: skip
-
-
-# --- whole configurations, and the settings in checkpoints -----------------------------------------------------------
 
 
 def check_config(config: Any, kinds: Mapping[str, Any], place: Callable[[str], str] = str) -> set[str]:
@@ -218,9 +170,6 @@ def check_config(config: Any, kinds: Mapping[str, Any], place: Callable[[str], s
 
     Returns:
         The keys of the classes that only the user's trust allows.
-
-    Raises:
-        UserError: naming the place of the key.
     """
 
     def check(value: Any, kind: Any, key: str) -> None:
@@ -257,13 +206,13 @@ def parameters(found: Any) -> dict[str, Any]:
     return hints
 
 
-def check_settings(settings: Any, where: str, besides: Callable[[str], bool] = lambda path: False) -> None:
+def check_settings(
+    settings: Any, where: str, besides: Callable[[str], bool] = lambda path: False, of_run: bool = False
+) -> None:
     """Judge the class paths among the settings in a checkpoint, before any of them is imported.
 
-    Args:
-        settings: the hyper-parameters.
-        where: the checkpoint.
-        besides: whether a path of a package that nobody has trusted is allowed all the same.
+    Those ``besides`` are allowed though nobody trusts their package; only a configuration ``of_run`` names weights to
+    start from.
 
     Raises:
         UserError: for the first that is refused.
@@ -277,7 +226,9 @@ def check_settings(settings: Any, where: str, besides: Callable[[str], bool] = l
             path = value.get(key)
             known = isinstance(path, str) and path.partition(".")[0] in (*trust.PACKAGES, *trust.NEVER)
             if isinstance(path, str) and (known or not besides(path)):
-                resolve(path, where)
+                initial, given = getattr(resolve(path, where), "only_initial", ()), value.get("init_args")
+                if not of_run and isinstance(given, Mapping) and any(given.get(name) for name in initial):
+                    raise UserError(f"{where}: {path} is refused with weights to start from: a checkpoint has its own.")
 
 
 def refused_names(settings: Any) -> list[str]:

@@ -69,8 +69,7 @@ def _made(value: Any, file: str, kind: Any) -> Any:
         given, kinds = value.get("init_args") or {}, parameters(made)
         if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
             raise UserError(f"{file}: the arguments of {value['class_path']} are no settings by name.")
-        left_out = getattr(made, "only_initial", ())  # such as weights that are downloaded by name
-        arguments = {key: _made(item, file, kinds.get(key)) for key, item in given.items() if key not in left_out}
+        arguments = {key: _made(item, file, kinds.get(key)) for key, item in given.items()}
         return partial(made, **arguments) if arguments else made
     if isinstance(value, Mapping):
         return {key: _made(item, file, inside) for key, item in value.items()}

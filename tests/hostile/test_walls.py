@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import eurosat_cls
-from eurosat_cls import UserError
+from eurosat_cls import Classifier, UserError
 from eurosat_cls.utils.network import offline, online
 from tests.config.parsers import parsed
 from tests.hostile.helpers import BASE, checkpoint, from_file, nested, part, said
@@ -66,8 +66,9 @@ def test_what_is_no_loss_is_not_built_as_one(tmp_path: Path, loss: dict[str, Any
 def test_a_checkpoint_fetches_no_weights(tmp_path: Path) -> None:
     encoder = part("eurosat_cls.encoders.TorchvisionBackbone", name="resnet18", weights="IMAGENET1K_V1")
     path = checkpoint(tmp_path / "evil.ckpt", encoder=encoder)
-    with offline(), pytest.raises(UserError, match="another network"):  # built without them
-        eurosat_cls.load(path)
+    for load in (eurosat_cls.load, Classifier.load_from_checkpoint):
+        with pytest.raises(UserError, match="refused with weights to start from"):
+            load(path)
 
 
 # --- 2: no network ----------------------------------------------------------------------------------------------------

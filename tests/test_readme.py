@@ -34,7 +34,7 @@ def test_own_images_become_a_model_in_three_commands(
     run, look = Path("lightning_logs/version_0"), Path("lightning_logs/data")
     assert (run / "test.json").is_file()
     assert len((run / "predictions.csv").read_text().splitlines()) == 1 + 15
-    assert len(list(look.glob("*.png"))) == 5
+    assert len(list(look.glob("*/*.png"))) == 5
     assert "band_5" in capsys.readouterr().out
 
 

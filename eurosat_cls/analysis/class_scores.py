@@ -134,7 +134,7 @@ def append_scores(path: Path, epoch: int, scores: Mapping[str, ClassScore]) -> N
     if not path.is_file():
         write_scores(path, {epoch: scores})
         return
-    with open(path, "a", encoding="utf-8", newline="") as stream:
+    with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         stream.write(_rows(epoch, scores))
 
 

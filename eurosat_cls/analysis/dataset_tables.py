@@ -1,17 +1,15 @@
 """The statistics of the data: tables on the terminal, and a file."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from eurosat_cls.analysis.dataset import counts_of, nanometres_of, statistics_of
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.statistics import PERCENTILES, Statistics
 from eurosat_cls.utils.files import write_json, writing
-from eurosat_cls.utils.terminal import cell
+from eurosat_cls.utils.text import print_table
 
 
 def write_statistics(data: PatchDataModule, folder: Path) -> Path:
@@ -22,9 +20,7 @@ def write_statistics(data: PatchDataModule, folder: Path) -> Path:
     """
     statistics, counts = statistics_of(data), counts_of(data)
     nanometres: Sequence[float | None] = nanometres_of(data.bands) or [None] * len(data.bands)
-    console = Console() if sys.stdout.isatty() else Console(width=120)
-    console.print(_band_table(statistics, nanometres))
-    console.print(_class_table(data, counts))
+    print_table(_band_table(statistics, nanometres), _class_table(data, counts))
     split = data.split
     if data.store.multilabel:
         print("a patch counts in each of its classes")
@@ -65,7 +61,7 @@ def _band_table(statistics: Statistics, nanometres: Sequence[float | None]) -> T
         statistics.percentile(50), statistics.percentile(99), statistics.maximum, strict=True,
     )  # fmt: skip
     for name, nanometre, row in zip(statistics.bands, nanometres, columns, strict=True):
-        table.add_row(cell(name), "" if nanometre is None else f"{nanometre:.0f}", *(_number(value) for value in row))
+        table.add_row(name, "" if nanometre is None else f"{nanometre:.0f}", *(_number(value) for value in row))
     return table
 
 
@@ -90,7 +86,7 @@ def _class_table(data: PatchDataModule, counts: dict[str, list[int]]) -> Table:
     if data.store.multilabel:
         rows["(no label)"] = [int((labels[indices].sum(1) == 0).sum()) for indices in parts.values()]
     for name, numbers in rows.items():
-        table.add_row(cell(name), *(f"{number:,}" for number in (*numbers, sum(numbers))))
+        table.add_row(name, *(f"{number:,}" for number in (*numbers, sum(numbers))))
     table.add_section()
     sizes = [len(indices) for indices in parts.values()]
     table.add_row("patches", *(f"{size:,}" for size in (*sizes, sum(sizes))))

@@ -11,7 +11,7 @@ from eurosat_cls.config.limits import check_size
 from eurosat_cls.config.roles import refused_names
 from eurosat_cls.data.splits.check import split_of
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.terminal import printable
+from eurosat_cls.utils.text import printable
 
 _LONGEST = 16  # items of a list that are shown
 

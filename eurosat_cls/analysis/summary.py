@@ -1,11 +1,9 @@
 """What a network is made of: its layers with their outputs, parameters and multiply-adds."""
 
 import math
-import sys
 from typing import Any, NamedTuple
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,6 +13,7 @@ from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.network import Network
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.modules import evaluating
+from eurosat_cls.utils.text import print_table
 
 # Those that `scaled_dot_product_attention` chooses from; torch's counter knows some, which ones differs by version.
 ATTENTION_KERNELS = (
@@ -132,8 +131,7 @@ def print_summary(model: PatchModule, patch_shape: tuple[int, int, int], batch_s
             raise UserError(f"summary: {name} must be at least 1, got {value}.")
     found = layers(HookedNetwork(model), torch.zeros(batch_size, *patch_shape, dtype=torch.uint8, device=model.device))
     title = f"{type(model.encoder).__name__} and {type(model.decoder).__name__}, patches of {_shape(patch_shape)}"
-    console = Console() if sys.stdout.isatty() else Console(width=120)
-    console.print(table(found, title, depth))
+    print_table(table(found, title, depth))
     print(totals(found))
 
 

@@ -1,8 +1,7 @@
 """Write predictions to a file while they are made."""
 
-import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -14,37 +13,40 @@ from eurosat_cls.analysis.places import write_geojson
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.utils.distributed import gather_objects
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import writing
+from eurosat_cls.utils.files import csv_text, writing
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Write ``predictions.csv``: of each file what the model has to say, for a classifier its class and probabilities.
+    """Write CSV files: of each patch what the model has to say, for a classifier its class and probabilities.
 
-    Rows go to ``predictions.csv.part`` batch by batch; when all are written it is renamed, so that an earlier file
-    stays whole until then and a file of that final name is never half of one. With several processes the first one
-    writes what all have to say, in the order of the data. Where patches have places, ``predictions.geojson`` has them
-    as polygons too.
+    Rows go to a file beside, with ``.part`` in its name, batch by batch; when all are written it is renamed, so that an
+    earlier file stays whole until then and a file of the final name is never half of one. With several processes the
+    first one writes what all have to say, in the order of the data. Where patches have places, each table is
+    written as polygons too, as GeoJSON.
 
     Args:
-        path: the CSV file.
+        paths: the CSV files.
+        path_of: which of them the row of a patch goes to, by the file of the patch.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, paths: Sequence[Path], path_of: Callable[[str], int] = lambda file: 0) -> None:
         super().__init__(write_interval="batch")
-        self.path = Path(path)
-        self.part = self.path.with_name(self.path.name + ".part")
-        self.rows = 0
-        self._file: IO[str] | None = None
+        self.paths, self.path_of = list(paths), path_of
+        self.rows = [0] * len(self.paths)
+        self._files: list[IO[str]] = []
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open the file and write its header."""
+        """Open the files and write their headers."""
         if not trainer.is_global_zero:
             return
-        with writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.part.open("w", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(["file", *pl_module.prediction_columns()])  # type: ignore[operator]
+        for path in self.paths:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part = path.with_name(path.name + ".part")
+                self._files.append(part.open("w", newline="", encoding="utf-8", errors="backslashreplace"))
+        head = csv_text([["file", *pl_module.prediction_columns()]])  # type: ignore[operator]
+        for file in self._files:
+            file.write(head)
 
     def write_on_batch_end(
         self,
@@ -62,28 +64,31 @@ class PredictionWriter(BasePredictionWriter):
         lines = [[file, *row] for file, row in zip(files, rows, strict=True)]
         # The batches of one step follow each other by rank.
         lines = [line for part in gather_objects(lines, trainer.world_size) for line in part]
-        if self._file is not None:
-            self._writer.writerows(lines)
-            self._file.flush()
-            self.rows += len(lines)
+        if not self._files:
+            return
+        for line in lines:
+            number = self.path_of(str(line[0]))
+            self._files[number].write(csv_text([line]))
+            self.rows[number] += 1
+        for file in self._files:
+            file.flush()
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the finished file its name."""
-        if self._file is None:
-            return
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._file = None
-        os.replace(self.part, self.path)
-        print(f"{self.rows} predictions in {self.path}")
-        try:
-            if path := write_geojson(self.path, trainer.datamodule):  # type: ignore[attr-defined]
-                print(f"the same as polygons in {path}")
-        except UserError as error:
-            print(f"no polygons of the predictions: {error}")
+        """Give the finished files their names."""
+        for file, path, rows in zip(self._files, self.paths, self.rows, strict=False):
+            os.fsync(file.fileno())
+            file.close()
+            os.replace(file.name, path)
+            print(f"{rows} predictions in {path}")
+            try:
+                if polygons := write_geojson(path, trainer.datamodule):  # type: ignore[attr-defined]
+                    print(f"the same as polygons in {polygons}")
+            except UserError as error:
+                print(f"no polygons of the predictions: {error}")
+        self._files = []
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Close what was written so far; it stays as ``.part``."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        for file in self._files:
+            file.close()
+        self._files = []

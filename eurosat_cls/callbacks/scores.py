@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.console import Console
 from rich.table import Table
 
 from eurosat_cls.analysis.calibration import before_and_after, describe
@@ -17,7 +16,7 @@ from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import csv_text, write_json, write_text, writing
-from eurosat_cls.utils.terminal import cell
+from eurosat_cls.utils.text import print_table
 
 
 class TestScores(Callback):
@@ -66,10 +65,8 @@ class TestScores(Callback):
         for column in table.columns[1:]:
             column.justify = "right"
         for name, s in scores.items():
-            table.add_row(
-                cell(name), str(s["images"]), *(format_score(s[key]) for key in ("precision", "recall", "f1"))
-            )
-        Console().print(table)
+            table.add_row(name, str(s["images"]), *(format_score(s[key]) for key in ("precision", "recall", "f1")))
+        print_table(table)
 
 
 def _metrics(trainer: Trainer, stage: str) -> dict[str, float]:

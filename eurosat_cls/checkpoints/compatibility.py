@@ -9,6 +9,7 @@ from torch import nn
 
 from eurosat_cls.config.differences import differences
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.text import class_label
 
 LISTED = 8  # differences that an error names
 NO_FORM = ("drop", "pretrained")  # in names of arguments that leave a trained network's form as it is
@@ -23,7 +24,7 @@ def check_fits(checkpoint: dict[str, Any], model: LightningModule, path: str | P
     theirs = checkpoint.get("hyper_parameters", {})
     for key in ("class_names", "bands"):
         ours = getattr(model, key, None)
-        if ours is not None and key in theirs and list(theirs[key]) != list(ours):
+        if ours is not None and key in theirs and [*map(class_label, theirs[key])] != [*map(class_label, ours)]:
             raise UserError(f"{path} was trained on other {key.replace('_', ' ')}: {_differences(theirs[key], ours)}.")
     settings = _setting_differences(theirs, getattr(model, "hparams", {}))
     layers = _layer_differences(checkpoint["state_dict"], model)

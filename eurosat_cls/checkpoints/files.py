@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from eurosat_cls.checkpoints.portable import is_portable, read_portable
 from eurosat_cls.checkpoints.tensors import SETTINGS, read_plain
 from eurosat_cls.config.former_names import present_checkpoint
 from eurosat_cls.config.limits import check_size
@@ -18,12 +19,12 @@ from eurosat_cls.utils.network import check_local
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Load a checkpoint with ``weights_only=True``.
+    """Load a checkpoint with ``weights_only=True``, or an exported model in the form of one.
 
     Raises:
         UserError: when the file is missing, truncated, no checkpoint, or holds pickled code.
     """
-    loaded = read_plain(path, map_location)
+    loaded = read_portable(path) if is_portable(path) else read_plain(path, map_location)
     if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of a training run (no state_dict in it).")
     if not isinstance(loaded.get("hyper_parameters", {}), Mapping):

@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
-import jsonargparse
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
@@ -22,7 +21,6 @@ from eurosat_cls.callbacks import (
     EpochSummary,
     FallingRate,
     Freeze,
-    PredictionWriter,
     Reconstructions,
     RunMetadata,
     StopOnNonFiniteLoss,
@@ -34,6 +32,9 @@ from eurosat_cls.callbacks import (
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.cli.input_options import COMMANDS as WITH_INPUT
+from eurosat_cls.cli.input_options import add_input_options, apply_input_options
+from eurosat_cls.cli.predict import images_of, prediction_writer
 from eurosat_cls.cli.settle import settle
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.differences import print_differences
@@ -43,7 +44,7 @@ from eurosat_cls.config.parse import parse
 from eurosat_cls.config.parser import Parser
 from eurosat_cls.config.roles import check_settings
 from eurosat_cls.config.secrets import keep_references
-from eurosat_cls.data.images import ImageFiles, arguments_for
+from eurosat_cls.data.images import ImageFiles
 from eurosat_cls.data.splits.check import check_split, split_of
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.training.execution import Execution, resolve_auto
@@ -94,7 +95,8 @@ class EuroSATCLI(LightningCLI):
             "--pictures", type=list[Callback], help="Callbacks that draw what the network learned; [] for none.",
             default=[{"class_path": f"eurosat_cls.callbacks.{name}"} for name in PICTURES],
         )  # fmt: skip
-        for name in ("class_names", "bands", "class_counts", "train_patches", "mean", "std", "unit", "task"):
+        of_data = "class_names", "bands", "class_counts", "train_patches", "mean", "std", "unit", "input_statistics"
+        for name in (*of_data, "task"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -103,10 +105,13 @@ class EuroSATCLI(LightningCLI):
         else:
             parser = self.init_parser(**kwargs)
             parser.add_method_arguments(klass, subcommand, skip=set(self.subcommands()[subcommand]))
+        if subcommand in WITH_INPUT:
+            add_input_options(parser)
         if subcommand == "predict":
-            parser.add_argument(
-                "--images", type=Optional[str], default=None, help="Folder of images to predict on instead of the data."
-            )
+            what = "Folders, patterns or files of images to predict on instead of the data, as often as needed."
+            parser.add_argument("--images", type=Optional[list[str]], default=None, help=what)
+            what = "CSV file for all predictions, or a folder; by default a file for each source in the run folder."
+            parser.add_argument("--output", type=Optional[str], default=None, help=what)
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -141,7 +146,7 @@ class EuroSATCLI(LightningCLI):
             parts = ("model", "data", *(("trainer", "seed_everything") if self.subcommand == "fit" else ()))
             print_differences(kept, self._plain_config(), parts)
         if self.subcommand == "predict" and config.images:
-            self._predict_on_images(config)
+            config.data = images_of(config, self.checkpoint)
 
     def _find(self, name: str) -> Path:
         if name not in ("best", "last"):
@@ -166,16 +171,6 @@ class EuroSATCLI(LightningCLI):
         kept = keep_references(written, self.composition.tree)
         return str(text if kept == written else yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
 
-    def _predict_on_images(self, config: Any) -> None:
-        assert self.checkpoint is not None
-        given = config.data.init_args
-        init = arguments_for(config.images, self.checkpoint, config.ckpt_path)
-        init |= {"batch_size": given.get("batch_size", 128), "on_error": given.get("on_error", "raise")}
-        class_path = f"{ImageFiles.__module__}.{ImageFiles.__qualname__}"
-        # jsonargparse leaves its Namespace untyped
-        data = jsonargparse.Namespace(class_path=class_path, init_args=jsonargparse.Namespace(init))  # type: ignore[no-untyped-call]
-        config.data = data
-
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         verbose = {"verbose": False}
         quiet: dict[str, Any] = {"validate": verbose, "test": verbose, "predict": {"return_predictions": False}}
@@ -189,6 +184,8 @@ class EuroSATCLI(LightningCLI):
             super().instantiate_classes()
 
     def _run_subcommand(self, subcommand: str) -> None:
+        if subcommand in WITH_INPUT:
+            apply_input_options(self.config[subcommand], self.model)
         with explaining(self.composition):
             super()._run_subcommand(subcommand)
 
@@ -262,7 +259,7 @@ class EuroSATCLI(LightningCLI):
 
     def _callbacks(self, folder: Path, config: Any, execution: Execution) -> list[Any]:
         if self.subcommand == "predict":
-            return [PredictionWriter(folder / "predictions.csv")]
+            return [prediction_writer(self.datamodule, folder, config.output, self.checkpoint, self._plain_config())]
         split = self.datamodule.state_dict() if hasattr(self.datamodule, "state_dict") else {}
         settings = {
             "precision": execution.precision,

@@ -17,9 +17,11 @@ CONFIGURED = {  # commands that take a configuration
 }
 OTHERS = {
     "map": "land-cover maps of whole Sentinel-2 scenes",
+    "export": "write a model for use elsewhere: ONNX, torch.export, safetensors, QGIS",
     "search": "train with many settings, overlays or seeds",
     "report": "make the page of a run anew, or compare runs",
     "describe": "say what a checkpoint is",
+    "upgrade": "bring the checkpoints of an older run up to date",
 }
 
 

@@ -40,6 +40,20 @@ def describe(arguments: Sequence[str]) -> None:
     print(configuration_of(given.checkpoint) if given.config else describe_checkpoint(given.checkpoint))
 
 
+def upgrade(arguments: Sequence[str]) -> None:
+    """Add to the checkpoints of an older run what today's hold: unit, size and spread of its training patches."""
+    parser = argparse.ArgumentParser("eurosat_cls upgrade", description=upgrade.__doc__, allow_abbrev=False)
+    parser.add_argument("run", type=Path, help="a run folder, e.g. lightning_logs/version_0")
+    parser.add_argument(
+        "options", nargs=argparse.REMAINDER, help="options of its configuration, e.g. --data.init_args.root FOLDER"
+    )
+    given = parser.parse_args(arguments)
+    from eurosat_cls.cli.upgrade import upgrade as run
+
+    for line in run(given.run, given.options):
+        print(line)
+
+
 def search(arguments: Sequence[str]) -> None:
     """Train with many settings, overlays or seeds, and say which are good."""
     if find_spec("optuna") is None:
@@ -63,9 +77,19 @@ def map_(arguments: Sequence[str]) -> None:
     map_scenes(arguments, trusted_packages())
 
 
+def export(arguments: Sequence[str]) -> None:
+    """Write a trained model for use elsewhere: ONNX, torch.export, safetensors, QGIS."""
+    from eurosat_cls.config.trust import trusted_packages
+    from eurosat_cls.export.command import export as run
+
+    run(arguments, trusted_packages())
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "map": map_,
+    "export": export,
     "search": search,
     "report": report,
     "describe": describe,
+    "upgrade": upgrade,
 }

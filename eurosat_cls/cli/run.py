@@ -6,6 +6,7 @@ from eurosat_cls.cli.application import EuroSATCLI
 from eurosat_cls.cli.commands import CONFIGURED, split_trust
 from eurosat_cls.cli.log_filter import quieten
 from eurosat_cls.cli.other_commands import COMMANDS
+from eurosat_cls.cli.run_argument import expand
 from eurosat_cls.config.parser import closed_parser
 from eurosat_cls.config.trust import config_folders, trusting
 from eurosat_cls.utils.distributed import end_with_parent, is_lost_process
@@ -14,6 +15,7 @@ from eurosat_cls.utils.files import full_disk
 from eurosat_cls.utils.machine import keep_freed_memory
 from eurosat_cls.utils.network import offline
 from eurosat_cls.utils.signals import Stopped, stopping
+from eurosat_cls.utils.text import printable
 
 LOST = "another process of this training has ended; see what it said. Continue with --ckpt_path last."
 
@@ -33,6 +35,7 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
     end_with_parent()
     try:
         given, packages = split_trust(arguments)
+        given = expand(given)
         with stopping(), offline(), trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
             _dispatch(given, cli)
     except Stopped as stopped:
@@ -44,7 +47,7 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
             raise SystemExit(1) from error
         if (mistake := find_user_error(error) or _of_disk(error)) is None:
             raise
-        print(f"eurosat_cls: error: {mistake}", file=sys.stderr)
+        print(printable(f"eurosat_cls: error: {mistake}"), file=sys.stderr)
         raise SystemExit(2) from error
 
 

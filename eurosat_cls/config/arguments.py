@@ -12,6 +12,7 @@ from eurosat_cls.config.limits import DEEPEST
 from eurosat_cls.config.tree import Node
 from eurosat_cls.utils.errors import UserError
 
+_PAIRS = ("--stretch",)  # options of two numbers, as those of other commands are
 _GROUPS_WITH_FILES = ("model", "data", "trainer", "checkpoint")
 
 
@@ -68,6 +69,8 @@ def sort(args: Sequence[str]) -> Arguments:
                 if not rest or re.match(r"--?[A-Za-z]", rest[0]):
                     raise UserError(f"{option} needs a value: {option} VALUE.")
                 value = rest.pop(0)
+                if option in _PAIRS and rest and not value.startswith("["):
+                    value = f"[{value}, {rest.pop(0)}]"
             if option == "--print_completion":
                 result.print_completion = value
             elif option in ("-c", "--config"):
@@ -101,7 +104,7 @@ def _setting(option: str, text: str) -> Node:
     if _is_group_file(option, text):
         node = read(text)
     else:
-        node = read_value(text, option) if text.lstrip().startswith(("[", "{")) else Node(text, option)
+        node = read_value(text, option, key=keys[-1]) if text.lstrip().startswith(("[", "{")) else Node(text, option)
     for key in reversed(keys):
         node = Node({key: node}, option, partial=True)
     return node

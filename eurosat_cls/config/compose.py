@@ -50,6 +50,7 @@ def compose(args: Sequence[str], command: str, keys: Mapping[str, Collection[str
         tree = merge(tree, layer, dropped)
     tree, warnings = resolve(tree)
     others = {key for name, names in keys.items() if name != command for key in names} - set(keys[command])
-    kept = {k: v for k, v in tree.value.items() if v.origin.startswith("--") or not (k in others or v.value is None)}
+    empty = {key for key in keys[command] if key in tree.value and tree.value[key].value is None}  # comments only
+    kept = {k: v for k, v in tree.value.items() if v.origin.startswith("--") or k not in others | empty}
     lost = [item.text for item in dropped if nearest(tree, item.path)[1]]  # others were given anew
     return Composition(Node(kept, tree.origin), asked, lost, warnings)

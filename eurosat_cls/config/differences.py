@@ -4,6 +4,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from eurosat_cls.utils.text import printable
+
 LISTED = 10  # differences that are printed
 
 
@@ -87,7 +89,7 @@ def print_differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], parts:
     found = [each for part in parts for each in differences(theirs.get(part), ours.get(part), part)]
     found = [each for each in found if each.ours != "auto"]
     for each in found[:LISTED]:
-        print(each, file=sys.stderr)
+        print(printable(str(each)), file=sys.stderr)
     if len(found) > LISTED:
         print(f"and {len(found) - LISTED} more differences", file=sys.stderr)
 

@@ -12,6 +12,8 @@ from eurosat_cls.config.tree import Node
 from eurosat_cls.utils.errors import UserError
 
 _MERGE = "tag:yaml.org,2002:merge"
+# Settings that name classes or columns: 2019, 01 and no are names there, as all keys are.
+_NAMES = ("class_names", "positive", "label_columns", "label_column", "file_column", "split_column", "separator")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -72,9 +74,9 @@ def read_text(text: str, name: str) -> Node:
     return node
 
 
-def read_value(text: str, origin: str, lines: bool = False) -> Node:
-    """Read any YAML value, such as an option's; all of it has the one ``origin``, or that with its line."""
-    return _Builder(origin, lines).read(text) or Node(None, origin)
+def read_value(text: str, origin: str, lines: bool = False, key: str = "") -> Node:
+    """Read any YAML value, such as that of the option ``key``; all of it has one ``origin``, or that with its line."""
+    return _Builder(origin, lines).read(text, key in _NAMES) or Node(None, origin)
 
 
 def check_text(text: str, origin: str) -> None:
@@ -102,7 +104,7 @@ class _Builder:
         self.seen: dict[int, Node] = {}
         self.scalars = yaml.constructor.SafeConstructor()
 
-    def read(self, text: str) -> Node | None:
+    def read(self, text: str, names: bool = False) -> Node | None:
         """Parse and build.
 
         Raises:
@@ -111,7 +113,7 @@ class _Builder:
         try:
             self.check_depth(text, _Loader)
             composed = yaml.compose(text, Loader=_Loader)
-            return None if composed is None else self.build(composed, self.origin(composed))
+            return None if composed is None else self.build(composed, self.origin(composed), names)
         except yaml.reader.ReaderError as error:
             raise UserError(f"{self.name}: holds characters that no text file has, so not a configuration.") from error
         except yaml.MarkedYAMLError as error:
@@ -137,8 +139,8 @@ class _Builder:
     def origin(self, node: Any) -> str:
         return f"{self.name}:{node.start_mark.line + 1}" if self.lines else self.name
 
-    def build(self, node: Any, origin: str) -> Node:
-        """Turn one composed node, and what it holds, into ours."""
+    def build(self, node: Any, origin: str, names: bool = False) -> Node:
+        """Turn one composed node, and what it holds, into ours; ``names`` stay text as it is written."""
         if (first := self.seen.get(id(node))) is not None:
             first.aliased = True
         if id(node) in self.open:
@@ -152,9 +154,10 @@ class _Builder:
         if isinstance(node, yaml.MappingNode):
             built = Node(self.mapping(node), origin)
         elif isinstance(node, yaml.SequenceNode):
-            built = Node([self.build(item, self.origin(item)) for item in node.value], origin)
+            built = Node([self.build(item, self.origin(item), names) for item in node.value], origin)
         else:
-            built = Node(self.scalar(node), origin)
+            value = self.scalar(node)
+            built = Node(node.value if names and value is not None else value, origin)
         self.open.discard(id(node))
         self.seen.setdefault(id(node), built)
         return built
@@ -179,13 +182,13 @@ class _Builder:
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 raise UserError(f"{self.origin(key_node)}: a key must be text, not a list or a mapping.")
-            key, line = self.scalar(key_node), key_node.start_mark.line + 1
+            key, line = key_node.value, key_node.start_mark.line + 1
             if key in own:
                 where = f"{self.name}:{line}" if self.lines else self.name
                 other = f", in line {lines[key]} and again in line {line}" if self.lines else ""
                 raise UserError(f"{where}: the key {str(key)!r} is there twice{other}. Keep one.")
             lines[key] = line
-            own[key] = self.build(value_node, self.origin(key_node))
+            own[key] = self.build(value_node, self.origin(key_node), key in _NAMES)
         return {**{key: value for key, value in merged.items() if key not in own}, **own}
 
     def merge_key(self, node: Any, origin: str) -> dict[Any, Node]:

@@ -40,6 +40,7 @@ class Mistake(NamedTuple):
     path: Path
     text: str
     choices: str = ""
+    unknown: bool = False  # whether it is a key that there is not
 
     def message(self, tree: Node) -> str:
         """It as one or two lines, with the place in ``tree`` where it was written."""
@@ -47,7 +48,12 @@ class Mistake(NamedTuple):
 
 
 def explain(
-    parser: Any, tree: Node, command: str, elsewhere: Mapping[str, Collection[str]], words: Vocabulary
+    parser: Any,
+    tree: Node,
+    command: str,
+    elsewhere: Mapping[str, Collection[str]],
+    words: Vocabulary,
+    only_unknown: bool = False,
 ) -> str | None:
     """Find the first thing in a configuration that the parser of a command cannot take.
 
@@ -57,20 +63,23 @@ def explain(
         command: the command's name.
         elsewhere: the first keys that each command takes.
         words: the names that the command line knows.
+        only_unknown: look for keys that there are not, and nothing else.
 
     Returns:
         One or two lines with file and line (or option), key, reason and the way out; None where nothing is found.
     """
-    mistake = _Search(parser, elsewhere, words).settings(tree, settings_of(parser), (), command)
+    mistake = _Search(parser, elsewhere, words, only_unknown).settings(tree, settings_of(parser), (), command)
     return None if mistake is None else mistake.message(tree)
 
 
 class _Search:
     """Walk a configuration beside the types of its keys."""
 
-    def __init__(self, parser: Any, elsewhere: Mapping[str, Collection[str]], words: Vocabulary) -> None:
+    def __init__(
+        self, parser: Any, elsewhere: Mapping[str, Collection[str]], words: Vocabulary, only_unknown: bool
+    ) -> None:
         self.linked = linked_keys(parser)
-        self.elsewhere, self.words = elsewhere, words
+        self.elsewhere, self.words, self.only_unknown = elsewhere, words, only_unknown
 
     def settings(self, node: Node, known: dict[str, Setting], path: Path, owner: str) -> Mistake | None:
         """Check a mapping of settings; ``known`` has dotted names for those of groups."""
@@ -87,9 +96,11 @@ class _Search:
                 mistake = self.group(child, {k: replace(s, name=k) for k, s in group.items()}, here)
             else:
                 mistake = self.unknown(name, here, known, owner)
-            if mistake is not None:
+            if self.first([mistake]) is not None:
                 return mistake
         missing = [key for key, setting in known.items() if setting.required and key not in node.value]
+        if self.only_unknown:
+            return None
         if missing and not path:
             text = (
                 f"{owner} needs {' and '.join(missing)}: give a file with --config, such as configs/tiny_resnet18.yaml."
@@ -111,7 +122,7 @@ class _Search:
         if (present := KEYS.get(owner, {}).get(name)) is not None:
             hint, close = f" It is called {present!r} now.", [present]
         choices = f"keys: {', '.join(names)}" if top else _keys(known, close)
-        return Mistake(path, f"{owner} has no key {name!r}.{hint}", choices)
+        return Mistake(path, f"{owner} has no key {name!r}.{hint}", choices, unknown=True)
 
     def value(self, node: Node, kind: Any, path: Path) -> Mistake | None:
         """Check a value of any type."""
@@ -126,16 +137,15 @@ class _Search:
             return self.part(node, allowed, path)
         if isinstance(node.value, str) and allowed and not (str in alternatives(kind) and fits(node.value, kind)):
             return self.named(Node({}, node.origin), node, allowed, path, path)
-        if fits(plain(node), kind):
+        if self.only_unknown or fits(plain(node), kind):
             return None
         words = [word for member in alternatives(kind) if typing.get_origin(member) is typing.Literal
                  for word in typing.get_args(member)]  # fmt: skip
         hint = did_you_mean(nearest(str(node.value), map(str, words)))
         return Mistake(path, f"expected {type_text(kind)}, got {shown(plain(node))}.{hint}")
 
-    @staticmethod
-    def first(found: Iterable[Mistake | None]) -> Mistake | None:
-        return next(filter(None, found), None)
+    def first(self, found: Iterable[Mistake | None]) -> Mistake | None:
+        return next((each for each in found if each is not None and (each.unknown or not self.only_unknown)), None)
 
     def part(self, node: Node, allowed: list[Base], path: Path) -> Mistake | None:
         """Check a class and its arguments."""
@@ -149,7 +159,7 @@ class _Search:
                 did_you_mean(nearest(str(strange[0]), ["class_path", "init_args"]))
                 or " Arguments of the class belong under init_args."
             )
-            return Mistake((*path, strange[0]), f"beside class_path there is no key {strange[0]!r}.{hint}")
+            return Mistake((*path, strange[0]), f"beside class_path there is no key {strange[0]!r}.{hint}", "", True)
         return self.named(node, node.value["class_path"], allowed, path, (*path, "class_path"))
 
     def named(self, node: Node, name: Node, allowed: list[Base], path: Path, where: Path) -> Mistake | None:

@@ -19,7 +19,7 @@ from eurosat_cls.config.roles import check_config
 from eurosat_cls.config.schema import schema
 from eurosat_cls.config.secrets import check_environment, keep_references
 from eurosat_cls.config.settings import settings_of
-from eurosat_cls.config.tree import plain, texts
+from eurosat_cls.config.tree import leaves, plain, texts
 from eurosat_cls.config.vocabulary import Vocabulary
 from eurosat_cls.utils.errors import UserError
 
@@ -102,6 +102,11 @@ def _checked(
         if (explained := explain(parser, composed.tree, command, keys, words)) is None:
             raise
         raise UserError(explained) from error
+    # The parser passes over empty mappings, whatever their keys.
+    if any(leaf.value == {} for _, leaf in leaves(composed.tree)) and (
+        unknown := explain(parser, composed.tree, command, keys, words, only_unknown=True)
+    ):
+        raise UserError(unknown)
     kinds = {key: setting.type for key, setting in settings_of(parser).items()}
     trusted = check_config(parsed, kinds, composed.place)
     check_places(composed.tree, trusted)

@@ -37,21 +37,21 @@ def check_places(tree: Node, trusted: Collection[str]) -> None:
     found, rest = nearest(tree, _ROOT)
     root = Path("." if rest or not isinstance(found.value, str) else found.value).expanduser()
     for path, node, text in texts(tree, trusted):
-        where = located(tree, path)
+        where, shown = located(tree, path), node.kept or text[:80]
         if "\0" in text:
             raise UserError(f"{where}: a NUL character is part of no setting.")
         if ADDRESS.search(text) and _LABELS.isdisjoint(path):
-            raise UserError(f"{where}: {text[:80]}: it is read from local files only; download it first.")
+            raise UserError(f"{where}: {shown}: it is read from local files only; download it first.")
         read = path[0] in _READ or path[-1] == "class_path" or (path[0] == "model" and "weights" in path)
         if read or node.origin.startswith(("--", "text of --config")):
             continue
         if path == _ROOT:
             if not _is_root(root, node.origin):
                 raise UserError(
-                    f"{where}: {text} is outside of this folder and of {RUNS}: give it by --{dotted(path)}."
+                    f"{where}: {shown} is outside of this folder and of {RUNS}: give it by --{dotted(path)}."
                 )
         elif not _is_below(text, root, str(path[-1])):
-            raise UserError(f"{where}: {text} is outside of {root.resolve()}: give it on the command line.")
+            raise UserError(f"{where}: {shown} is outside of {root.resolve()}: give it on the command line.")
 
 
 def _is_root(root: Path, origin: str) -> bool:

@@ -1,9 +1,12 @@
 """EuroSAT (Helber et al. 2019)."""
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from eurosat_cls.data.files.decode import decode_image, decode_rgb
 from eurosat_cls.data.files.download import locate_or_download
@@ -31,6 +34,20 @@ CLASS_NAMES = (
     "River",
     "SeaLake",
 )
+
+
+def guess_unit(mean: Sequence[float], class_names: Sequence[str]) -> tuple[Unit, str]:
+    """Return the unit that a model without one was probably trained in, and what that is called.
+
+    Args:
+        mean: of each band in the training; empty where unknown.
+        class_names: of the model.
+    """
+    if max(mean, default=0) > np.iinfo(np.uint8).max:
+        return Unit("uint16", reflectance=True), "10,000 times the reflectance"
+    if list(class_names) == list(CLASS_NAMES):
+        return JPEG_UNIT, "those of EuroSAT's JPEGs"
+    return Unit("uint8"), "those of 8-bit images"
 
 
 class EuroSAT(PatchDataModule):

@@ -1,19 +1,16 @@
 """A folder of images, one folder for each class."""
 
-import logging
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from eurosat_cls.data.files.tree import is_clutter
+from eurosat_cls.data.files.walk import is_image, walk, warn_of_others
 from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledFilesModule
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import reading
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
-_log = logging.getLogger(__name__)
+from eurosat_cls.utils.text import class_label
 
 
 class ImageFolder(LabelledFilesModule):
@@ -55,24 +52,22 @@ class ImageFolder(LabelledFilesModule):
         parts = _parts(self.root, folders)
         # by "<class>" or "<part>/<class>"
         places = [f"{part}/{name}" for part in parts for name in _folders(self.root / part)] or folders
-        everything = {place: list(_files(self.root, place)) for place in places}
-        files = {place: [file for file in found if _is_image(file)] for place, found in everything.items()}
-        names = self._class_names({place.rsplit("/", 1)[-1] for place in files})
-        wanted = [f"{part}/{name}" for part in parts for name in names] or names
-        if empty := [place for place in wanted if not files.get(place)]:
+        everything = {place: list(walk(self.root, place)) for place in places}
+        files = {place: [file for file in found if is_image(file)] for place, found in everything.items()}
+        class_of = {place: class_label(place.rsplit("/", 1)[-1]) for place in places}
+        _refuse_same_class(self.root, class_of)
+        names = self._class_names(set(class_of.values()))
+        place_of = {(place.split("/", 1)[0] if parts else "", name): place for place, name in class_of.items()}
+        wanted = [(part, name) for part in parts or [""] for name in names]
+        if empty := ["/".join(filter(None, key)) for key in wanted if not files.get(place_of.get(key, ""))]:
             raise UserError(f"{self.root}: class folder missing or without images: {', '.join(empty)}")
         label_of = {name: label for label, name in enumerate(names)}
-        labels = {file: label_of[place.rsplit("/", 1)[-1]] for place in files for file in files[place]}
+        labels = {file: label_of[class_of[place]] for place in files for file in files[place]}
         _refuse_twins(self.root, labels)
-        self._warn_of_others([file for found in everything.values() for file in found if not _is_image(file)])
+        warn_of_others(self.root, [file for found in everything.values() for file in found if not is_image(file)])
         part_of = {file: parts[place.split("/", 1)[0]] for place in files for file in files[place]} if parts else None
         root = str(self.root)
         return LabelledFiles(self.root, labels, names, part_of, source=root, state="", identity=os.path.realpath(root))
-
-    def _warn_of_others(self, others: Sequence[str]) -> None:
-        if kinds := Counter(os.path.splitext(file)[1] or "without extension" for file in others):
-            some = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
-            _log.warning("%s: %d files that are no images are left out (%s)", self.root, len(others), some)
 
     def _class_names(self, found: set[str]) -> list[str]:
         """Return the classes in label order."""
@@ -111,22 +106,13 @@ def _parts(root: Path, folders: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def _files(root: Path, place: str) -> Iterator[str]:
-    """Yield the paths below ``root`` of the files in ``place`` and in folders below it, without hidden ones."""
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"cannot read the folder {error.filename}: {error.strerror}") from error
-
-    for folder, folders, names in os.walk(root / place, onerror=refuse):
-        folders[:] = [name for name in folders if not is_clutter((name,))]
-        if links := [name for name in folders if os.path.islink(os.path.join(folder, name))]:
-            raise UserError(f"refused, {os.path.join(folder, links[0])} is a link to a folder; put the files there")
-        prefix = Path(folder).relative_to(root).as_posix()
-        yield from (f"{prefix}/{name}" for name in names if not is_clutter((name,)))
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
+def _refuse_same_class(root: Path, class_of: Mapping[str, str]) -> None:
+    """Refuse two folders side by side whose names are one name in other forms of Unicode."""
+    seen: dict[str, str] = {}
+    for place, name in class_of.items():
+        key = place.rpartition("/")[0] + "/" + name
+        if (twin := seen.setdefault(key, place)) != place:
+            raise UserError(f"{root}: the folders {twin!r} and {place!r} have the same name: keep one of them")
 
 
 def _refuse_twins(root: Path, files: Iterable[str]) -> None:

@@ -1,7 +1,6 @@
 """Plain images without labels, to predict on."""
 
 import hashlib
-import logging
 import os
 import re
 import shutil
@@ -14,30 +13,32 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from eurosat_cls.data.batch import Batch, TaskName
+from eurosat_cls.data.files.channels import assumption, channels_for
 from eurosat_cls.data.files.decode import decode_image
+from eurosat_cls.data.files.walk import find_images
 from eurosat_cls.data.module import PatchDataModule
-from eurosat_cls.data.sentinel2 import BANDS, RGB
+from eurosat_cls.data.patch import NoData
 from eurosat_cls.data.store.store import Store, open_or_build
 from eurosat_cls.data.store.store_spec import Recipe, store_name
 from eurosat_cls.utils.cache import cache_folder
+from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
 _KEPT_STORES = 4  # of the folders predicted on last; they are quickly made again
-_log = logging.getLogger(__name__)
 
 
 class ImageFiles(PatchDataModule):
-    """All images in a folder and the folders in it, for ``predict`` only.
+    """Images in folders and the folders in them, that fit patterns, or one by one, for ``predict`` only.
 
-    The channels of the first image that can be read say what they all are: three are red, green and blue for a model
-    that takes only these; as many as the model has bands are those, in the model's order; 13 are Sentinel-2's in
-    EuroSAT's order, of which the model's are picked. All images must agree in channels, size and dtype.
+    The channels of the first image that can be read say what they all are: those that it describes by the names of the
+    model's bands; else three are red, green and blue for a model that takes only these; as many as the model has bands
+    are those, in the model's order; 13 are Sentinel-2's in EuroSAT's order. What is assumed is said. The model's bands
+    are picked by name. All images must agree in channels, size and dtype.
 
     What a labelled data set would say about itself (classes, statistics) is given instead, as a checkpoint has it.
 
     Args:
-        path: the folder.
+        path: the folder, file or pattern, or several, see :func:`~eurosat_cls.data.files.walk.find_images`.
         class_names: classes of the model.
         bands: bands of the model.
         mean: of each band, as the model was trained with.
@@ -45,21 +46,21 @@ class ImageFiles(PatchDataModule):
         batch_size: images of a batch.
         on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
         task: of the model.
+        nodata: see :class:`~eurosat_cls.data.labelled_files.LabelledFilesModule`.
 
     Raises:
-        UserError: when the folder is missing or has no images, or when the images differ or have other bands than
-            the model.
+        UserError: when there are no images, or when they differ or have other bands than the model.
     """
 
     # What a labelled data set computes is given here, or unknown.
     class_names: list[str] = []  # type: ignore[assignment]
-    class_counts = train_patches = unit = None  # type: ignore[assignment]
+    class_counts = train_patches = unit = input_statistics = None  # type: ignore[assignment]
     mean: list[float] | None = None  # type: ignore[assignment]
     std: list[float] | None = None  # type: ignore[assignment]
 
     def __init__(
         self,
-        path: str,
+        path: str | Sequence[str],
         class_names: list[str],
         bands: list[str],
         mean: list[float] | None = None,
@@ -67,31 +68,29 @@ class ImageFiles(PatchDataModule):
         batch_size: int = 128,
         on_error: Literal["raise", "skip"] = "raise",
         task: TaskName = "multiclass",
+        nodata: NoData = "error",
     ) -> None:
         super().__init__(bands=bands, batch_size=batch_size, predict_split="all")
-        self.task, self.path, self.on_error = task, Path(path).expanduser(), on_error
+        self.task, self.on_error, self.nodata = task, on_error, nodata
         self.class_names, self.mean, self.std = class_names, mean, std
-        if not self.path.is_dir():
-            raise UserError(f"--images {path}: there is no such folder.")
+        self.sources = find_images([path] if isinstance(path, str) else path)
+        self.path = ", ".join(source.name for source in self.sources)
 
     def open_store(self) -> Store:
         """Decode the images into a store, or open the one made before."""
-        paths = sorted(p for p in self.path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        if not paths:
-            raise UserError(f"--images {self.path}: no images in it (looked for {', '.join(sorted(SUFFIXES))}).")
-        names = [p.relative_to(self.path).as_posix() for p in paths]
-        state = [(name, (stat := os.stat(p)).st_size, stat.st_mtime_ns) for name, p in zip(names, paths)]
-        kind = self._kind(paths)
+        paths = {name: path for source in self.sources for name, path in source.files.items()}
+        state = [(name, (stat := os.stat(path)).st_size, stat.st_mtime_ns) for name, path in paths.items()]
+        kind = self._kind(list(paths.values()))
         recipe = Recipe(
-            name=store_name("images", self.path.resolve()),
-            fingerprint=hashlib.sha256(repr(state).encode()).hexdigest(),
+            name=store_name("images", "\0".join(source.identity for source in self.sources)),
+            fingerprint=hashlib.sha256(f"{state}{self.nodata}".encode()).hexdigest(),
             class_names=["unlabelled"],
             bands=kind.bands,
             shape=kind.shape,
             dtype=kind.dtype,
-            source=str(self.path),
-            files=lambda: [(name, 0) for name in names],
-            decode=lambda name: decode_image(_read(self.path / name), kind.shape, kind.dtype, kind.bands),
+            source=self.path,
+            files=lambda: [(name, 0) for name in paths],
+            decode=lambda name: decode_image(_read(paths[name]), kind.shape, kind.dtype, kind.bands, self.nodata),
         )
         store = open_or_build(recipe, on_error=self.on_error)
         _evict(store.path)
@@ -102,32 +101,32 @@ class ImageFiles(PatchDataModule):
         unfit = ""
         for path in paths:
             try:
-                pixels = decode_image(_read(path)).pixels
+                data = _read(path)
+                pixels = decode_image(data, nodata=self.nodata).pixels
             except UserError:
                 continue  # named, with all the others, when the store is built
-            if (bands := self._bands_of(len(pixels))) is not None:
-                return _Kind(list(bands), (len(bands), *pixels.shape[1:]), str(pixels.dtype))
-            unfit = unfit or f"{path}: wrong band count, got {len(pixels)}, but the model takes {len(self.bands)}"
+            try:
+                bands, assumed = channels_for(self.bands, data, len(pixels))
+            except UserError as error:
+                unfit = unfit or f"{path}: {error}"
+                continue
+            if assumed and len(bands) > 1:
+                rank_zero_print(f"{self.path}: {assumption(bands)}")
+            return _Kind(bands, pixels.shape, str(pixels.dtype))
         if unfit:
-            raise UserError(f"--images {unfit} ({', '.join(self.bands)}).")
+            raise UserError(f"--images {unfit}.")
         return _Kind(self.bands, (len(self.bands), 64, 64), "uint8")
 
-    def _bands_of(self, channels: int) -> Sequence[str] | None:
-        """Return the bands of an image with so many channels, or None when the model's are not among them."""
-        if channels == len(RGB) and set(self.bands) <= set(RGB):
-            return RGB
-        if channels == len(self.bands):
-            if set(self.bands) == set(BANDS) and self.bands != list(BANDS):
-                _log.warning("%s: the images' bands are taken to be %s", self.path, ", ".join(self.bands))
-            return self.bands
-        return BANDS if channels == len(BANDS) and set(self.bands) <= set(BANDS) else None
+    def source_of(self, file: str) -> int:
+        """Which of the sources a file belongs to."""
+        return next(number for number, source in enumerate(self.sources) if file in source.files)
 
     def state_dict(self) -> dict[str, str]:
         """Nothing that a checkpoint would need."""
         return {}
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """All images in order of their names."""
+        """All images, source by source in order of their names."""
         return self._loader(np.arange(len(self.store.files), dtype=np.int64), training=False)
 
 
@@ -161,7 +160,7 @@ def _evict(used: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def arguments_for(path: str, checkpoint: dict[str, Any], name: str) -> dict[str, Any]:
+def arguments_for(path: str | Sequence[str], checkpoint: dict[str, Any], name: str) -> dict[str, Any]:
     """What :class:`ImageFiles` has to know of the model, from the model's checkpoint.
 
     Raises:

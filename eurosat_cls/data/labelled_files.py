@@ -17,6 +17,7 @@ from eurosat_cls.data.files.folder import FolderSource
 from eurosat_cls.data.files.layout import distinct_names, layout_of, plain_names
 from eurosat_cls.data.files.tree import refuse_escape
 from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.data.patch import NoData
 from eurosat_cls.data.splits import PARTS, Split, SplitMethod, split_by_part
 from eurosat_cls.data.store.store import Store, open_or_build
 from eurosat_cls.data.store.store_spec import Label, Recipe, store_name
@@ -102,6 +103,8 @@ class LabelledFilesModule(PatchDataModule):
         split: ``random`` (stratified, by a hash of the file names), ``official`` (the data set's own division),
             ``spatial`` (for GeoTIFFs), split lists, or a method of :mod:`eurosat_cls.data.splits`.
         on_error: ``raise`` an error that names every file that cannot be read, or ``skip`` and count them.
+        nodata: whether values in a TIFF that stand for missing ones (by its tag, NaN, or -9999 far below all others)
+            are an ``error``, or ``fill`` gives them the mean of their band in the patch.
         shared: the settings that all data modules have, see :class:`~eurosat_cls.data.module.PatchDataModule`.
 
     Attributes:
@@ -119,11 +122,12 @@ class LabelledFilesModule(PatchDataModule):
         class_names: list[str] | None = None,
         split: SplitMethod | str = "random",
         on_error: Literal["raise", "skip"] = "raise",
+        nodata: NoData = "error",
         **shared: Any,
     ) -> None:
         super().__init__(bands=plain_names("data.bands", bands), split=split, **shared)
         self.file_bands = plain_names("data.file_bands", file_bands)
-        self.task, self.on_error = task, on_error
+        self.task, self.on_error, self.nodata = task, on_error, nodata
         self.wanted_classes = distinct_names(class_names)
 
     @abstractmethod
@@ -151,9 +155,10 @@ class LabelledFilesModule(PatchDataModule):
         self._check_division(content)
         states = file_states(content.root, content.labels)
         lines = [content.state, *(f"{file}\0{label}\0{states[file]}" for file, label in sorted(content.labels.items()))]
+        lines += ["nodata filled"] if self.nodata == "fill" else []
         read = FolderSource(content.root, content.class_names).read
-        bands, shape, dtype = layout_of(read, sorted(content.labels), self.file_bands)
-        decode = partial(decode_image, shape=shape, dtype=dtype, bands=bands)
+        bands, shape, dtype = layout_of(read, sorted(content.labels), self.file_bands, self.nodata)
+        decode = partial(decode_image, shape=shape, dtype=dtype, bands=bands, nodata=self.nodata)
         recipe = Recipe(
             name=store_name(self.kind, content.identity),
             fingerprint=hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest(),

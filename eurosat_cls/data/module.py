@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from eurosat_cls.data.augment import Augmentation, Mixing, augment_batch
 from eurosat_cls.data.batch import Batch, TaskName
+from eurosat_cls.data.identity import InputStatistics
 from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
 from eurosat_cls.data.splits import (
     RandomSplit,
@@ -23,7 +24,7 @@ from eurosat_cls.data.splits import (
     spread,
     take_subset,
 )
-from eurosat_cls.data.statistics import band_statistics
+from eurosat_cls.data.statistics import BandStatistics, band_statistics
 from eurosat_cls.data.store.store import Store, class_counts
 from eurosat_cls.data.unit import Unit
 from eurosat_cls.utils.configurable import Configurable
@@ -142,21 +143,28 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
         return [self.store.bands.index(band) for band in self.bands]
 
     @cached_property
-    def _statistics(self) -> tuple[list[float], list[float]]:
-        mean, std = band_statistics(self.store, self.split)
-        # A band that never varies carries nothing; dividing by its 0 would carry NaN.
-        std = np.where(std > 0, std, 1.0)
-        return [float(mean[c]) for c in self.channels], [float(std[c]) for c in self.channels]
+    def _statistics(self) -> BandStatistics:
+        """Those of :attr:`bands`."""
+        found = band_statistics(self.store, self.split)
+        return BandStatistics(*(values[self.channels] for values in found))
 
     @property
     def mean(self) -> list[float]:
         """Mean of each band over the training patches, in raw sensor values."""
-        return self._statistics[0]
+        return [float(value) for value in self._statistics.mean]
 
     @property
     def std(self) -> list[float]:
         """Standard deviation of each band over the training patches, in raw sensor values."""
-        return self._statistics[1]
+        # A band that never varies carries nothing; dividing by its 0 would carry NaN.
+        return [float(value) if value > 0 else 1.0 for value in self._statistics.std]
+
+    @property
+    def input_statistics(self) -> dict[str, Any] | None:
+        """What the training patches are, as plain data, see :class:`~eurosat_cls.data.identity.InputStatistics`."""
+        found, images = self._statistics, self.store.images
+        lists: list[Any] = [values.tolist() for values in found[2:]]
+        return InputStatistics(str(images.dtype), images.shape[2:], self.store.fingerprint, *lists).plain()
 
     @property
     def unit(self) -> dict[str, Any]:

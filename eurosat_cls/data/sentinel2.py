@@ -54,6 +54,7 @@ def _simple(name: str) -> str:
     return re.sub(r"^b0+(?=\d)", "b", re.sub(r"[\s_-]", "", name).lower())
 
 
+_IN_TEXT = re.compile(r"(?<![A-Za-z0-9])B(?:0?[1-9]|1[0-2]|8A)(?![A-Za-z0-9])", re.IGNORECASE)
 _BY_NAME = {_simple(name): band for band in TABLE for name in (band.name, *band.aliases)}
 
 
@@ -65,6 +66,24 @@ def find_band(name: str) -> Band | None:
         ['B04', 'B8A', 'B05', 'B11']
     """
     return _BY_NAME.get(_simple(name))
+
+
+def band_in_text(text: str) -> str | None:
+    """Return the one Sentinel-2 band that a description or a file's name names, or None.
+
+    Example:
+        >>> band_in_text("B4, central wavelength 665 nm"), band_in_text("T33UXP_20180101T100405_B8A_20m")
+        ('B04', 'B8A')
+        >>> band_in_text("nir"), band_in_text("S2B_33UXP_20180101_0_L2A-swir16"), band_in_text("B02 - B03")
+        ('B08', 'B11', None)
+    """
+    text = text.strip()
+    if found := find_band(text):
+        return found.name
+    names = {found.name for token in _IN_TEXT.findall(text.replace("_", " ")) if (found := find_band(token))}
+    if not names and (found := find_band(re.split(r"[\s._-]+(?=[A-Za-z]+\d*$)", text)[-1])):
+        return found.name
+    return names.pop() if len(names) == 1 else None
 
 
 def wavelengths(bands: str | Sequence[str]) -> list[float]:

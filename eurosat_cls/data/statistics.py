@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,31 @@ from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_json
 from eurosat_cls.utils.progress import progress
 
-__all__ = ["PERCENTILES", "Statistics", "band_statistics", "compute_statistics", "full_statistics"]
+__all__ = ["PERCENTILES", "BandStatistics", "Statistics", "band_statistics", "full_statistics"]
 
-VERSION = 1
+VERSION = 2
+PATCH_PERCENTILES = (0, 1, 50, 99, 100)
 _EXACT_VALUES = 2**20  # that many squares of 16-bit integers still sum exactly in float64
+
+
+class BandStatistics(NamedTuple):
+    """What a training needs to know of ``C`` bands, in the sensor's unit; all float64.
+
+    Attributes:
+        mean: ``[C]``.
+        std: ``[C]``, that of the population (divided by n, not n - 1).
+        minimum: ``[C]``.
+        maximum: ``[C]``.
+        patch_std: ``[C]``, the deviation between the means of patches.
+        patch_percentiles: ``[C, 5]``, the means of patches at 0, 1, 50, 99 and 100 %.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+    patch_std: np.ndarray
+    patch_percentiles: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,8 @@ class Statistics:
         std: float64 ``[C]``, that of the population (divided by n, not n - 1).
         minimum: float64 ``[C]``.
         maximum: float64 ``[C]``.
+        patch_std: float64 ``[C]``, as in :class:`BandStatistics`.
+        patch_percentiles: float64 ``[C, 5]``, likewise.
         percentiles: float64 ``[C, 9]`` of the values at 1, 2, 5, 25, 50, 75, 95, 98 and 99 %, exact for integers of up
             to 16 bits; of others every so many are looked at, a million of each band at most.
         edges: float64 ``[C, 129]`` of the bins of the histograms, which leave out the outermost thousandths.
@@ -51,6 +74,8 @@ class Statistics:
     std: np.ndarray
     minimum: np.ndarray
     maximum: np.ndarray
+    patch_std: np.ndarray
+    patch_percentiles: np.ndarray
     percentiles: np.ndarray
     edges: np.ndarray
     histogram: np.ndarray
@@ -64,7 +89,7 @@ class Statistics:
 
     def select(self, channels: list[int]) -> "Statistics":
         """Return the statistics of some bands, in the order given."""
-        by_band = ("mean", "std", "minimum", "maximum", "percentiles", "edges", "histogram")
+        by_band = (*BandStatistics._fields, "percentiles", "edges", "histogram")
         chosen = {name: getattr(self, name)[channels] for name in by_band}
         by_class = {name: getattr(self, name)[:, channels] for name in ("class_mean", "class_std")}
         return replace(self, bands=[self.bands[c] for c in channels], **chosen, **by_class)
@@ -75,23 +100,22 @@ class Statistics:
         return {name: _plain(value) if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
 
-def compute_statistics(store: Store, indices: np.ndarray, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Compute mean and standard deviation of every band, float64 ``[C]`` each, in the sensor's unit.
+def compute_statistics(store: Store, indices: np.ndarray, chunk: int = 64) -> BandStatistics:
+    """Compute what a training needs to know of every band.
 
-    Integers of up to 16 bits are summed exactly, so the result depends on neither order nor chunks. The deviation is
-    that of the population (divided by n, not n - 1).
+    Integers of up to 16 bits are summed exactly, so the result depends on neither order nor chunks.
 
     Raises:
         UserError: when there is no row.
     """
     moments = _Moments(store)
     for _, patches in _stream(store, indices, chunk):
-        moments.add(patches.astype(np.float64))
-    return moments.mean_and_std()
+        moments.add(patches)
+    return moments.result()
 
 
 class _Moments:
-    """Sums and sums of squares of each band."""
+    """Sums and sums of squares of each band, its extremes, and the means of its patches."""
 
     def __init__(self, store: Store) -> None:
         dtype, channels = store.images.dtype, store.images.shape[1]
@@ -99,25 +123,35 @@ class _Moments:
         # Python's integers and fractions of them never round; other dtypes keep float64
         self.number = int if exact else float
         self.sums, self.squares = [self.number(0)] * channels, [self.number(0)] * channels
+        self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
+        self.patch_means: list[np.ndarray] = []
         self.count = 0
 
-    def add(self, values: np.ndarray) -> None:
-        """Add float64 ``[n, C, P]``."""
+    def add(self, patches: np.ndarray) -> np.ndarray:
+        """Add ``[n, C, P]``; return the same as float64."""
+        values = patches.astype(np.float64)
         totals = zip(values.sum(axis=(0, 2)), np.einsum("ncp,ncp->c", values, values), strict=True)
         for band, (total, square) in enumerate(totals):
             self.sums[band] += self.number(total)
             self.squares[band] += self.number(square)
         self.count += len(values) * values.shape[2]
+        self.low = np.minimum(self.low, patches.min(axis=(0, 2)))
+        self.high = np.maximum(self.high, patches.max(axis=(0, 2)))
+        self.patch_means.append(values.mean(axis=2))
+        return values
 
-    def mean_and_std(self) -> tuple[np.ndarray, np.ndarray]:
+    def result(self) -> BandStatistics:
         sums = list(zip(self.sums, self.squares, strict=True))
-        mean = [total / self.count for total, _ in sums]
+        mean = np.array([total / self.count for total, _ in sums], dtype=np.float64)
         variance = [(self.count * square - total * total) / self.count**2 for total, square in sums]
-        return np.array(mean, dtype=np.float64), np.array([math.sqrt(max(0.0, v)) for v in variance], dtype=np.float64)
+        std = np.array([math.sqrt(max(0.0, v)) for v in variance], dtype=np.float64)
+        of_patches = np.concatenate(self.patch_means)
+        between = np.ascontiguousarray(np.percentile(of_patches, PATCH_PERCENTILES, axis=0).T)
+        return BandStatistics(mean, std, self.low, self.high, of_patches.std(axis=0), between)
 
 
-def band_statistics(store: Store, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation, float64 ``[C]`` each, over the training patches of a split.
+def band_statistics(store: Store, split: Split) -> BandStatistics:
+    """Return the statistics of the bands of the training patches of a split.
 
     They are remembered in the store's folder for each split. A folder that cannot be written, or a damaged memory,
     costs time and nothing else.
@@ -127,14 +161,14 @@ def band_statistics(store: Store, split: Split) -> tuple[np.ndarray, np.ndarray]
     """
     try:
         memory = _recall(store, split)
-        mean, std = np.array(memory["mean"], dtype=np.float64), np.array(memory["std"], dtype=np.float64)
-        if mean.shape == std.shape == (len(store.bands),):
-            return mean, std
+        found = BandStatistics(*(np.array(memory[name], dtype=np.float64) for name in BandStatistics._fields))
+        if {len(values) for values in found} == {len(store.bands)}:
+            return found
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    mean, std = compute_statistics(store, split.train)
-    _remember(store, split, {"mean": mean.tolist(), "std": std.tolist()})
-    return mean, std
+    computed = compute_statistics(store, split.train)
+    _remember(store, split, {name: values.tolist() for name, values in computed._asdict().items()})
+    return computed
 
 
 def full_statistics(store: Store, split: Split) -> Statistics:
@@ -159,19 +193,15 @@ def _compute_all(store: Store, indices: np.ndarray) -> Statistics:
     dtype = store.images.dtype
     few = dtype.kind in "iu" and dtype.itemsize <= 2
     counts = ValueCounts(channels, dtype) if few else ValueSample(len(indices) * _pixels(store))
-    low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
     class_sums, class_squares = np.zeros((classes, channels)), np.zeros((classes, channels))
     moments = _Moments(store)
     for part, patches in _stream(store, indices):
-        values = patches.astype(np.float64)
-        moments.add(values)
+        values = moments.add(patches)
         counts.add(patches)
-        low, high = np.minimum(low, values.min(axis=(0, 2))), np.maximum(high, values.max(axis=(0, 2)))
         labels = store.labels[part]
         hot = (labels if labels.ndim == 2 else labels[:, None] == np.arange(classes)).astype(np.float64)  # [n, K]
         class_sums += hot.T @ values.sum(axis=2)
         class_squares += hot.T @ np.einsum("ncp,ncp->nc", values, values)
-    mean, std = moments.mean_and_std()
     edges, histogram = counts.histogram()
     patches_of = np.array(class_counts(store.labels[indices], classes))
     with np.errstate(invalid="ignore"):  # a class without patches has NaN
@@ -179,8 +209,8 @@ def _compute_all(store: Store, indices: np.ndarray) -> Statistics:
         class_mean = class_sums / pixels
         class_std = np.sqrt(np.maximum(class_squares / pixels - class_mean**2, 0))
     return Statistics(
-        list(store.bands), str(store.images.dtype), len(indices), mean, std, low, high, counts.percentiles(),
-        edges, histogram, patches_of, class_mean, class_std,
+        list(store.bands), str(store.images.dtype), len(indices), *moments.result(), counts.percentiles(), edges,
+        histogram, patches_of, class_mean, class_std,
     )  # fmt: skip
 
 

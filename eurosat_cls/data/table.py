@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from eurosat_cls.data.files.walk import spelt_on_disk
 from eurosat_cls.data.labelled_files import PART_NAMES, LabelledFiles, LabelledFilesModule, file_states
 from eurosat_cls.data.table_file import TableFile, read_table
 from eurosat_cls.data.table_labels import Labels, any_of_several, column_each, one_of_several, one_of_two
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import some
+from eurosat_cls.utils.text import class_label
 
 
 class Table(LabelledFilesModule):
@@ -107,7 +109,7 @@ class Table(LabelledFilesModule):
         if self.task == "multilabel":
             return any_of_several(table, column, names, self.separator)
         if self.task == "binary":
-            return one_of_two(table, column, names, self.positive)
+            return one_of_two(table, column, names, None if self.positive is None else class_label(self.positive))
         return one_of_several(table, column, names, self.separator)
 
     def _files(self, table: TableFile) -> list[str]:
@@ -115,7 +117,7 @@ class Table(LabelledFilesModule):
         rows: defaultdict[str, list[str]] = defaultdict(list)
         files = []
         for place, name in zip(table.places, table.texts(self.file_column), strict=True):
-            files.append(self._below_root(name, place))
+            files.append(spelt_on_disk(self.root, self._below_root(name, place)))
             rows[files[-1]].append(place)
         if twice := {file: places for file, places in rows.items() if len(places) > 1}:
             file, places = next(iter(twice.items()))
@@ -138,7 +140,8 @@ class Table(LabelledFilesModule):
             homes = [home for home in (self.root, self.root.resolve()) if Path(path).is_relative_to(home)]
             path = os.path.relpath(path, homes[0]) if homes else path
         if os.path.isabs(path) or path == os.pardir or path.startswith(os.pardir + os.sep):
-            raise UserError(f"{self.table}, {place}: refused, {name} leads out of {self.root} (data.root)")
+            hint = f"; set data.root, to {os.path.dirname(path)} or a folder above it" if os.path.isabs(path) else ""
+            raise UserError(f"{self.table}, {place}: refused, {name} leads out of {self.root} (data.root){hint}")
         return path.replace(os.sep, "/")
 
     def _parts(self, table: TableFile, files: Sequence[str]) -> Mapping[str, str]:

@@ -1,9 +1,13 @@
 """Read some columns of a table file: CSV in UTF-8, or Parquet."""
 
+import ast
 import csv
 import hashlib
+import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,9 +17,10 @@ from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import reading
 from eurosat_cls.utils.names import did_you_mean, nearest, some
 
-Cell = str | list[str]  # text, or the texts of a Parquet list
+Cell = str | list[str]  # text, or the texts of a list
 
 _DELIMITERS = (",", ";", "\t")
+_SEPARATOR = re.compile(r"\"?sep=(.|\\t|)\"?", re.IGNORECASE)
 _CHUNK_BYTES = 2**20
 
 
@@ -76,8 +81,12 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cell]],
         no_text = "neither CSV in UTF-8 nor Parquet: save it as one of them"
         with reading(path, no_text), open(path, encoding="utf-8-sig", newline="") as stream:
             first = stream.readline()
-            stream.seek(0)
-            rows = csv.reader(stream, delimiter=_delimiter(first, wanted), strict=True)
+            if named := _SEPARATOR.fullmatch(first.strip()):  # Excel's own line, which names the delimiter
+                skipped, delimiter = 1, named[1].replace("\\t", "\t") or "\t"
+            else:
+                stream.seek(0)
+                skipped, delimiter = 0, _delimiter(first, wanted)
+            rows = csv.reader(stream, delimiter=delimiter, strict=True)
             header = [name.strip() for name in next(rows, [])]
             _check_columns(path, header, wanted)
             positions = [header.index(name) for name in wanted]
@@ -88,10 +97,11 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cell]],
                     continue
                 if len(row) != len(header):
                     count = f"{len(row)} cells, but the first line names {len(header)} columns"
-                    raise UserError(f"{path}, line {rows.line_num}: {count}")
-                places.append(f"line {rows.line_num}")
-                for column, position in zip(cells, positions, strict=True):
-                    column.append(_plain(row[position]))
+                    raise UserError(f"{path}, line {rows.line_num + skipped}: {count}")
+                places.append(f"line {rows.line_num + skipped}")
+                for name, column, position in zip(wanted, cells, positions, strict=True):
+                    with _naming(path, places[-1], name):
+                        column.append(_cell(row[position]))
     except csv.Error as error:
         raise UserError(f"{path} is no CSV table ({error})") from error
     return dict(zip(wanted, cells, strict=True)), places
@@ -126,11 +136,17 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cel
     for name, column in values.items():
         columns[name] = cells = []
         for place, value in zip(places, column, strict=True):
-            try:
+            with _naming(path, place, name):
                 cells.append([_text(item) for item in value] if isinstance(value, list) else _text(value))
-            except TypeError as error:
-                raise UserError(f"{path}, {place}: column {name!r} holds {error}, expected text or numbers") from error
     return columns, places
+
+
+@contextmanager
+def _naming(path: Path, place: str, column: str) -> Iterator[None]:
+    try:
+        yield
+    except TypeError as error:
+        raise UserError(f"{path}, {place}: column {column!r} holds {error}, expected text or numbers") from error
 
 
 def _check_columns(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
@@ -154,6 +170,30 @@ def _text(value: Any) -> str:
     if not isinstance(value, (str, int, float)):
         raise TypeError(type(value).__name__)
     return _plain(str(value))
+
+
+def _cell(text: str) -> Cell:
+    """Return the cell of a CSV file; a list as Python, JSON and NumPy write one is the list of its texts.
+
+    Raises:
+        TypeError: for what looks like such a list, and cannot be read.
+
+    Example:
+        >>> _cell(" ['a', 'b c'] "), _cell('["1", 2]'), _cell("[]"), _cell("['a' 'b']"), _cell("[red] roof")
+        (['a', 'b c'], ['1', '2'], [], ['a', 'b'], '[red] roof')
+    """
+    text = text.strip()
+    if (text[:1], text[-1:]) not in (("[", "]"), ("(", ")"), ("{", "}")):
+        return _plain(text)
+    words = re.sub(r"(['\"])\s+(?=['\"])", r"\1, ", text)  # NumPy writes no commas
+    for read in (ast.literal_eval, json.loads):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            found = read(words)
+            if isinstance(found, (list, tuple, set)):
+                return sorted(map(_text, found)) if isinstance(found, set) else [_text(item) for item in found]
+    if text[0] == "[" and re.search("[,'\"]", text):
+        raise TypeError(f"{text[:40]!r}, which looks like a list and cannot be read")
+    return text
 
 
 def _plain(text: str) -> str:

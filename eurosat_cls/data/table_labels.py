@@ -7,11 +7,13 @@ from eurosat_cls.data.store.store_spec import Label
 from eurosat_cls.data.table_file import TableFile
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import did_you_mean, nearest, some
+from eurosat_cls.utils.text import class_label
 
 Labels = tuple[list[str], list[Label]]  # the class names, and the label of each row
 
 _TRUTH = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NO_VALUE = ("nan", "<na>", "nat")  # what other programs write where there is none
 _OTHER_SEPARATORS = ("|", ";", ",")
 
 
@@ -24,7 +26,7 @@ def one_of_several(table: TableFile, column: str, class_names: Sequence[str] | N
     Raises:
         UserError: for empty or unknown labels, fractions, a class without rows, one class only.
     """
-    values = _values(table, column)
+    values = _values(table, column, class_names)
     if class_names is None:
         for place, value in zip(table.places, values, strict=True):
             if separator in value:
@@ -45,7 +47,7 @@ def one_of_two(table: TableFile, column: str, class_names: Sequence[str] | None,
     Raises:
         UserError: for anything but two classes.
     """
-    values = _values(table, column)
+    values = _values(table, column, class_names)
     distinct = sorted({value.lower() for value in values})
     truth = all(value in _TRUTH for value in distinct)
     if class_names is not None and len(class_names) != 2:
@@ -85,7 +87,8 @@ def any_of_several(table: TableFile, column: str, class_names: Sequence[str] | N
     """
     cells = table.columns[column]
     split = [cell if isinstance(cell, list) else [name.strip() for name in cell.split(separator)] for cell in cells]
-    named = [sorted({name for name in names if name}) for names in split]
+    named = [sorted({class_label(name) for name in names if name}) for names in split]
+    _refuse_empty(table, column, named, class_names)
     if class_names is None:
         if not any(separator in cell for cell in cells if isinstance(cell, str)):
             _refuse_other_separator(table, column, separator)
@@ -113,16 +116,26 @@ def column_each(table: TableFile, columns: Sequence[str]) -> Labels:
             if _TRUTH[value.lower()]:
                 present[row].append(label)
     labels: list[Label] = [tuple(row) for row in present]
-    _check_all_used(table, columns, labels)
-    return list(columns), labels
+    names = list(map(class_label, columns))
+    _check_all_used(table, names, labels)
+    return names, labels
 
 
-def _values(table: TableFile, column: str) -> list[str]:
-    """Return the cells of a column in which none may be empty."""
-    values = table.texts(column)
-    if empty := [place for place, value in zip(table.places, values, strict=True) if not value]:
-        raise UserError(f"{table.path}: {len(empty)} rows have no label in column {column!r}: {some(empty)}")
+def _values(table: TableFile, column: str, class_names: Sequence[str] | None) -> list[str]:
+    """Return the names of classes in a column in which none may be empty."""
+    values = list(map(class_label, table.texts(column)))
+    _refuse_empty(table, column, [[value] for value in values], class_names)
     return values
+
+
+def _refuse_empty(
+    table: TableFile, column: str, named: Iterable[Sequence[str]], class_names: Sequence[str] | None
+) -> None:
+    """Refuse rows with an empty name, or with what stands for none unless that is one of ``class_names``."""
+    none = {"", *_NO_VALUE} - set(map(str.lower, class_names or ()))
+    empty = [place for place, names in zip(table.places, named, strict=True) if none & set(map(str.lower, names))]
+    if empty:
+        raise UserError(f"{table.path}: {len(empty)} rows have no label in column {column!r}: {some(empty)}")
 
 
 def _sorted(table: TableFile, column: str, values: Sequence[str]) -> list[str]:

@@ -60,7 +60,7 @@ class ExchangerBlock(nn.Module):
 
     def _collect(self, tokens: Tensor, key: Tensor, keep: Tensor | None) -> Tensor:
         """Tokens ``[B, S, D]`` and their keys -> what each group finds in them ``[B, G, D]``."""
-        query = self.group_norm(self.groups).to(key.dtype).expand(len(tokens), -1, -1)
+        query = self.group_norm(self.groups).to(key.dtype).expand(tokens.shape[0], -1, -1)
         value = tokens.to(key.dtype)
         n = self.num_heads
         return self.groups + attend(split_heads(query, n), split_heads(key, n), split_heads(value, n), keep)

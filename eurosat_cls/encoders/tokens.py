@@ -93,8 +93,8 @@ class TokenEncoder(Encoder):
         """``[B, C, H, W]`` -> ``[B, S, p * p, C]``."""
         self._check_channels(x.shape[1])
         (h, w), p = self._map_size(x), self.patch_size
-        blocks = x.reshape(len(x), self.in_channels, h, p, w, p).permute(0, 2, 4, 3, 5, 1)
-        return blocks.reshape(len(x), h * w, p * p, self.in_channels)
+        blocks = x.reshape(x.shape[0], self.in_channels, h, p, w, p).permute(0, 2, 4, 3, 5, 1)
+        return blocks.reshape(x.shape[0], h * w, p * p, self.in_channels)
 
     def _map_size(self, x: Tensor) -> tuple[int, int]:
         height, width = x.shape[2:]
@@ -166,4 +166,4 @@ class TokenEncoder(Encoder):
         if x.ndim != 4:
             raise UserError(f"{self._name}: only patches [B, C, H, W] have a map, got {list(x.shape)}.")
         tokens = self.forward_tokens(x).features
-        return tokens.transpose(1, 2).reshape(len(x), self.out_features, *self._map_size(x))
+        return tokens.transpose(1, 2).reshape(x.shape[0], self.out_features, *self._map_size(x))

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from eurosat_cls.data.batch import Batch
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.models.base import PatchModule
+from eurosat_cls.models.input_check import InputCheck, refuse_nonfinite
 from eurosat_cls.models.masking import CellMasking, Masking
 from eurosat_cls.models.network import connect
 from eurosat_cls.models.normalize import NoNormalize, Normalize
@@ -66,6 +67,8 @@ class AutoEncoder(PatchModule):
         total_steps: optimizer steps of the whole training; by default what the trainer's settings amount to.
         mean: mean of each band in raw sensor values; without it the encoder sees raw values.
         std: standard deviation of each band in raw sensor values.
+        unit: what raw values mean, as in the Classifier.
+        input_statistics: what the training patches were, as in the Classifier.
         memory_format: layout of images and encoder; ``auto`` is measured by the command line, contiguous otherwise.
         compile: whether to compile the encoder; ``auto`` is decided by the command line, no otherwise.
         weights: where a training starts from, as in the Classifier.
@@ -94,6 +97,8 @@ class AutoEncoder(PatchModule):
         total_steps: int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        unit: dict[str, Any] | None = None,
+        input_statistics: dict[str, Any] | None = None,
         memory_format: Literal["auto", "contiguous", "channels_last"] = "auto",
         compile: bool | Literal["auto"] = False,
         weights: Weights | str | None = None,
@@ -113,6 +118,7 @@ class AutoEncoder(PatchModule):
             raise UserError("model.loss: an autoencoder needs an elementwise loss with `reduction`, as MSELoss is.")
         self.bands = list(bands)
         self.masking: Masking = build("masking", masking)
+        self.input_check = InputCheck(self.bands, (), mean, std, unit, input_statistics)
         self.normalize = NoNormalize() if mean is None or std is None else Normalize(mean, std)
         named = {"bands": self.bands} if accepts(encoder, "bands") else {}
         self.encoder = build("encoder", encoder, len(self.bands), **named)
@@ -150,7 +156,7 @@ class AutoEncoder(PatchModule):
     def step(self, batch: Batch, batch_idx: int, scores: StageScores, first: bool) -> Tensor:
         """Return the mean loss over the hidden values of a batch."""
         if first:
-            self.normalize.check_unit(batch.image)
+            refuse_nonfinite(batch.image)
         generator = generator_for(MASKING, self.current_epoch if scores.stage == "train" else EVALUATION, batch_idx)
         loss = self.errors(self.restore(batch.image, generator)).mean()
         scores.loss.update(loss, len(batch.image))
@@ -160,7 +166,7 @@ class AutoEncoder(PatchModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return how badly each patch is restored, ``[B]``: the unusual ones stand out."""
-        return self.errors(self.restore(batch.image, generator_for(MASKING, EVALUATION, batch_idx)))
+        return self.errors(self.restore(self.checked(batch).image, generator_for(MASKING, EVALUATION, batch_idx)))
 
     def prediction_columns(self) -> list[str]:
         """Names of the columns that :meth:`prediction_rows` fills."""

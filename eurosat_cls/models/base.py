@@ -16,6 +16,7 @@ from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.metrics import Mode
 from eurosat_cls.models.directions import known_mode
+from eurosat_cls.models.input_check import InputCheck, refuse_nonfinite
 from eurosat_cls.models.network import compile_parts
 from eurosat_cls.models.optimization import OptimizedModule, OptimizerFactory, SchedulerFactory
 from eurosat_cls.models.restoring import Restored, after_restoring, before_restoring, keep_plateau_metric
@@ -41,6 +42,7 @@ class PatchModule(OptimizedModule, Configurable):
     loaded_steps: int | None = None
     encoder: Encoder
     decoder: Decoder
+    input_check: InputCheck
     train_scores: StageScores
     val_scores: StageScores
     test_scores: StageScores
@@ -178,6 +180,27 @@ class PatchModule(OptimizedModule, Configurable):
         """Let an epoch that was resumed end as others do."""
         end_epoch_as_others(self.trainer)
 
+    # --- what goes in -------------------------------------------------------------------------------------------
+
+    def _restart_input(self) -> None:
+        self.input_check.restart()
+
+    on_validation_start = on_test_start = on_predict_start = _restart_input
+
+    def checked(self, batch: Batch) -> Batch:
+        """Check, and where need be convert, what a trained model is to see; not what it was trained on.
+
+        Raises:
+            UserError: for what :class:`~eurosat_cls.models.input_check.InputCheck` refuses.
+        """
+        if self._trainer is not None:
+            if self.trainer.state.fn == "fit":
+                return batch
+            if self.input_check.trained_on(getattr(self.trainer.datamodule, "store", None)):  # type: ignore[attr-defined]
+                refuse_nonfinite(batch.image)
+                return batch
+        return batch._replace(image=self.input_check(batch.image))
+
     # --- the stages ----------------------------------------------------------------------------------------------
 
     def step(self, batch: Batch, batch_idx: int, scores: StageScores, first: bool) -> Tensor:
@@ -191,11 +214,11 @@ class PatchModule(OptimizedModule, Configurable):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one validation batch."""
-        self.step(batch, batch_idx, self.val_scores, batch_idx == 0)
+        self.step(self.checked(batch), batch_idx, self.val_scores, batch_idx == 0)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one test batch."""
-        self.step(batch, batch_idx, self.test_scores, batch_idx == 0)
+        self.step(self.checked(batch), batch_idx, self.test_scores, batch_idx == 0)
 
     def on_test_epoch_end(self) -> None:
         """Log the scores at the step that the weights are of: a trainer that only tests counts none."""

@@ -12,10 +12,13 @@ from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.config.factories import accepts, build
 from eurosat_cls.data.augment import dihedral_view
 from eurosat_cls.data.batch import Batch, TaskName
+from eurosat_cls.data.files.patches import as_patches
+from eurosat_cls.data.unit import UnitName
 from eurosat_cls.decoders import Decoder, LinearHead
 from eurosat_cls.encoders import Encoder
 from eurosat_cls.models.base import PatchModule
-from eurosat_cls.models.indices import SpectralIndices, WithIndices
+from eurosat_cls.models.indices import WithIndices, input_layer
+from eurosat_cls.models.input_check import InputCheck, refuse_nonfinite
 from eurosat_cls.models.network import connect
 from eurosat_cls.models.normalize import NoNormalize, Normalize
 from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory
@@ -34,8 +37,8 @@ class Classifier(PatchModule):
     """Classify raw patches with an injected encoder, decoder and loss.
 
     In YAML every part is a ``class_path`` with ``init_args``; in Python a class or a ``functools.partial``. What
-    follows from the data (``class_names``, ``bands``, ``class_counts``, ``mean``, ``std``, ``unit``) is filled in from
-    the data module by the command line, and so is ``task``.
+    follows from the data (``class_names``, ``bands``, ``class_counts``, ``mean``, ``std``, ``unit``,
+    ``input_statistics``) is filled in from the data module by the command line, and so is ``task``.
 
     Args:
         encoder: builds the encoder from the number of channels: bands, then indices. Their names are handed over as
@@ -62,7 +65,9 @@ class Classifier(PatchModule):
         train_patches: training patches, for ``balanced`` with several labels per patch.
         mean: mean of each band in raw sensor values; without it the encoder sees raw values.
         std: standard deviation of each band in raw sensor values.
-        unit: what raw values mean, see :class:`~eurosat_cls.data.unit.Unit`; kept for maps of whole scenes.
+        unit: what raw values mean, see :class:`~eurosat_cls.data.unit.Unit`; what other images are brought to.
+        input_statistics: what the training patches were, see :class:`~eurosat_cls.data.identity.InputStatistics`;
+            what other images are held against.
         memory_format: layout of images and encoder; ``auto`` is measured by the command line, contiguous otherwise.
         compile: whether to compile the encoder; ``auto`` is decided by the command line, no otherwise.
         test_time_augmentation: average the probabilities of all eight flips and rotations in test and predict.
@@ -113,6 +118,7 @@ class Classifier(PatchModule):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         unit: dict[str, Any] | None = None,
+        input_statistics: dict[str, Any] | None = None,
         memory_format: Literal["auto", "contiguous", "channels_last"] = "auto",
         compile: bool | Literal["auto"] = False,
         test_time_augmentation: bool = False,
@@ -138,7 +144,8 @@ class Classifier(PatchModule):
         self.calibrate, self.tune_threshold = calibrate, threshold == "tune"
         self.register_buffer("threshold", initial_threshold(self.rules, task, threshold))
         self.register_buffer("temperature", torch.ones(()))
-        self.normalize = _input_layer(self.bands, indices, mean, std)
+        self.normalize = input_layer(self.bands, indices, mean, std)
+        self.input_check = InputCheck(self.bands, self.class_names, mean, std, unit, input_statistics)
         channels = len(self.bands) + len(indices or ())
         named = {"bands": [*self.bands, *(indices or ())]} if accepts(encoder, "bands") else {}
         self.encoder: Encoder = build("encoder", encoder, channels, **named)
@@ -183,28 +190,34 @@ class Classifier(PatchModule):
             return logits.float()
         return self.rules.merge([self(dihedral_view(image, view)).float() for view in range(8)])
 
-    def predict(self, images: Tensor | np.ndarray, batch_size: int = 256) -> Predictions:
+    def predict(
+        self,
+        images: Tensor | np.ndarray | Sequence[Any],
+        batch_size: int = 256,
+        unit: UnitName | None = None,
+        stretch: Sequence[float] | None = None,
+    ) -> Predictions:
         """Classify raw patches.
 
         Args:
             images: ``[N, C, H, W]`` with the model's bands in its order, in raw sensor values; ``[C, H, W]`` for one.
+                Or image files by their paths, or images of Pillow.
             batch_size: patches in one go.
+            unit: what the values are: ``raw`` for the training's, ``dn`` for 10,000 times the reflectance,
+                ``reflectance`` for 0 to 1; None leaves it to dtype and range.
+            stretch: values of 10,000 times the reflectance that were 0 and 255 in the training's 8-bit images.
 
         Raises:
-            UserError: for another number of bands, or values in another unit than the training data's.
+            UserError: for another number of bands, NaN or infinite values, values that are plainly in another unit
+                than the training data's, and files that cannot be used.
         """
-        raw = torch.as_tensor(images)
-        raw = raw[None] if raw.ndim == 3 else raw
-        if raw.ndim != 4 or raw.shape[1] != len(self.bands) or not len(raw):
-            raise UserError(
-                f"predict: the images have the shape {list(raw.shape)}; the model takes [N, {len(self.bands)}, H, W] "
-                f"with the bands {', '.join(self.bands)}."
-            )
+        raw = as_patches(images, self.bands)
         if batch_size < 1:
             raise UserError(f"predict: batch_size must be at least 1, got {batch_size}.")
+        self.input_check.begin(unit, stretch)
         with evaluating(self), torch.inference_mode():
-            self.normalize.check_unit(raw[:batch_size].to(self.device))
-            logits = torch.cat([self.predict_logits(batch.to(self.device)) for batch in torch.split(raw, batch_size)])
+            batches = (self.input_check(batch).to(self.device) for batch in torch.split(raw, batch_size))
+            logits = torch.cat([self.predict_logits(batch) for batch in batches])
             probabilities = self.postprocessing.probabilities(logits)
             names, confidence = self.postprocessing.decide(probabilities)
         return Predictions(names, confidence.cpu().numpy(), probabilities.cpu().numpy())
@@ -243,7 +256,7 @@ class Classifier(PatchModule):
 
     def _check_batch(self, batch: Batch, first: bool) -> None:
         if first:
-            self.normalize.check_unit(batch.image)
+            refuse_nonfinite(batch.image)
         if batch.target.is_floating_point():
             return  # several labels or mixed ones: made of labels that the store has checked
         # On a GPU the look at the labels would wait for the device in every step: once per epoch is enough there.
@@ -272,9 +285,7 @@ class Classifier(PatchModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return class probabilities ``[B, K]`` in float32."""
-        if batch_idx == 0:
-            self.normalize.check_unit(batch.image)
-        return self.postprocessing.probabilities(self.predict_logits(batch.image))
+        return self.postprocessing.probabilities(self.predict_logits(self.checked(batch).image))
 
     def prediction_columns(self) -> list[str]:
         """Names of the columns that :meth:`prediction_rows` fills."""
@@ -285,11 +296,3 @@ class Classifier(PatchModule):
         names, confidence = self.postprocessing.decide(probabilities)
         numbers = torch.cat([confidence[:, None], probabilities], dim=1).tolist()
         return [[name, *(f"{number:.6f}" for number in row)] for name, row in zip(names, numbers, strict=True)]
-
-
-def _input_layer(
-    bands: Sequence[str], indices: Sequence[str] | None, mean: Sequence[float] | None, std: Sequence[float] | None
-) -> NoNormalize | Normalize | WithIndices:
-    """What raw patches pass before the encoder."""
-    normalize = NoNormalize() if mean is None or std is None else Normalize(mean, std)
-    return WithIndices(normalize, SpectralIndices(bands, indices)) if indices else normalize

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from eurosat_cls.data.sentinel2 import INDICES, TABLE, find_band
 from eurosat_cls.models.formula import Formula
+from eurosat_cls.models.normalize import NoNormalize, Normalize
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import did_you_mean, nearest
 
@@ -129,14 +130,13 @@ class WithIndices(nn.Module):
             indices = indices.contiguous(memory_format=torch.channels_last)  # otherwise the result would not be
         return torch.cat([bands, indices], 1)
 
-    def check_unit(self, image: Tensor) -> None:
-        """Let ``normalize`` refuse images in another unit than the training data's, if it does.
 
-        Raises:
-            UserError: naming both scales.
-        """
-        if (check := getattr(self.normalize, "check_unit", None)) is not None:
-            check(image)
+def input_layer(
+    bands: Sequence[str], indices: Sequence[str] | None, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> NoNormalize | Normalize | WithIndices:
+    """Return what raw patches pass before an encoder."""
+    normalize = NoNormalize() if mean is None or std is None else Normalize(mean, std)
+    return WithIndices(normalize, SpectralIndices(bands, indices)) if indices else normalize
 
 
 def _canonical(band: str) -> str:

@@ -8,18 +8,27 @@ from typing import Any
 
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import checkpoint_in, read_checkpoint
+from eurosat_cls.checkpoints.portable import GRAPH
 from eurosat_cls.config.roles import check_settings, parameters, resolve
 from eurosat_cls.config.settings import elements
 from eurosat_cls.config.trust import trusting
+from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.onnx_classifier import OnnxClassifier
 from eurosat_cls.utils.errors import UserError
+
+_KINDS: dict[type[Classifier | AutoEncoder], set[str]] = {
+    Classifier: {"encoder", "class_names", "bands"},
+    AutoEncoder: {"encoder", "decoder", "masking", "bands"},
+}
 
 
 def load(path: str | Path, trust: Sequence[str] = (), calibrate: bool | None = None) -> Classifier:
     """Return the trained model of a run, in evaluation mode on the CPU.
 
     Args:
-        path: a run folder (its best checkpoint is taken, else the last one) or a checkpoint.
+        path: a run folder (its best checkpoint is taken, else the last one), a checkpoint, or an exported model in
+            ONNX (it runs by onnxruntime) or safetensors.
         trust: further packages whose classes the checkpoint may name, such as that of an encoder of your own, besides
             those of ``EUROSAT_TRUST``. It is foreign data: importing whatever it asks for would run that.
         calibrate: whether probabilities are calibrated by the temperature in the checkpoint; None for what its
@@ -35,21 +44,46 @@ def load(path: str | Path, trust: Sequence[str] = (), calibrate: bool | None = N
         ['River', 'Forest']
     """
     file = checkpoint_in(Path(path))
-    checkpoint = read_checkpoint(file)
+    model = model_of(read_checkpoint(file), file, trust, **({} if calibrate is None else {"calibrate": calibrate}))
+    if not isinstance(model, Classifier):
+        raise UserError(f"{file}: not a checkpoint of a Classifier of this project.")
+    return model
+
+
+def model_of(
+    checkpoint: Mapping[str, Any], file: Path, trust: Sequence[str] = (), **chosen: Any
+) -> Classifier | AutoEncoder:
+    """Return the model that a checkpoint holds, in evaluation mode on the CPU.
+
+    Args:
+        checkpoint: as :func:`~eurosat_cls.checkpoints.files.read_checkpoint` returns it.
+        file: where it is from.
+        trust: as in :func:`load`.
+        chosen: settings of the model that replace the checkpoint's.
+
+    Raises:
+        UserError: as :func:`load`.
+    """
     saved: Any = checkpoint.get("hyper_parameters")
-    if not isinstance(saved, Mapping) or not {"encoder", "class_names", "bands"} <= saved.keys():
+    kind = next((kind for kind, keys in _KINDS.items() if isinstance(saved, Mapping) and keys <= saved.keys()), None)
+    if kind is None:
         raise UserError(f"{file}: not a checkpoint of a Classifier of this project.")
     # How it was trained and run there is of no concern here.
-    needed = inspect.signature(Classifier).parameters.keys() - {"optimizer", "lr_scheduler", "metrics", "compile"}
-    with trusting(trust):
-        check_settings(saved, str(file))
-        kinds = parameters(Classifier)
-        arguments = {key: _made(value, str(file), kinds.get(key)) for key, value in saved.items() if key in needed}
-    chosen = {} if calibrate is None else {"calibrate": calibrate}
-    model = Classifier(**{**arguments, **chosen, "memory_format": "contiguous"})
-    check_fits(checkpoint, model, file)
-    model.load_state_dict(checkpoint["state_dict"])
-    return model.eval()
+    needed = inspect.signature(kind).parameters.keys() - {"optimizer", "lr_scheduler", "metrics", "compile"}
+    settings = {**saved, **chosen, "memory_format": "contiguous"}
+    if (graph := checkpoint.get(GRAPH)) is not None:
+        plain = needed - {"encoder", "decoder", "loss", "indices", "weights"}
+        model: Any = OnnxClassifier(graph, str(file), {key: settings[key] for key in plain & settings.keys()})
+    else:
+        with trusting(trust):
+            check_settings(saved, str(file))
+            kinds = parameters(kind)
+            made = {key: _made(settings[key], str(file), kinds.get(key)) for key in needed & settings.keys()}
+            model = kind(**made)
+        check_fits(dict(checkpoint), model, file)
+    model.load_state_dict(checkpoint["state_dict"], strict=graph is None)
+    found: Classifier | AutoEncoder = model.eval()
+    return found
 
 
 def _made(value: Any, file: str, kind: Any) -> Any:

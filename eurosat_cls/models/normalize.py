@@ -7,10 +7,6 @@ from torch import Tensor, nn
 
 from eurosat_cls.utils.errors import UserError
 
-# A batch whose typical size is this many times off the training data's is in another unit. Scenes differ by a factor
-# of 2 or 3; the nearest confusions (8-bit against digital numbers, reflectance against either) by 10 to 10,000.
-UNIT_FACTOR = 7.0
-
 
 class NoNormalize(nn.Module):
     """Hand raw values on as float32, where no statistics are given."""
@@ -22,9 +18,6 @@ class NoNormalize(nn.Module):
     def invert(self, values: Tensor) -> Tensor:
         """Return the same values."""
         return values
-
-    def check_unit(self, image: Tensor) -> None:
-        """Accept any image: without statistics there is no unit to compare with."""
 
 
 class Normalize(nn.Module):
@@ -58,22 +51,6 @@ class Normalize(nn.Module):
     def invert(self, values: Tensor) -> Tensor:
         """Normalised ``[B, C, H, W]`` -> float32 in the sensor's unit."""
         return values * self.std[:, None, None] + self.mean[:, None, None]
-
-    def check_unit(self, image: Tensor) -> None:
-        """Refuse images whose values are plainly in another unit than the training data's.
-
-        Raises:
-            UserError: naming both scales, when their ratio is above :data:`UNIT_FACTOR`; also for NaN.
-        """
-        typical = image.detach().float().abs().mean().item()
-        expected = (self.mean.square() + self.std.square()).sqrt().mean().item()
-        if not typical < float("inf"):
-            raise UserError("The images hold NaN or infinite values.")
-        if typical and not 1 / UNIT_FACTOR < typical / expected < UNIT_FACTOR:
-            raise UserError(
-                f"The images are in another unit than the training data: their values average {typical:.3g}, the "
-                f"model's {expected:.3g}. Give raw sensor values; the model normalises by itself."
-            )
 
     def extra_repr(self) -> str:
         """Show the statistics when the module is printed."""

@@ -21,9 +21,12 @@ from eurosat_cls.scenes.rasters import grid_at
 from eurosat_cls.scenes.scene import Grid, Scene
 from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.scenes.source import Source, shown_channels, statistics_of
-from eurosat_cls.scenes.units import Conversion
+from eurosat_cls.scenes.units import model_input
 from eurosat_cls.scenes.work import Work
+from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
+
+_SAMPLED = 2**16  # values of a band that are looked at, about
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,11 @@ class ArrayScene(Scene):
         """See :meth:`Scene.read`."""
         channels = [self._bands.index(band) for band in bands]
         return self._values[channels, rows, cols], self._valid[rows, cols]
+
+    def sample(self, band: str) -> np.ndarray:
+        """See :meth:`Scene.sample`."""
+        values: np.ndarray = self._values[self._bands.index(band)][self._valid]
+        return values[:: 1 + values.size // _SAMPLED]
 
 
 @overload
@@ -148,7 +156,11 @@ def _map_array(
     network = Network(model, layout.batch, options.device, options.precision)
     statistics = statistics_of(model)
     fill = statistics[0] if statistics is not None else [0.0] * len(values)
-    source = Source(ArrayScene(values, model.bands, grid, valid), model.bands, Conversion(list(model.bands)), fill)
+    scene = ArrayScene(values, model.bands, grid, valid)
+    given = model_input(model, scene, options.stretch, options.unit)
+    for note in given.notes:
+        rank_zero_print(note)
+    source = Source(scene, model.bands, given.convert, fill)
     work = Work(None, layout, len(model.class_names), {})
     how = Pass(options.min_valid, shown_channels(model.bands), layout.groups)
     classify_scene(source, layout, by_windows(network, layout), work, how, lambda count: None)

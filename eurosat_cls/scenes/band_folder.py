@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-from eurosat_cls.data.sentinel2 import PRODUCT_ORDER, TABLE
+from eurosat_cls.data.sentinel2 import PRODUCT_ORDER, TABLE, band_in_text
 from eurosat_cls.scenes.band_files import scene_of_bands
-from eurosat_cls.scenes.bands import band_in_text
 from eurosat_cls.scenes.scene import Scene
 from eurosat_cls.utils.errors import UserError
 

@@ -1,30 +1,9 @@
 """Which band is which, by name: from descriptions, from file names, or as the person says."""
 
-import re
 from collections.abc import Sequence
 
-from eurosat_cls.data.sentinel2 import find_band
+from eurosat_cls.data.sentinel2 import band_in_text, find_band
 from eurosat_cls.utils.errors import UserError
-
-_BAND = re.compile(r"(?<![A-Za-z0-9])B(?:0?[1-9]|1[0-2]|8A)(?![A-Za-z0-9])", re.IGNORECASE)
-
-
-def band_in_text(text: str) -> str | None:
-    """Return the one Sentinel-2 band that a description or a file's name names, or None.
-
-    Example:
-        >>> band_in_text("B4, central wavelength 665 nm"), band_in_text("T33UXP_20180101T100405_B8A_20m")
-        ('B04', 'B8A')
-        >>> band_in_text("nir"), band_in_text("S2B_33UXP_20180101_0_L2A-swir16"), band_in_text("B02 - B03")
-        ('B08', 'B11', None)
-    """
-    text = text.strip()
-    if found := find_band(text):
-        return found.name
-    names = {found.name for token in _BAND.findall(text.replace("_", " ")) if (found := find_band(token))}
-    if not names and (found := find_band(re.split(r"[\s._-]+(?=[A-Za-z]+\d*$)", text)[-1])):
-        return found.name
-    return names.pop() if len(names) == 1 else None
 
 
 def canonical(name: str) -> str:

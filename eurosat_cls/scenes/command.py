@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("scene").add_argument
     group("--bands", type=_names, help="names of the bands in the file's order, e.g. B02,B03,B04,B08")
     group("--offset", type=int, help="what is added to digital numbers, -1000 since baseline 04.00 (from metadata)")
+    group("--unit", choices=("raw", "dn", "reflectance"),
+          help="what values are: as in training, 10,000 times the reflectance, 0 to 1 (by their range)")  # fmt: skip
     group("--stretch", type=float, nargs=2, metavar=("LOW", "HIGH"), help="values that were 0 and 255 in 8-bit patches")
     group("--mask", help="clouds, for what the product marks, or a raster whose pixels other than 0 are left out")
     group("--area", help="GeoJSON polygons: only these are mapped, and areas.csv lists each")

@@ -13,8 +13,9 @@ from eurosat_cls.checkpoints.files import checkpoint_in, read_checkpoint
 from eurosat_cls.config.trust import trusting
 from eurosat_cls.models.loading import load
 from eurosat_cls.scenes.mapping import Mapper
-from eurosat_cls.scenes.settings import MapOptions, file_digest, patch_size
+from eurosat_cls.scenes.settings import MapOptions, patch_size
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import file_digest
 from eurosat_cls.utils.network import online
 
 RETRIES = 3  # of a scene whose worker was lost

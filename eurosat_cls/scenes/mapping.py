@@ -62,7 +62,8 @@ class Mapper:
 
     def sizes(self) -> tuple[int, int]:
         """Pixels of a window, and from one to the next."""
-        window = self.options.window or self.window or EUROSAT_PATCH
+        training = self.model.input_check.statistics
+        window = self.options.window or self.window or (training.size[0] if training else EUROSAT_PATCH)
         return window, max(1, window // 2) if self.options.step is None else self.options.step
 
     def map(self, paths: Sequence[Path], dry_run: bool = False) -> Path | None:
@@ -130,7 +131,7 @@ class Mapper:
         return Job(network, sources, prints, layout, folder, options, about, plan.disk, geometry, self.message)
 
     def _notes(self, sources: Sequence[Source]) -> list[str]:
-        notes = [note for source in sources for note in (*source.scene.notes, *source.convert.notes)]
+        notes = [note for source in sources for note in (*source.scene.notes, *source.notes)]
         if self.options.mask is None:
             notes.append("clouds get a class like everything else; --mask clouds leaves out what a product marks.")
         return list(dict.fromkeys(notes))

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from eurosat_cls.scenes.images import Images
+from eurosat_cls.utils.figures import settle_texts
 from eurosat_cls.utils.files import replacing
 
 
@@ -29,8 +30,8 @@ def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], r
     tall = min(max(side * height / width, 2.0), 9.0)
     figure = Figure(figsize=(2 * side + 0.6, tall + 0.24 * lines + 1.2), dpi=110)
     total = figure.get_figheight()
-    figure.text(0.02, 1 - 0.1 / total, _plain(title), va="top", fontsize=13)
-    figure.text(0.02, 1 - 0.38 / total, _plain(note), va="top", fontsize=9, color="#555555")
+    figure.text(0.02, 1 - 0.1 / total, _short(title), va="top", fontsize=13)
+    figure.text(0.02, 1 - 0.38 / total, _short(note), va="top", fontsize=9, color="#555555")
     bottom, top = (0.24 * lines + 0.35) / total, 1 - 0.7 / total
     for number, (picture, pixels) in enumerate(((images.colour, images.colour_pixels), (painted, images.cell_pixels))):
         axes = figure.add_axes((0.02 + 0.49 * number, bottom, 0.47, top - bottom))
@@ -40,7 +41,7 @@ def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], r
         axes.set_ylim(height, 0)
         axes.set_xticks([])
         axes.set_yticks([])
-    handles = [Patch(facecolor=colour, edgecolor="#888888", linewidth=0.4, label=_plain(f"{name}  {area}"))
+    handles = [Patch(facecolor=colour, edgecolor="#888888", linewidth=0.4, label=_short(f"{name}  {area}"))
                for name, colour, area in rows]  # fmt: skip
     figure.legend(handles=handles, loc="lower center", ncols=4, frameon=False, fontsize=9)
     return figure
@@ -48,11 +49,11 @@ def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], r
 
 def write_preview(path: Path, figure: Figure) -> None:
     """Write a figure as PNG."""
+    settle_texts(figure)
     with replacing(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
 
 
-def _plain(text: str) -> str:
-    """Text that matplotlib does not take for a formula, of a length that fits."""
-    short = text if len(text) <= 140 else f"{text[:100]}...{text[-37:]}"
-    return short.replace("$", r"\$")
+def _short(text: str) -> str:
+    """Text of a length that fits."""
+    return text if len(text) <= 140 else f"{text[:100]}...{text[-37:]}"

@@ -1,6 +1,7 @@
 """Compare a map with a reference: which classes are taken for which, and what that means for the areas."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,11 @@ from rasterio.vrt import WarpedVRT
 from eurosat_cls.scenes.hectares import harmless_csv
 from eurosat_cls.scenes.raster import open_raster, reading
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.text import class_label
 
 Z = 1.959963984540054  # of a 95 % confidence interval
 _OTHER = -1
+_WHOLE = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True)
@@ -95,23 +98,22 @@ def read_legend(path: Path, class_names: Sequence[str]) -> dict[int, str]:
         UserError: for a file that is no such mapping, or names a class that the model does not have.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"--legend {path}: cannot be read ({str(error).splitlines()[0]}).") from None
     if not isinstance(content, Mapping) or not content:
         raise UserError(f"--legend {path}: it must say what values mean, e.g. `1: {class_names[0]}`, a line each.")
     legend: dict[int, str] = {}
     for key, value in content.items():
-        by_value = isinstance(key, int) and isinstance(value, str)
+        by_value = isinstance(value, str) and (class_label(value) in class_names or not _WHOLE.fullmatch(value))
         name, numbers = (value, [key]) if by_value else (key, value if isinstance(value, list) else [value])
-        if name not in class_names:
+        if (name := class_label(name)) not in class_names:
             raise UserError(f"--legend {path}: {name!r} is no class of the model: {', '.join(class_names)}.")
         for number in numbers:
-            if not isinstance(number, int) or isinstance(number, bool):
+            if not isinstance(number, str) or not _WHOLE.fullmatch(number):
                 raise UserError(f"--legend {path}: {number!r} is no value of a raster; values are whole numbers.")
-            if legend.get(number, name) != name:
-                raise UserError(f"--legend {path}: value {number} is both {legend[number]} and {name}.")
-            legend[number] = str(name)
+            if legend.setdefault(int(number), name) != name:
+                raise UserError(f"--legend {path}: value {number} is both {legend[int(number)]} and {name}.")
     return legend
 
 

@@ -16,6 +16,7 @@ from eurosat_cls.scenes.resample import read_coarse
 
 __all__ = ["BandSource", "Grid", "Scene"]
 
+DIGITAL_NUMBERS = (np.uint16, np.int16)  # dtypes in which a pixel that is 0 in every band is none
 _LONGEST_NAME = 100
 
 
@@ -106,7 +107,7 @@ class Scene:
             names = [bands[channel] for channel in channels]
             values[channels], there = self._brought_to_grid(names, rows, cols)
             valid &= there
-        if self.dtype == np.uint16 and all(self.sources[band].nodata is None for band in bands):
+        if self.dtype in DIGITAL_NUMBERS and all(self.sources[band].nodata is None for band in bands):
             valid &= values.any(axis=0)  # no Sentinel-2 pixel is 0 in every band
         values[:, ~valid] = 0
         return values, valid
@@ -172,7 +173,7 @@ class Scene:
         source = self.sources[band]
         values = self.handles.sample(source.path, source.index)
         valid = self._clean(values, band)
-        if source.nodata is None and self.dtype == np.uint16:
+        if source.nodata is None and self.dtype in DIGITAL_NUMBERS:
             valid &= values != 0
         sampled: np.ndarray = values[valid]
         return sampled

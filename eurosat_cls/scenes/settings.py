@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 import torch
 
+from eurosat_cls.data.unit import UnitName
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.scenes.network import Precision
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import file_digest
 
 FORMAT = 1  # of the folder of a map: another number makes maps anew
 EUROSAT_PATCH = 64
@@ -43,6 +45,8 @@ class MapOptions:
         offset: what is added to digital numbers.
         mask: ``clouds``, or a raster of what to leave out.
         area: GeoJSON file of what to map.
+        unit: what the scene's values are: ``raw`` for those of the training, ``dn`` for 10,000 times the reflectance,
+            ``reflectance`` for 0 to 1; by default that follows from their dtype and range.
         stretch: values of the scene that become 0 and 255 of a model of 8-bit images.
         any_resolution: whether pixels may be of another size than about 10 m.
     """
@@ -66,6 +70,7 @@ class MapOptions:
     offset: int | None = None
     mask: str | None = None
     area: str | None = None
+    unit: UnitName | None = None
     stretch: tuple[float, float] | None = None
     any_resolution: bool = False
 
@@ -114,6 +119,8 @@ def settings_of(options: MapOptions, model: Classifier, window: int, step: int) 
     Files that are named (areas, masks, references) count with what they hold.
     """
     chosen = {key: value for key, value in asdict(options).items() if key not in _ELSEWHERE}
+    if options.unit is None:
+        del chosen["unit"]  # maps from before there was a choice keep their names
     for name in ("area", "mask", "reference", "legend"):
         if chosen[name] is not None and Path(chosen[name]).is_file():
             chosen[name] = {"file": Path(chosen[name]).name, "sha256": file_digest(Path(chosen[name]))}
@@ -132,15 +139,6 @@ def settings_of(options: MapOptions, model: Classifier, window: int, step: int) 
 def short_digest(settings: Mapping[str, Any]) -> str:
     """Return ten hexadecimal digits that name settings."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 assert set(_ELSEWHERE) <= {field.name for field in fields(MapOptions)}

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from eurosat_cls.data.sentinel2 import RGB
+from eurosat_cls.data.unit import Conversion
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.indices import WithIndices
 from eurosat_cls.models.normalize import Normalize
 from eurosat_cls.scenes.areas import Areas, read_areas
 from eurosat_cls.scenes.scene import Scene
 from eurosat_cls.scenes.settings import MapOptions
-from eurosat_cls.scenes.units import Conversion, model_input
+from eurosat_cls.scenes.units import model_input
 from eurosat_cls.utils.errors import UserError
 
 
@@ -26,6 +27,7 @@ class Source:
         convert: from the scene's values to the model's, ``[C, h, w]`` both.
         fill: what missing pixels get in the model's unit, ``[C]``.
         areas: where to map; None for everywhere.
+        notes: what a person should know of it, in sentences.
     """
 
     scene: Scene
@@ -33,6 +35,7 @@ class Source:
     convert: Conversion
     fill: Sequence[float]
     areas: Areas | None = None
+    notes: Sequence[str] = ()
 
     def read(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return values ``[C, h, w]`` in the model's unit, missing ones filled; what is valid; what is wanted."""
@@ -77,11 +80,11 @@ def source_of(scene: Scene, model: Classifier, options: MapOptions) -> Source:
     Raises:
         UserError: for a scene that lacks bands, or is in a unit that the model does not take.
     """
-    conversion = model_input(model, scene, options.stretch)
+    given = model_input(model, scene, options.stretch, options.unit)
     areas = None if options.area is None else read_areas(options.area, scene.grid)
     statistics = statistics_of(model)
     fill = statistics[0] if statistics is not None else [0.0] * len(model.bands)
-    return Source(scene, conversion.bands, conversion, fill, areas)
+    return Source(scene, given.bands, given.convert, fill, areas, given.notes)
 
 
 def check_same_grid(first: Scene, other: Scene) -> None:

@@ -1,11 +1,11 @@
 """Whether a scene's values bear out what was said of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from eurosat_cls.data.sentinel2 import BANDS
-from eurosat_cls.scenes.scene import Scene
+from eurosat_cls.scenes.scene import DIGITAL_NUMBERS, Scene
 from eurosat_cls.utils.errors import UserError
 
 OFFSET = -1000  # of all bands, since baseline 04.00
@@ -13,8 +13,6 @@ OFFSET = -1000  # of all bands, since baseline 04.00
 _CIRRUS = "B10"
 _VISIBLE = ("B01", "B02", "B03", "B04")
 _SEVERAL = 3
-_OUTSIDE = 3.0  # standard deviations between a scene's median and the training's mean that are worth a word
-_OTHER_UNIT = 7.0  # the nearest confusions of units differ by a factor of 10
 
 
 def check_offset(scene: Scene, samples: Mapping[str, np.ndarray]) -> list[str]:
@@ -30,7 +28,7 @@ def check_offset(scene: Scene, samples: Mapping[str, np.ndarray]) -> list[str]:
     Raises:
         UserError: when the values contradict it.
     """
-    if scene.dtype != np.uint16:
+    if scene.dtype not in DIGITAL_NUMBERS:
         return []
     filled = {band: values for band, values in samples.items() if values.size and band in BANDS}
     where = scene.offset_source or "no metadata, so none"
@@ -65,40 +63,3 @@ def _without_reflectance(scene: Scene, samples: Mapping[str, np.ndarray]) -> str
         return _CIRRUS
     visible = [dark[band] > 0.5 for band in _VISIBLE if band in dark]
     return next(band for band in _VISIBLE if dark.get(band, 0) > 0.5) if sum(visible) * 2 > len(visible) else None
-
-
-def check_range(
-    scene: Scene, samples: Mapping[str, np.ndarray], mean: Sequence[float], std: Sequence[float]
-) -> list[str]:
-    """Hold a scene's values against the training's, band by band.
-
-    Args:
-        scene: the scene.
-        samples: by band, in the model's order, valid values as the model gets them.
-        mean: of each band in the training; empty where unknown.
-        std: standard deviation, likewise.
-
-    Returns:
-        A warning that names the bands outside the training's range.
-
-    Raises:
-        UserError: when all bands are so far off in one direction that they must be in another unit.
-    """
-    bands = [band for band, values in samples.items() if values.size]
-    if not bands or len(mean) != len(samples) or len(std) != len(samples):
-        return []
-    medians = {band: float(np.median(samples[band])) for band in bands}
-    of_training = {band: (mean[i], std[i]) for i, band in enumerate(samples)}
-    ratios = [(medians[band] + 1) / (of_training[band][0] + 1) for band in bands]
-    numbers = {band: f"{band} {medians[band]:,.0f} ({of_training[band][0]:,.0f} ± {of_training[band][1]:,.0f})"
-               for band in bands}  # fmt: skip
-    if min(ratios) > _OTHER_UNIT or max(ratios) < 1 / _OTHER_UNIT:
-        raise UserError(
-            f"{scene.path}: its values are in another unit than the training's: median {numbers[bands[0]]} in "
-            "training; bring them to 10,000 times the reflectance."
-        )
-    outside = [b for b in bands if abs(medians[b] - of_training[b][0]) > _OUTSIDE * of_training[b][1]]
-    if not outside:
-        return []
-    return [f"outside the range of the training (median here, mean ± deviation there): "
-            f"{', '.join(numbers[band] for band in outside)}."]  # fmt: skip

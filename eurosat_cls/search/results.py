@@ -9,10 +9,11 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from eurosat_cls.analysis.plots.files import write_png
 from eurosat_cls.search.queue import FOLDER, REASON, VOID
 from eurosat_cls.search.rows import _STATES, Row, format_value, short_names
 from eurosat_cls.search.space import Scalar
-from eurosat_cls.utils.files import csv_text, replacing, write_text
+from eurosat_cls.utils.files import csv_text, write_text
 
 ENOUGH_FOR_IMPORTANCE, ENOUGH_TO_TRUST = 4, 30  # complete trials
 
@@ -88,8 +89,7 @@ def draw(study: optuna.Study, rows: Sequence[Row], monitor: str, mode: str, fold
     if len(valued) > 1 and any(row.params for row in valued):
         found["parallel"] = pictures.draw_parallel(valued, monitor, mode, study.study_name)
     for name, metric in found.items():
-        with replacing(folder / f"{name}.png") as part:
-            metric.savefig(part, format="png")
+        write_png(folder / f"{name}.png", metric)
     return [folder / f"{name}.png" for name in found]
 
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from eurosat_cls.search.queue import FOLDER
 from eurosat_cls.search.rows import Row
 from eurosat_cls.search.space_file import SEED
 from eurosat_cls.utils.files import csv_text, write_json, write_text
+from eurosat_cls.utils.text import print_table
 
 
 @dataclass(frozen=True)
@@ -105,4 +105,4 @@ def _print(spreads: dict[str, Spread], about: str) -> None:
         interval = f"{spread.low:.4f} to {spread.high:.4f}" if several else ""
         std = f"{spread.std:.4f}" if several else ""
         table.add_row(name, str(spread.n), f"{spread.mean:.4f}", std, interval)
-    Console().print(table)
+    print_table(table)

@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 
 from eurosat_cls.checkpoints.files import SafeCheckpointIO
-from eurosat_cls.data.module import require_patches
+from eurosat_cls.data.module import PatchDataModule, require_patches
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.resume import within_epoch
 from eurosat_cls.training.dry_run import dry_run
@@ -16,8 +16,9 @@ from eurosat_cls.training.precision import check_precision, device_of, supports_
 from eurosat_cls.training.sync_batch_norm import SyncedBatchNorm
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.lightning_private import PRECISION_INPUT, leave_signals, start_next_epoch
+from eurosat_cls.utils.names import own_name
 
-LOOK_FOLDER = "lightning_logs/data"  # where the commands that look at the data write
+LOOK_FOLDER = Path("lightning_logs/data")  # where the commands that look at the data write
 
 
 class Trainer(LightningTrainer):
@@ -77,41 +78,43 @@ class Trainer(LightningTrainer):
         self,
         model: LightningModule | None = None,
         datamodule: LightningDataModule | None = None,
-        output: str = LOOK_FOLDER,
+        output: str | None = None,
     ) -> None:
         """Print statistics of the data: of every band over the training patches, of classes and split.
 
         Args:
             model: not used.
             datamodule: the data.
-            output: folder for ``statistics.json``, which has them all.
+            output: folder for ``statistics.json``, which has them all; by default one of these data's own.
 
         Raises:
             UserError: for other data than patches, or a folder that cannot be written.
         """
         from eurosat_cls.analysis.dataset_tables import write_statistics
 
-        write_statistics(require_patches(datamodule, "statistics"), Path(output))
+        data = require_patches(datamodule, "statistics")
+        write_statistics(data, Path(output or _look_folder(data)))
 
     def show(
         self,
         model: LightningModule | None = None,
         datamodule: LightningDataModule | None = None,
-        output: str = LOOK_FOLDER,
+        output: str | None = None,
     ) -> None:
         """Draw pictures of the data: patches, classes, histograms, spectra, and what augmentations do.
 
         Args:
             model: not used.
             datamodule: the data.
-            output: folder for the pictures (PNG).
+            output: folder for the pictures (PNG); by default one of these data's own.
 
         Raises:
             UserError: for other data than patches, or a folder that cannot be written.
         """
         from eurosat_cls.analysis.dataset_plots import write_pictures  # matplotlib is for those who look
 
-        write_pictures(require_patches(datamodule, "show"), Path(output))
+        data = require_patches(datamodule, "show")
+        write_pictures(data, Path(output or _look_folder(data)))
 
     def lr_find(
         self,
@@ -201,3 +204,9 @@ class Trainer(LightningTrainer):
         if not isinstance(model, PatchModule):
             raise UserError("summary needs a model with encoder and decoder, as those of eurosat_cls are.")
         print_summary(model, require_patches(datamodule, "summary").patch_shape, batch_size, depth)
+
+
+def _look_folder(data: PatchDataModule) -> Path:
+    """A folder for what is made of these data and this split of them, and of no others."""
+    source = data.store.source
+    return LOOK_FOLDER / own_name(source, "\0".join([source, data.split.sha256, *data.bands]))

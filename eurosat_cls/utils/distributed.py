@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from eurosat_cls.utils.text import printable
+
 # Set by torchrun, by SLURM, and by Lightning for the processes that it starts itself.
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 _LOST = ("closed by peer", "reset by peer", "broken pipe", "socket closed")
@@ -22,7 +24,7 @@ def is_first_process() -> bool:
 def rank_zero_print(text: str) -> None:
     """Print a line on stderr, in the first process only."""
     if is_first_process():
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def gather_objects(own: Any, processes: int) -> list[Any]:

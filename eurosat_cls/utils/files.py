@@ -2,13 +2,14 @@
 
 import csv
 import errno
-import io
+import hashlib
 import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from eurosat_cls.utils.errors import UserError
@@ -98,14 +99,23 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text through :func:`replacing`."""
+    """Write UTF-8 text through :func:`replacing`; bytes of names that are not in UTF-8 are spelt with backslashes."""
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON through :func:`replacing`."""
     write_text(path, json.dumps(value, indent=2, allow_nan=True) + "\n")
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -125,6 +135,7 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
         file,class
         "a,b.jpg",3
     """
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
+    lines: list[str] = []
+    # With its own line ends the writer quotes a carriage return in a name.
+    csv.writer(SimpleNamespace(write=lines.append)).writerows(rows)
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)

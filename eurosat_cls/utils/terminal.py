@@ -9,24 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from eurosat_cls.utils.text import printable
+
 _DRAWING = ("rich.", "tqdm.")  # modules that move the cursor
-
-
-def printable(text: str) -> str:
-    r"""Escape what would steer a terminal.
-
-    Example:
-        >>> print(printable("River\x1b[2J"))
-        River\x1b[2J
-    """
-    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
-
-
-def cell(name: str) -> str:
-    """Return a name as a table of rich shows it as it is."""
-    from rich.markup import escape  # loading rich takes longer than most work that draws no table
-
-    return escape(printable(name))
 
 
 class _Escaping:

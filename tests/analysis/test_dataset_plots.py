@@ -29,7 +29,7 @@ def picture(path: Path) -> np.ndarray:
 def test_all_pictures_are_written_and_their_paths_printed(run: Run) -> None:
     code, printed = run("show")
     assert code == 0
-    folder = Path("lightning_logs/data")
+    (folder,) = Path("lightning_logs/data").iterdir()
     assert {path.stem for path in folder.iterdir()} == PICTURES
     for name in PICTURES:
         assert str(folder / f"{name}.png") in printed

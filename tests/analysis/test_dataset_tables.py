@@ -22,8 +22,9 @@ def test_metrics_are_printed_and_written(run: Run) -> None:
     assert code == 0
     for head in ("band", "nm", "mean", "std", "min", "1 %", "median", "99 %", "max", "train", "val", "test"):
         assert head in printed
-    content = json.loads(Path("lightning_logs/data/statistics.json").read_text())
-    assert "lightning_logs/data/statistics.json" in printed
+    (path,) = Path("lightning_logs/data").glob("*/statistics.json")
+    content = json.loads(path.read_text())
+    assert str(path) in printed
     assert content["split_sha256"] in printed
     assert content["split_method"] == "random"
     assert content["patches"] == {"train": 120, "val": 40, "test": 40}
@@ -95,7 +96,8 @@ def test_patches_of_several_labels_or_none_are_counted_so(capsys: pytest.Capture
     data.__dict__["split"] = Split(rows[:120], rows[120:160], rows[160:], "1" * 64, "lists")
     Trainer(accelerator="cpu", **BARE).statistics(datamodule=data)
     printed = capsys.readouterr().out
-    content = json.loads(Path("lightning_logs/data/statistics.json").read_text())
+    (path,) = Path("lightning_logs/data").glob("*/statistics.json")
+    content = json.loads(path.read_text())
     assert content["classes"]["DemoSeaLake"]["train"] == 12
     lines = {line.split()[1]: line.replace("│", " ").split()[-4:] for line in printed.splitlines() if line[:1] == "│"}
     assert lines["(no"] == ["12", "4", "4", "20"]

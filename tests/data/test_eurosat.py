@@ -132,7 +132,7 @@ SPOILT = {
     "size": (tiff(NUMBERS[:, :32]), "wrong size, got 64x32, expected 64x64"),
     "nodata": (tiff(NUMBERS, [(42113, "s", 0, str(NUMBERS[5, 3, 3]), True)]), r"[0-9]+ values are nodata"),
     "order": (
-        tiff(NUMBERS, [description_tag([*BANDS[:8], "B8A", *BANDS[8:12]]), *geo_tags()]),
+        tiff(NUMBERS, [description_tag([*BANDS[:8], "B8A", "haze", *BANDS[9:12]]), *geo_tags()]),
         "wrong band order, band 9 is described as B8A, expected B09",
     ),
     "truncated": (tiff(NUMBERS)[:9000], "truncated TIFF, 9,000 of"),

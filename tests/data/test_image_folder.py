@@ -1,6 +1,5 @@
 """Folders of one's own images: labels, layouts, divisions, and that every mistake names its culprit."""
 
-import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -108,12 +107,16 @@ def test_any_number_of_bands_keeps_values_dtype_and_order(tmp_path: Path) -> Non
     assert ImageFolder(str(tmp_path), bands="all", file_bands=names).bands == data.store.bands
 
 
-def test_bands_that_a_tiff_describes_are_called_so_and_another_order_is_refused(tmp_path: Path) -> None:
+def test_bands_that_a_tiff_describes_are_called_so_and_brought_into_order(tmp_path: Path) -> None:
     for label, name in enumerate(LAND):
         for n in range(4):
             write_image(tmp_path / name / f"{n}.tif", pixels(label, n, 4, dtype="uint16"), ["B02", "B03", "B04", "B08"])
     assert ImageFolder(str(tmp_path)).bands == ["B02", "B03", "B04", "B08"]
     write_image(tmp_path / "water/2.tif", pixels(2, 2, 4, dtype="uint16"), ["B04", "B03", "B02", "B08"])
+    store = ImageFolder(str(tmp_path)).store
+    row = store.files.index("water/2.tif")
+    assert np.array_equal(store.read(np.array([row]))[0], pixels(2, 2, 4, dtype="uint16")[[2, 1, 0, 3]])
+    write_image(tmp_path / "water/2.tif", pixels(2, 2, 4, dtype="uint16"), ["B04", "B03", "B05", "B08"])
     with pytest.raises(
         UserError, match=r"1 of 12 files.*\n  water/2.tif: wrong band order, band 1 is described as B04"
     ):
@@ -344,9 +347,10 @@ def test_what_is_no_regular_file_and_what_is_too_large_is_named(tmp_path: Path) 
         ImageFolder(str(tmp_path)).store  # noqa: B018
 
 
-def test_a_palette_image_is_no_patch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR)
+def test_a_palette_stands_for_its_colours(tmp_path: Path) -> None:
     make_image_folder(tmp_path, per_class=5)
-    Image.new("P", (16, 16)).save(tmp_path / "water/palette.png")
-    with pytest.raises(UserError, match=r"water/palette.png: wrong mode, got P, expected RGB"):
-        ImageFolder(str(tmp_path)).store  # noqa: B018
+    colours = np.random.default_rng(0).choice([[10, 200, 30], [90, 40, 250]], (16, 16)).astype(np.uint8)
+    Image.fromarray(colours).quantize(4).save(tmp_path / "water/palette.png")
+    store = ImageFolder(str(tmp_path)).store
+    row = store.files.index("water/palette.png")
+    assert np.array_equal(store.read(np.array([row]))[0], colours.transpose(2, 0, 1))

@@ -1,6 +1,5 @@
 """Folders of images to predict on: which channels a model gets, and how many stores of them are kept."""
 
-import logging
 import os
 from pathlib import Path
 
@@ -71,15 +70,35 @@ def test_a_model_of_one_band_gets_grey_images(tmp_path: Path) -> None:
     assert np.array_equal(served(images(tmp_path, ["band_1"]))[0, 0], pixels)
 
 
-def test_thirteen_bands_in_another_order_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_bands_without_names_are_taken_in_an_order_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     order = sorted(BANDS, key=lambda name: name.replace("B8A", "B085"))
     (tmp_path / "a.tif").write_bytes(tiff(NUMBERS))
-    with caplog.at_level(logging.WARNING):
-        assert np.array_equal(served(images(tmp_path, order))[0], NUMBERS)
-    assert f"bands are taken to be {', '.join(order)}" in caplog.text
-    (tmp_path / "a.tif").write_bytes(tiff(NUMBERS, [description_tag(BANDS)]))
-    with pytest.raises(UserError, match=r"a.tif: wrong band order, band 3 is described as B03, expected B04"):
-        images(tmp_path, [*BANDS[:2], BANDS[3], BANDS[2], *BANDS[4:]]).store  # noqa: B018
+    assert np.array_equal(served(images(tmp_path, order))[0], NUMBERS)
+    assert f"bands, which are taken to be {', '.join(order)}" in capsys.readouterr().err
+    assert np.array_equal(served(images(tmp_path, FOUR))[0], NUMBERS[[1, 2, 3, 7]])
+    assert capsys.readouterr().err.count("taken to be B01, B02") == 1
+
+
+@pytest.mark.parametrize("bands", [FOUR, list(BANDS), ["B8A"]])
+def test_described_bands_are_picked_by_name_whatever_their_order(
+    tmp_path: Path, bands: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = sorted(BANDS)
+    (tmp_path / "a.tif").write_bytes(tiff(NUMBERS, [description_tag(order)]))
+    (tmp_path / "b.tif").write_bytes(tiff(NUMBERS[::-1], [description_tag(order[::-1])]))
+    wanted = NUMBERS[[order.index(band) for band in bands]]
+    assert np.array_equal(served(images(tmp_path, bands)), [wanted, wanted])
+    assert "taken to be" not in capsys.readouterr().err
+
+
+def test_bands_are_picked_from_files_with_others(tmp_path: Path) -> None:
+    tags = [description_tag(["height", "B8, near infrared", "B04", "red_edge1"])]
+    (tmp_path / "a.tif").write_bytes(tiff(NUMBERS[:4], tags))
+    assert np.array_equal(served(images(tmp_path, ["B04", "B08"]))[0], NUMBERS[[2, 1]])
+    with pytest.raises(UserError, match=r"the model takes 2 \(B04, B11\), the file describes B08, B04, B05"):
+        images(tmp_path, ["B04", "B11"]).store  # noqa: B018
 
 
 def test_other_band_counts_are_named(tmp_path: Path) -> None:

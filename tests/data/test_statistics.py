@@ -10,7 +10,7 @@ import pytest
 from eurosat_cls.data import counts, statistics
 from eurosat_cls.data.counts import PERCENTILES, ValueSample
 from eurosat_cls.data.splits import Split, random_split
-from eurosat_cls.data.statistics import band_statistics, compute_statistics, full_statistics
+from eurosat_cls.data.statistics import BandStatistics, band_statistics, compute_statistics, full_statistics
 from eurosat_cls.data.store.store import Store, open_or_build
 from eurosat_cls.utils.errors import UserError
 from tests.data.helpers import generated_recipe
@@ -43,7 +43,7 @@ def some_images(dtype: str, shape: tuple[int, ...] = (90, 4, 16, 16)) -> np.ndar
 def test_mean_and_std_equal_numpys_on_the_chosen_patches(dtype: str, tmp_path: Path) -> None:
     images = some_images(dtype)
     rows = np.random.default_rng(1).permutation(90)[:70]
-    mean, std = compute_statistics(store_of(images, tmp_path), rows, chunk=16)
+    mean, std, *_ = compute_statistics(store_of(images, tmp_path), rows, chunk=16)
     assert mean.dtype == std.dtype == np.float64
     np.testing.assert_allclose(mean, images[rows].mean(axis=(0, 2, 3), dtype=np.float64), rtol=1e-12)
     np.testing.assert_allclose(std, images[rows].std(axis=(0, 2, 3), dtype=np.float64), rtol=1e-9)
@@ -53,7 +53,8 @@ def test_integers_are_summed_exactly_whatever_the_chunks(tmp_path: Path) -> None
     images = np.full((40, 1, 64, 64), 65_535, np.uint16)
     images[0, 0, 0, 0] = 65_534
     store = store_of(images, tmp_path)
-    results = {tuple(np.concatenate(compute_statistics(store, np.arange(40), chunk))) for chunk in (1, 7, 64, 10**6)}
+    chunks = (1, 7, 64, 10**6)
+    results = {tuple(np.concatenate(compute_statistics(store, np.arange(40), chunk)[:2])) for chunk in chunks}
     assert len(results) == 1
     count = 40 * 64 * 64
     mean, std = results.pop()
@@ -69,9 +70,11 @@ def test_all_statistics_equal_numpys(dtype: str, shape: tuple[int, ...], tmp_pat
     store = store_of(images, tmp_path)
     found = full_statistics(store, all_train(rows))
     values = images[rows].astype(np.float64).transpose(1, 0, 2, 3).reshape(shape[1], -1)
-    mean, std = compute_statistics(store, rows)
-    np.testing.assert_array_equal(found.mean, mean)
-    np.testing.assert_array_equal(found.std, std)
+    for name, values_of_band in compute_statistics(store, rows)._asdict().items():
+        np.testing.assert_array_equal(getattr(found, name), values_of_band)
+    means = images[rows].astype(np.float64).mean((2, 3))
+    np.testing.assert_allclose(found.patch_std, means.std(0), rtol=1e-9)
+    np.testing.assert_allclose(found.patch_percentiles, np.percentile(means, [0, 1, 50, 99, 100], axis=0).T, rtol=1e-9)
     np.testing.assert_array_equal(found.minimum, values.min(1))
     np.testing.assert_array_equal(found.maximum, values.max(1))
     seen = values if np.dtype(dtype).kind in "iu" else values.astype(np.float32).astype(np.float64)
@@ -159,28 +162,28 @@ def test_statistics_are_remembered_for_each_split(store: Store, monkeypatch: pyt
     assert not np.array_equal(fresh[0][0][0], fresh[1][0][0])
     monkeypatch.setattr(statistics, "_stream", None)
     for split, (two, everything) in zip(splits, fresh, strict=True):
-        np.testing.assert_array_equal(band_statistics(store, split), two)
+        assert all(map(np.array_equal, band_statistics(store, split), two))
         again = full_statistics(store, split)
         for field in fields(everything):
             np.testing.assert_array_equal(getattr(again, field.name), getattr(everything, field.name))
 
 
-def test_a_start_pays_for_mean_and_std_only(store: Store) -> None:
+def test_a_start_pays_for_what_a_training_needs_only(store: Store) -> None:
     band_statistics(store, random_split(store.files, store.labels))
     (memory,) = store.path.glob("statistics-*.json")
-    assert set(json.loads(memory.read_text())) == {"version", "mean", "std"}
+    assert set(json.loads(memory.read_text())) == {"version", *BandStatistics._fields}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"split": "x"}', "null", '{"version": 0}', '{"version": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"split": "x"}', "null", '{"version": 0}', '{"version": 2}'])
 def test_a_damaged_memory_is_computed_again(store: Store, text: str) -> None:
     split = random_split(store.files, store.labels)
-    mean, std = band_statistics(store, split)
+    before = band_statistics(store, split)
     (memory,) = store.path.glob("statistics-*.json")
     memory.write_text(text)
-    np.testing.assert_array_equal(band_statistics(store, split), (mean, std))
+    assert all(map(np.array_equal, band_statistics(store, split), before))
     assert memory.read_text() != text
     memory.write_text(text)
-    np.testing.assert_array_equal(full_statistics(store, split).mean, mean)
+    np.testing.assert_array_equal(full_statistics(store, split).mean, before.mean)
     assert memory.read_text() != text
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eurosat_cls import load
 from eurosat_cls.data import EuroSAT
+from eurosat_cls.data.identity import InputStatistics
 from eurosat_cls.data.unit import Unit
 
 
@@ -22,3 +24,8 @@ def test_a_checkpoint_keeps_the_unit_of_its_training(run: Callable[..., tuple[in
     assert run("fit", "--trainer.max_epochs", "1")[0] == 0
     model = load(tmp_path / "lightning_logs" / "version_0")
     assert Unit.from_plain(model.hparams["unit"]) == Unit("uint8")
+    kept = InputStatistics.from_plain(model.hparams["input_statistics"], 3)
+    assert (kept.dtype, kept.size) == ("uint8", (64, 64))
+    low, _, middle, _, high = np.array(kept.patch_percentiles).T
+    for below, above in ((kept.minimum, low), (low, middle), (middle, high), (high, kept.maximum)):
+        assert np.less(below, above).all()

@@ -133,7 +133,8 @@ def test_predict_reads_any_folder_of_images(run: Run, tmp_path: Path) -> None:
         Image.fromarray(pixels).save(tmp_path / f"mine/{'deep/' if number else ''}patch {number}.png")
     code, printed = run("predict", "--ckpt_path", "best", "--images", str(tmp_path / "mine"))
     assert code == 0, printed
-    with open(RUN / "predictions.csv", newline="") as file:
+    (written,) = RUN.glob("predictions_mine_*.csv")
+    with open(written, newline="") as file:
         assert [row["file"] for row in csv.DictReader(file)] == ["deep/patch 1.png", "deep/patch 2.png", "patch 0.png"]
 
 

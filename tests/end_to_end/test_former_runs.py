@@ -59,10 +59,40 @@ def test_a_former_autoencoder_goes_on(runs: Path) -> None:
     assert saved["epoch"] == 1
 
 
-def test_a_former_checkpoint_loads_by_itself() -> None:
+def test_a_former_checkpoint_loads_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     model = eurosat_cls.load(FORMER / "classifier")
     found = model.predict(torch.zeros(2, 3, 64, 64, dtype=torch.uint8).random_())
     assert found.probabilities.shape == (2, 10)
+    assert capsys.readouterr().err.count("cannot be checked") == 1
+
+
+def test_former_runs_are_upgraded_from_their_own_data(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("classifier", "autoencoder"):
+        main(["upgrade", str(runs / name)])
+        assert "unit, input_statistics, patch_size added" in capsys.readouterr().out
+        before, after = (read_checkpoint(root / name / "checkpoints/last.ckpt") for root in (FORMER, runs))
+        assert all(torch.equal(before["state_dict"][key], after["state_dict"][key]) for key in before["state_dict"])
+        assert after["hyper_parameters"]["unit"]["dtype"] == "uint8"
+        assert after["hyper_parameters"]["input_statistics"]["size"] == [64, 64]
+        assert after["Demo"] == {**before["Demo"], "patch_size": 64}
+    main(["upgrade", str(runs / "classifier")])
+    assert "up to date" in capsys.readouterr().out
+    images = torch.full((2, 3, 64, 64), 90, dtype=torch.uint8)
+    old, new = (eurosat_cls.load(root / "classifier").predict(images) for root in (FORMER, runs))
+    assert (old.probabilities == new.probabilities).all()
+    capsys.readouterr()
+    main(["test", "--config", str(runs / "classifier/config.yaml"), "--ckpt_path", "best", "--pictures", "[]"])
+    assert "cannot be checked" not in capsys.readouterr().err
+
+
+def test_an_upgrade_from_other_data_writes_nothing(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = runs / "classifier/checkpoints/best.ckpt"
+    before = file.read_bytes()
+    assert exit_code(["upgrade", str(runs / "classifier"), "--data.init_args.data_seed", "9"]) == 2
+    assert "these are not the patches that it was trained on" in capsys.readouterr().err
+    assert file.read_bytes() == before
+    assert exit_code(["upgrade", str(runs / "absent")]) == 2
+    assert "not a run folder" in capsys.readouterr().err
 
 
 def test_what_a_former_run_was_is_told(runs: Path) -> None:

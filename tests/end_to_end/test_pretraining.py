@@ -130,7 +130,8 @@ def test_predicting_on_images_of_ones_own(command: Command, tmp_path: Path) -> N
         Image.fromarray(pixels).save(tmp_path / f"mine/{number}.png")
     code, printed = command("predict", "autoencoder", "--ckpt_path", "best", "--images", str(tmp_path / "mine"))
     assert code == 0, printed
-    assert (LOGS / "version_0/predictions.csv").read_text().startswith("file,reconstruction_error\n0.png,")
+    (written,) = (LOGS / "version_0").glob("predictions_mine_*.csv")
+    assert written.read_text().startswith("file,reconstruction_error\n0.png,")
 
 
 def test_a_decoder_of_the_wrong_scale_ends_with_two_lines(command: Command) -> None:

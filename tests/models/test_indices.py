@@ -4,7 +4,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from eurosat_cls.data.sentinel2 import BANDS, INDICES, TABLE
 from eurosat_cls.models.indices import SpectralIndices, Standardize, WithIndices
@@ -169,14 +168,6 @@ def test_saved_and_reloaded_it_gives_the_same() -> None:
     again.load_state_dict(layer.state_dict())
     assert torch.equal(again.eval()(raw()), layer.eval()(raw()))
     assert torch.equal(copy.deepcopy(layer)(raw()), layer(raw()))
-
-
-def test_another_unit_is_refused_where_the_bands_can_tell() -> None:
-    layer = with_indices(["NDVI"])
-    layer.check_unit(raw())
-    with pytest.raises(UserError, match="another unit"):
-        layer.check_unit(raw(torch.float32) / 10_000)
-    WithIndices(nn.Identity(), SpectralIndices(BANDS, ["NDVI"])).check_unit(raw(torch.float32) / 10_000)
 
 
 def test_it_is_exported_as_it_computes() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -18,13 +19,17 @@ NAMES = ("Forest", "River", "Residential")
 
 
 def small_model(
-    names: Sequence[str] = NAMES, bands: Sequence[str] = RGB, task: str = "multiclass", seed: int = 0
+    names: Sequence[str] = NAMES,
+    bands: Sequence[str] = RGB,
+    task: str = "multiclass",
+    seed: int = 0,
+    **settings: Any,
 ) -> Classifier:
     """An untrained network whose classes differ from patch to patch."""
     torch.manual_seed(seed)
     model = Classifier(
         partial(ResNet, widths=(8, 16), blocks=(1, 1)), list(names), list(bands),
-        mean=[90.0] * len(bands), std=[40.0] * len(bands), task=task,  # type: ignore[arg-type]
+        **{"mean": [90.0] * len(bands), "std": [40.0] * len(bands), "task": task, **settings},
     ).eval()  # fmt: skip
     with torch.no_grad():
         for parameter in model.decoder.parameters():

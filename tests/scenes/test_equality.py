@@ -43,17 +43,14 @@ def test_every_kind_of_file_gives_the_same_map(tmp_path: Path) -> None:
     rasterio.shutil.copy(files["tif"], files["cog"], driver="COG")
     files["vrt"] = tmp_path / "scene.vrt"
     rasterio.shutil.copy(files["tif"], files["vrt"], driver="VRT")
-    rgb = small_model()
-    rgb.hparams["unit"] = Unit("uint8", True, (0, 2750), "L1C").plain()
+    rgb = small_model(unit=Unit("uint8", True, (0, 2750), "L1C").plain())
     folders = [map_scene(rgb, path, tmp_path / "rgb" / kind, options=STEP) for kind, path in files.items()]
     with rasterio.open(folders[0] / "probabilities.tif") as dataset:
         assert dataset.read(1).std() > 0.01
     for name in ("classes.tif", "probabilities.tif"):
         assert len({(folder / name).read_bytes() for folder in folders}) == 1
-    every = small_model(bands=BANDS)
-    every.hparams["unit"] = Unit("uint16", True, None, "L1C").plain()
-    every.normalize.mean.fill_(1200)  # type: ignore[union-attr, operator]
-    every.normalize.std.fill_(900)  # type: ignore[union-attr, operator]
+    unit = Unit("uint16", True, None, "L1C").plain()
+    every = small_model(bands=BANDS, unit=unit, mean=[1200] * 13, std=[900] * 13)
     folders = [map_scene(every, path, tmp_path / "all bands" / kind, options=STEP) for kind, path in products.items()]
     for name in ("classes.tif", "probabilities.tif"):
         assert len({(folder / name).read_bytes() for folder in folders}) == 1

@@ -9,6 +9,7 @@ import pytest
 
 from eurosat_cls import Classifier
 from eurosat_cls.data.eurosat import CLASS_NAMES, JPEG_UNIT, TIFF_UNIT
+from eurosat_cls.data.identity import InputStatistics
 from eurosat_cls.data.sentinel2 import BANDS, RGB
 from eurosat_cls.data.unit import Unit
 from eurosat_cls.encoders import ResNet
@@ -33,24 +34,32 @@ def model(bands: Any = RGB, unit: Unit | None = TIFF_UNIT, names: Any = ("a", "b
     return Classifier(encoder, list(names), list(bands), unit=unit and unit.plain(), **{**given, **statistics})
 
 
+def statistics(bands: dict[str, np.ndarray], names: Any, scale: float = 1) -> dict[str, Any]:
+    """What a training on patches like these bands would know of them."""
+    values = [bands[name].astype(float) * scale for name in names]
+    between = [[v.mean() * share for share in (0.5, 0.6, 1, 1.8, 2)] for v in values]
+    low, high = ([float(pick(v)) for v in values] for pick in (np.min, np.max))
+    return InputStatistics("uint16", (64, 64), "1", low, high, [v.mean() / 3 for v in values], between).plain()
+
+
 def test_numbers_of_16_bits_stay_as_they_are_in_the_models_order(tmp_path: Path) -> None:
     with open_scene(write_scene(tmp_path / "a.tif", LAND)) as scene:
         conversion = model_input(model(), scene)
         values, _ = scene.read(conversion.bands, slice(0, 96), slice(0, 96))
     assert (conversion.bands, conversion.notes) == (list(RGB), [])
-    np.testing.assert_array_equal(conversion(values), np.stack([LAND[band] for band in RGB]))
-    assert "as they are" in conversion.describe()
+    np.testing.assert_array_equal(conversion.convert(values), np.stack([LAND[band] for band in RGB]))
+    assert "as they are" in conversion.convert.describe()
 
 
 def test_eurosats_8_bits_are_made_by_the_published_stretch(tmp_path: Path) -> None:
     with open_scene(write_scene(tmp_path / "a.tif", LAND)) as scene:
         conversion = model_input(model(unit=JPEG_UNIT), scene)
         values, _ = scene.read(conversion.bands, slice(0, 96), slice(0, 96))
-    converted = conversion(values)
+    converted = conversion.convert(values)
     assert converted.dtype == np.uint8
     expected = np.rint(np.clip(values.astype(float) * 255 / 2750, 0, 255))
     assert np.abs(converted - expected).max() <= 1
-    assert conversion.describe() == (
+    assert conversion.convert.describe() == (
         "clip(x * 255 / 2750, 0, 255) of 10,000 times the reflectance, as in the training patches"
     )
 
@@ -58,7 +67,7 @@ def test_eurosats_8_bits_are_made_by_the_published_stretch(tmp_path: Path) -> No
 def test_8_bits_of_the_same_kind_stay_as_they_are(tmp_path: Path) -> None:
     planes = [(plane >> 4).astype(np.uint8) for plane in COLOURS.values()]
     with open_scene(write_raster(tmp_path / "a.tif", planes, list(COLOURS))) as scene:
-        assert model_input(model(unit=JPEG_UNIT), scene).stretch is None
+        assert model_input(model(unit=JPEG_UNIT), scene).convert.stretch is None
         with pytest.raises(UserError, match="--stretch"):
             model_input(model(unit=JPEG_UNIT), scene, (0, 2750))
         with pytest.raises(UserError, match="8 bits do not hold"):
@@ -72,8 +81,8 @@ def test_own_images_of_8_bits_need_their_stretch(tmp_path: Path) -> None:
         conversion = model_input(model(unit=OWN), scene, (100, 4100))
         with pytest.raises(UserError, match="below the second"):
             model_input(model(unit=OWN), scene, (3000, 0))
-    assert conversion(np.array([[[0, 100, 2100, 9000]]], np.uint16)).tolist() == [[[0, 0, 128, 255]]]
-    assert "- 100) * 255 / 4000" in conversion.describe()
+    assert conversion.convert(np.array([[[0, 100, 2100, 9000]]], np.uint16)).tolist() == [[[0, 0, 128, 255]]]
+    assert "- 100) * 255 / 4000" in conversion.convert.describe()
 
 
 @pytest.mark.parametrize(
@@ -89,17 +98,28 @@ def test_a_checkpoint_without_a_unit_is_taken_for_what_its_mean_suggests(
     old = model(unit=None, names=names, mean=[mean] * 3, std=[mean] * 3)
     with open_scene(write_scene(tmp_path / "a.tif", LAND)) as scene:
         conversion = model_input(old, scene)
-    assert conversion.stretch == stretch
+    assert conversion.convert.stretch == stretch
     assert said in conversion.notes[0]
 
 
-@pytest.mark.parametrize(
-    ("dtype", "scale", "way"), [(np.int16, 1, "-ot UInt16"), (np.float32, 1e-4, "-scale 0 1 0 10000")]
-)
-def test_other_numbers_are_refused_with_the_way_out(tmp_path: Path, dtype: Any, scale: float, way: str) -> None:
-    bands = {band: (values * scale).astype(dtype) for band, values in COLOURS.items()}
-    with open_scene(write_scene(tmp_path / "a.tif", bands)) as scene, pytest.raises(UserError, match=way):
-        model_input(model(), scene)
+def test_digital_numbers_in_another_dtype_are_as_good(tmp_path: Path) -> None:
+    for dtype in (np.int16, np.float32):
+        bands = {band: values.astype(dtype) for band, values in COLOURS.items()}
+        with open_scene(write_scene(tmp_path / "a.tif", bands)) as scene:
+            assert not model_input(model(), scene).convert.changes
+
+
+def test_reflectances_are_refused_unless_they_are_called_so(tmp_path: Path) -> None:
+    bands = {band: values.astype(np.float32) / 10_000 for band, values in COLOURS.items()}
+    with open_scene(write_scene(tmp_path / "a.tif", bands)) as scene:
+        with pytest.raises(UserError, match=r"a\.tif: .*another unit.*--unit reflectance"):
+            model_input(model(), scene)
+        found = model_input(model(), scene, unit="reflectance")
+        eight = model_input(model(unit=JPEG_UNIT), scene, unit="reflectance").convert
+        values, _ = scene.read(found.bands, slice(0, 96), slice(0, 96))
+    expected = np.stack([COLOURS[band] for band in RGB])
+    np.testing.assert_array_equal(found.convert(values), expected)
+    np.testing.assert_allclose(eight(values), (expected * (255 / 2750)).clip(0, 255), atol=0.51)
 
 
 def test_missing_bands_are_named_with_the_reason(tmp_path: Path) -> None:
@@ -163,7 +183,7 @@ def test_black_water_in_the_infrared_is_no_contradiction(tmp_path: Path) -> None
 
 def test_values_outside_the_trainings_range_are_named_with_numbers(tmp_path: Path) -> None:
     with open_scene(write_scene(tmp_path / "a.tif", {**COLOURS, "B04": COLOURS["B04"] * 5})) as scene:
-        notes = model_input(model(std=[300.0] * 3), scene).notes
+        notes = model_input(model(std=[300.0] * 3, input_statistics=statistics(LAND, RGB)), scene).notes
     assert len(notes) == 1
     assert "outside the range of the training" in notes[0]
     assert "B04" in notes[0]
@@ -171,8 +191,11 @@ def test_values_outside_the_trainings_range_are_named_with_numbers(tmp_path: Pat
 
 
 def test_a_scene_wholly_in_another_unit_is_refused(tmp_path: Path) -> None:
-    with open_scene(write_scene(tmp_path / "a.tif", COLOURS)) as scene, pytest.raises(UserError, match="another unit"):
-        model_input(model(mean=[1.0] * 3, std=[0.5] * 3), scene)
+    other = model(RGB, mean=[1.0] * 3, std=[0.5] * 3, input_statistics=statistics(LAND, RGB, 1e-3))
+    with open_scene(write_scene(tmp_path / "a.tif", COLOURS)) as scene:
+        with pytest.raises(UserError, match=r"another unit.*B04 .*, in training .*--unit raw"):
+            model_input(other, scene)
+        assert model_input(other, scene, unit="raw").notes == []
 
 
 def test_a_scene_without_valid_pixels_raises_no_doubt(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ def pixels_of(picture: "Figure | np.ndarray") -> np.ndarray:
     """Return a picture as ``[H, W, 3]`` uint8."""
     if isinstance(picture, np.ndarray):
         return picture
+    from eurosat_cls.utils.figures import settle_texts
+
+    settle_texts(picture)
     stream = io.BytesIO()
     picture.savefig(stream, format="png")
     stream.seek(0)

@@ -45,18 +45,30 @@ def draw_gallery(title: str, rows: Sequence[Row], note: str = "", side_by_side: 
     width = max(side_by_side * (row_width + _MARGIN) + _MARGIN, int(_font(18).getlength(title)) + 2 * _MARGIN)
     canvas = Image.new("RGB", (width, tops[-1] + _MARGIN // 2), "white")
     draw = ImageDraw.Draw(canvas)
-    draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(18))
-    draw.text((_MARGIN, _MARGIN + 24), _fitting(note, width - 2 * _MARGIN, 12), GREY, _font(12))
+    _write(draw, (_MARGIN, _MARGIN - 4), title, INK, 18)
+    _write(draw, (_MARGIN, _MARGIN + 24), _fitting(note, width - 2 * _MARGIN, 12), GREY, 12)
     for number, row in enumerate(rows):
         x = _MARGIN + number // lines * (row_width + _MARGIN)
         y = tops[number % lines]
-        draw.text((x, y), _fitting(row.title, row_width, 13), INK, _font(13))
+        _write(draw, (x, y), _fitting(row.title, row_width, 13), INK, 13)
         for tile, text in zip(tiles[number], captions[number]):
             canvas.paste(tile, (x, y + head))
             for line, words in enumerate(text):
-                draw.text((x, y + head + side[1] + 2 + 15 * line), words, GREY, _font(_SMALL))
+                _write(draw, (x, y + head + side[1] + 2 + 15 * line), words, GREY, _SMALL)
             x += side[0] + _GAP
     return np.asarray(canvas)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: tuple[int, int, int], size: int
+) -> None:
+    if not text.isascii() or not text.isprintable():
+        from eurosat_cls.utils.figures import drawable  # with matplotlib, which other texts do not wait for
+
+        text, fonts = drawable(text)
+        if fonts:  # Pillow takes one font for a text; those of other scripts have the letters of ours too
+            return draw.text(place, text, colour, ImageFont.truetype(str(fonts[0]), size))
+    draw.text(place, text, colour, _font(size))
 
 
 @lru_cache

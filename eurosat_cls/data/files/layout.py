@@ -3,10 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from eurosat_cls.data.files.channels import assumption
 from eurosat_cls.data.files.decode import decode_image
-from eurosat_cls.data.files.tiff import described_bands, is_tiff
+from eurosat_cls.data.files.tiff import described_bands, has_colours, is_tiff
+from eurosat_cls.data.patch import NoData
 from eurosat_cls.data.sentinel2 import RGB, find_band
+from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.text import class_label
 
 
 class Layout(NamedTuple):
@@ -23,20 +27,23 @@ class Layout(NamedTuple):
     dtype: str
 
 
-def layout_of(read: Callable[[str], bytes], files: Sequence[str], file_bands: Sequence[str] | None) -> Layout:
+def layout_of(
+    read: Callable[[str], bytes], files: Sequence[str], file_bands: Sequence[str] | None, nodata: NoData = "error"
+) -> Layout:
     """Return the layout of the first of ``files`` that can be read.
 
     Bands that are not named by ``file_bands`` are named by the descriptions in a TIFF if all of them are names of
     Sentinel-2 bands, else B04, B03, B02 in an image of red, green and blue in 8 bits, else ``band_1`` to ``band_C``.
 
     Raises:
-        UserError: when no file can be read, or the file has another number of bands than there are names.
+        UserError: when no file can be read, or the file has another number of bands than there are names, or describes
+            them as others.
     """
     reason = ""
     for file in files:
         try:
             data = read(file)
-            pixels = decode_image(data).pixels
+            pixels = decode_image(data, nodata=nodata).pixels
             described = described_bands(data) if is_tiff(data) else {}
         except UserError as error:
             reason = reason or f"{file}: {str(error).removeprefix(file + ': ')}"
@@ -44,6 +51,12 @@ def layout_of(read: Callable[[str], bytes], files: Sequence[str], file_bands: Se
         channels, height, width = pixels.shape
         if file_bands is not None and len(file_bands) != channels:
             raise UserError(f"data.file_bands names {len(file_bands)} bands, but {file} has {channels}.")
+        for channel, name in enumerate(file_bands or ()):
+            if (meant := find_band(name)) and described.get(channel, meant.name) != meant.name:
+                raise UserError(
+                    f"{file}: wrong band order, band {channel + 1} is described as {described[channel]}, expected "
+                    f"{meant.name} by data.file_bands"
+                )
         names = [f"band_{channel}" for channel in range(1, channels + 1)]
         if file_bands is not None:
             names = list(file_bands)
@@ -51,6 +64,8 @@ def layout_of(read: Callable[[str], bytes], files: Sequence[str], file_bands: Se
             names = [described[channel] for channel in range(channels)]
         elif channels == 3 and pixels.dtype == "uint8":
             names = list(RGB)
+            if is_tiff(data) and not has_colours(data):
+                rank_zero_print(f"{file}: {assumption(names)}")
         return Layout(names, (channels, height, width), str(pixels.dtype))
     raise UserError(f"none of the {len(files)} images can be read; {reason}")
 
@@ -87,6 +102,9 @@ def distinct_names(class_names: Sequence[str] | None) -> list[str] | None:
     Raises:
         UserError: for a name given twice.
     """
-    if class_names is not None and len(set(class_names)) < len(class_names):
-        raise UserError(f"data.class_names: {list(class_names)} names a class twice.")
-    return None if class_names is None else list(class_names)
+    if class_names is None:
+        return None
+    names = [class_label(name) for name in class_names]
+    if len(set(names)) < len(names):
+        raise UserError(f"data.class_names: {names} names a class twice.")
+    return names

@@ -18,8 +18,9 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from eurosat_cls.data.patch import BoundingBox, Patch
-from eurosat_cls.data.sentinel2 import find_band
+from eurosat_cls.data.files.nodata import handle_nodata
+from eurosat_cls.data.patch import BoundingBox, NoData, Patch, is_turned, upright
+from eurosat_cls.data.sentinel2 import band_in_text, find_band
 from eurosat_cls.utils.errors import UserError
 
 MAX_PIXELS = 64_000_000  # where no size is asked for; below the point at which PIL itself warns
@@ -30,7 +31,8 @@ _MAX_PAGES = 512
 _JPEG, _DEFLATE = 7, (8, 32946)
 _BUILT_IN = (1, *_DEFLATE)  # compressions that need no further package
 _YCBCR, _GREY_OR_RGB = 6, (1, 2)  # photometric interpretations whose numbers are measurements as they are
-_OVERVIEW = 1  # bit of the NewSubfileType
+_PALETTE, _ORIENTATION, _COLORMAP = 3, 274, 320
+_OVERVIEW, _MASK = 1, 4  # bits of the NewSubfileType
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 _PIXEL_SCALE, _TIEPOINT, _TRANSFORMATION, _GEO_KEYS = 33550, 33922, 34264, 34735
 _MODEL_TYPE, _RASTER_TYPE, _GEOGRAPHIC_CS, _PROJECTED_CS = 1024, 1025, 2048, 3072
@@ -49,19 +51,25 @@ def decode_tiff(
     shape: tuple[int, int, int] | None = None,
     dtype: str | None = None,
     bands: Sequence[str] | None = None,
+    nodata: NoData = "error",
 ) -> Patch:
     """Decode a TIFF; for arguments, result and errors see :func:`eurosat_cls.data.files.decode.decode_image`."""
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as tiff:
             pages = _pages(tiff)
-            _check_layout(pages, shape, dtype)
+            place = _place(pages[0])
+            # GDAL takes pixels as they are stored, and so do the coordinates that it writes
+            orientation = 1 if place else int(pages[0].tags.valueof(_ORIENTATION, default=1))
+            _check_layout(pages, shape, dtype, is_turned(orientation))
             for page in pages:
                 _check_segments(page, data)
-            _check_order(pages[0], bands)
+            order = _order(pages[0], bands)
             planes = [_pixels(page, data) for page in pages]
             pixels = planes[0] if len(planes) == 1 else np.concatenate(planes)
-            _check_values(pixels, pages[0])
-            return Patch(pixels, _place(pages[0]))
+            handle_nodata(pixels, pages[0].tags.valueof(_GDAL_NODATA), nodata)
+            if order is not None:
+                pixels = pixels[order]
+            return Patch(np.ascontiguousarray(upright(pixels, orientation)), place)
     except UserError:
         raise
     except Exception as error:  # tifffile raises what the bytes lead it to, from TypeError to MemoryError
@@ -80,12 +88,18 @@ def described_bands(data: bytes) -> dict[int, str]:
         return _described(tiff.pages.first)
 
 
+def has_colours(data: bytes) -> bool:
+    """Whether the channels of a decodable TIFF are said to be red, green and blue."""
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        return tiff.pages.first.photometric not in (0, 1)
+
+
 def _pages(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
     """Return the page that holds the image, or the pages that hold one band each."""
     pages: list[Any] = list(islice(tiff.pages, _MAX_PAGES + 1))
     if not pages:
         raise UserError("truncated or damaged TIFF (no image in it)")
-    pages[1:] = [page for page in pages[1:] if not page.subfiletype & _OVERVIEW]
+    pages[1:] = [page for page in pages[1:] if not page.subfiletype & (_OVERVIEW | _MASK)]
     first = pages[0]
     alike = all(page.axes == "YX" and (page.shape, page.dtype) == (first.shape, first.dtype) for page in pages)
     if len(pages) > 1 and (not alike or len(pages) > _MAX_PAGES):
@@ -93,12 +107,17 @@ def _pages(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
     return pages
 
 
-def _check_layout(pages: Sequence[tifffile.TiffPage], shape: tuple[int, int, int] | None, dtype: str | None) -> None:
+def _check_layout(
+    pages: Sequence[tifffile.TiffPage], shape: tuple[int, int, int] | None, dtype: str | None, turned: bool
+) -> None:
     """Refuse another band count, dtype or size, and numbers that are no measurements; nothing is allocated."""
     page = pages[0]
     if page.axes not in ("YXS", "SYX", "YX"):
         raise UserError(f"wrong layout, got axes {page.axes or 'none'}, expected an image of bands")
-    count, height, width = len(pages) * page.samplesperpixel, page.imagelength, page.imagewidth
+    palette = page.photometric == _PALETTE and len(pages) == 1
+    count, height, width = 3 if palette else len(pages) * page.samplesperpixel, page.imagelength, page.imagewidth
+    if turned:
+        height, width = width, height
     if shape is not None and count != shape[0]:
         raise UserError(f"wrong band count, got {count}, expected {shape[0]}")
     wanted = DTYPES if dtype is None else (str(np.dtype(dtype)),)
@@ -110,7 +129,7 @@ def _check_layout(pages: Sequence[tifffile.TiffPage], shape: tuple[int, int, int
         raise UserError(f"wrong size, got {width}x{height}, expected {shape[2]}x{shape[1]} (width x height)")
     if not 0 < count * height * width <= 3 * MAX_PIXELS:
         raise UserError(f"absurd dimensions, {count} bands of {width}x{height}")
-    if page.photometric not in _GREY_OR_RGB and (page.photometric, page.compression) != (_YCBCR, _JPEG):
+    if page.photometric not in _GREY_OR_RGB and not palette and (page.photometric, page.compression) != (_YCBCR, _JPEG):
         raise UserError(f"wrong photometric interpretation, got {_name(page.photometric)}, expected grey or RGB")
 
 
@@ -145,9 +164,20 @@ def _pixels(page: tifffile.TiffPage, data: bytes) -> np.ndarray:
         pixels = page.asarray(maxworkers=1)
     else:
         return _with_pillow(page, data)
+    if page.photometric == _PALETTE:
+        return _colours(pixels.reshape(pixels.shape[-2:]), page)
     if page.axes == "YXS":
         pixels = pixels.transpose(2, 0, 1)
     return np.array(pixels.reshape(page.samplesperpixel, *pixels.shape[-2:]), page.dtype, order="C")
+
+
+def _colours(indices: np.ndarray, page: tifffile.TiffPage) -> np.ndarray:
+    """Return the colours that indices ``[H, W]`` into a palette stand for, uint8 ``[3, H, W]``."""
+    table = np.array(page.tags.valueof(_COLORMAP), np.uint16).reshape(3, -1)
+    if indices.dtype != np.uint8 or table.shape[1] != 256:
+        raise UserError(f"wrong photometric interpretation, got a palette of {table.shape[1]} colours, expected 256")
+    colours: np.ndarray = (table >> 8).astype(np.uint8)[:, indices]  # 16 bits, whose upper half GDAL takes too
+    return colours
 
 
 def _with_pillow(page: tifffile.TiffPage, data: bytes) -> np.ndarray:
@@ -162,30 +192,26 @@ def _with_pillow(page: tifffile.TiffPage, data: bytes) -> np.ndarray:
     return np.ascontiguousarray(pixels.reshape(page.imagelength, page.imagewidth, -1).transpose(2, 0, 1))
 
 
-def _check_values(pixels: np.ndarray, page: tifffile.TiffPage) -> None:
-    """Refuse values that stand for missing ones."""
-    if pixels.dtype.kind == "f" and (count := pixels.size - np.count_nonzero(np.isfinite(pixels))):
-        raise UserError(f"{count:,} values are NaN or infinite")
-    text = page.tags.valueof(_GDAL_NODATA)
-    if text is None:
-        return
-    try:
-        nodata = float(str(text).replace(",", "."))
-    except ValueError:
-        raise UserError(f"unreadable GDAL_NODATA tag {str(text)[:20]!r}") from None
-    with np.errstate(over="ignore"):
-        count = np.count_nonzero(pixels == nodata)  # a float32 array compares in its own precision
-    if count:
-        raise UserError(f"{count:,} values are nodata ({nodata:g})")
+def _order(page: tifffile.TiffPage, bands: Sequence[str] | None) -> list[int] | None:
+    """Return the channels in the order of expected bands, by their descriptions; None for the order that they have.
 
-
-def _check_order(page: tifffile.TiffPage, bands: Sequence[str] | None) -> None:
-    """Refuse bands that are described as Sentinel-2 bands other than the expected ones."""
+    Raises:
+        UserError: for bands that are described as Sentinel-2 bands other than the expected ones.
+    """
     described = {} if bands is None else _described(page)
-    for channel, band in enumerate(bands or ()):
-        got, expected = described.get(channel), find_band(band)
-        if got and expected and got != expected.name:
-            raise UserError(f"wrong band order, band {channel + 1} is described as {got}, expected {expected.name}")
+    expected = {place: found.name for place, band in enumerate(bands or ()) if (found := find_band(band))}
+    channel_of = {name: channel for channel, name in described.items()}
+    if len(channel_of) == len(described) and set(expected.values()) <= set(channel_of):
+        named = {place: channel_of[name] for place, name in expected.items()}
+        rest = iter(sorted(set(range(len(bands or ()))) - set(named.values())))
+        order = [named[place] if place in named else next(rest) for place in range(len(bands or ()))]
+        return None if order == list(range(len(order))) else order
+    for channel, name in expected.items():
+        if described.get(channel, name) != name:
+            raise UserError(
+                f"wrong band order, band {channel + 1} is described as {described[channel]}, expected {name}"
+            )
+    return None
 
 
 def _described(page: tifffile.TiffPage) -> dict[int, str]:
@@ -199,8 +225,8 @@ def _described(page: tifffile.TiffPage) -> dict[int, str]:
         texts = {int(item.get("sample", -1)): item.text for item in items if item.get("role") == "description"}
     except (ElementTree.ParseError, ValueError):
         raise UserError("unreadable GDAL_METADATA tag") from None
-    bands = {channel: find_band(text or "") for channel, text in texts.items()}
-    return {channel: band.name for channel, band in bands.items() if band}
+    bands = {channel: band_in_text(text or "") for channel, text in texts.items()}
+    return {channel: band for channel, band in bands.items() if band}
 
 
 def _place(page: tifffile.TiffPage) -> BoundingBox | None:

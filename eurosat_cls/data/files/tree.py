@@ -1,6 +1,7 @@
 """A class-folder tree (``<Class>/<Class>_<n>.jpg``) and its rules, the same for archives and folders."""
 
 import os
+import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -55,8 +56,8 @@ def is_clutter(parts: Sequence[str]) -> bool:
 
 
 def stem_of(file: str) -> str:
-    """Return the base name without folder and extension: ``"River/River_7.jpg" -> "River_7"``."""
-    return os.path.splitext(file.rsplit("/", 1)[-1])[0]
+    """Return the base name without folder and extension in Unicode's NFC: ``"River/River_7.jpg" -> "River_7"``."""
+    return unicodedata.normalize("NFC", os.path.splitext(file.rsplit("/", 1)[-1])[0])
 
 
 def refuse_escape(path: Path, root: Path, inside: Path) -> None:

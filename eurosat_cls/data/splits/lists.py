@@ -1,6 +1,7 @@
 """Splits from text files that list the patches of each part."""
 
 import logging
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -75,8 +76,7 @@ def _split(lists: Mapping[Path, list[str]], files: Sequence[str], skipped: Colle
     """Find the files of train, val and test by the keys in their lists, which come in this order."""
     positions: defaultdict[str, list[int]] = defaultdict(list)
     for index, file in enumerate(files):
-        folder = file.rsplit("/", 2)[-2] + "/" if "/" in file else ""
-        for key in {stem_of(file), folder + stem_of(file)}:
+        for key in {stem_of(file), _key(file)}:
             positions[key].append(index)
     known_bad = {stem_of(file) for file in skipped}
     chosen: dict[str, list[int]] = {}
@@ -116,8 +116,14 @@ def _list_paths(pattern: str) -> list[Path]:
 def _read_list(path: Path) -> list[str]:
     """Return the names in a list without extension, ``"River_7"`` or ``"River/River_7"``."""
     with reading(path):
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        content = path.read_bytes()
+        lines = content.decode("utf-8-sig", "strict" if b"\0" in content else "surrogateescape").splitlines()
     names = [line.strip().replace("\\", "/") for line in lines if line.strip()]
     if not names:
         raise UserError(f"the split list {path} is empty")
-    return ["/".join([*name.split("/")[-2:-1], stem_of(name)]) for name in names]
+    return [_key(name) for name in names]
+
+
+def _key(file: str) -> str:
+    """The base name without extension, after the folder that it is in."""
+    return unicodedata.normalize("NFC", "/".join([*file.split("/")[-2:-1], stem_of(file)]))

@@ -20,7 +20,7 @@ from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import sync_folder
 from eurosat_cls.utils.progress import progress
 
-VERSION = 2  # of the files in a store's folder; another version is built again
+VERSION = 3  # of a store's files, and of how images are decoded; another version is built again
 _CHUNK_BYTES = 4 * 2**20
 _MAX_LISTED = 20
 _log = logging.getLogger(__name__)

@@ -107,7 +107,8 @@ class TorchvisionBackbone(Backbone):
     def _map(self, x: Tensor) -> Tensor:
         if self._is_vit:
             tokens, height, width = self._tokens(x)
-            return tokens[:, 1:].transpose(1, 2).reshape(len(x), -1, height, width)  # [B, 1 + h*w, D] -> [B, D, h, w]
+            # [B, 1 + h*w, D] -> [B, D, h, w]
+            return tokens[:, 1:].transpose(1, 2).reshape(x.shape[0], -1, height, width)
         for part in self._path:
             child = getattr(self.model, part)
             for layer in child if isinstance(child, nn.ModuleList) else (child,):
@@ -135,7 +136,7 @@ class TorchvisionBackbone(Backbone):
         model: Any = self.model
         x = model.conv_proj(x)
         size = (x.shape[2], x.shape[3])
-        tokens = torch.cat([model.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], 1)
+        tokens = torch.cat([model.class_token.expand(x.shape[0], -1, -1), x.flatten(2).transpose(1, 2)], 1)
         tokens = tokens + _resample_positions(model.encoder.pos_embedding, size)
         encoded: Tensor = model.encoder.ln(model.encoder.layers(model.encoder.dropout(tokens)))
         return encoded, *size

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import did_you_mean, nearest
+from eurosat_cls.utils.text import class_label
 
 ClassWeights = Mapping[str, float] | Literal["balanced"] | None
 
@@ -42,6 +43,7 @@ def class_weight_tensor(
             raise UserError("class_weights: 'balanced' needs at least one training patch of every class.")
         total = sum(class_counts)
         return torch.tensor([total / (len(class_names) * count) for count in class_counts], dtype=torch.float32)
+    weights = {class_label(name): weight for name, weight in weights.items()}
     for name, weight in weights.items():
         if name not in class_names:
             hint = did_you_mean(nearest(name, class_names)) or f" The classes are {', '.join(class_names)}."

@@ -346,9 +346,9 @@ def test_decoding_keeps_channel_order_and_checks_nothing_without_a_size() -> Non
     assert pixels[:, 2, 2].tolist() == [200, 100, 50]
 
 
-def palette_png() -> bytes:
+def palette_png(**options: int) -> bytes:
     stream = io.BytesIO()
-    Image.new("P", (64, 64)).save(stream, "PNG")
+    Image.new("P", (64, 64)).save(stream, "PNG", **options)
     return stream.getvalue()
 
 
@@ -369,7 +369,7 @@ def huge_png() -> bytes:
         (jpeg(0, 1, size=32), "wrong size, got 32x32, expected 64x64"),
         (jpeg(0, 1, mode="L"), "wrong mode, got L, expected RGB"),
         (jpeg(0, 1, mode="CMYK"), "wrong mode, got CMYK"),
-        (palette_png(), "wrong mode, got P, expected RGB"),
+        (palette_png(transparency=0), "wrong mode, got P, expected RGB"),
         (huge_png(), "image|dimensions|size"),
     ],
 )
@@ -403,7 +403,7 @@ def test_grey_images_are_patches_of_one_band(dtype: str) -> None:
         (jpeg(0, 1), (1, 64, 64), "uint8", "wrong mode, got RGB, expected L or I;16"),
         (grey_png("uint8"), (3, 4, 5), "uint8", "wrong mode, got L, expected RGB"),
         (grey_png("uint16"), (1, 4, 5), "uint8", "wrong dtype, got uint16, expected uint8"),
-        (palette_png(), None, None, "wrong mode, got P"),
+        (palette_png(transparency=0), None, None, "wrong mode, got P"),
         (b"", None, None, "empty file"),
     ],
 )

@@ -1,0 +1,177 @@
+"""Exported models, read as the checkpoints that they were made of: what they are stands in a text inside the file."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import reading
+from eurosat_cls.utils.network import check_local
+
+KEY = "eurosat_cls"  # of the card among a file's metadata
+FORMAT = 1  # of the card
+GRAPH = "graph"  # where a checkpoint read from an ONNX file has its bytes
+SUFFIXES = (".onnx", ".safetensors")
+_LARGEST = 4_000_000  # letters of a card
+_MOST, _LONGEST = 4096, 200  # names, and letters of one
+
+
+def is_portable(path: str | Path) -> bool:
+    """Whether a file's name is that of an exported model."""
+    return str(path).endswith(SUFFIXES)
+
+
+def read_portable(path: str | Path) -> dict[str, Any]:
+    """Read an exported model in the form of a checkpoint; nothing in it is run.
+
+    Returns:
+        ``hyper_parameters``, ``state_dict``, ``data``, ``run``, and for ONNX the bytes of the network in ``graph``.
+
+    Raises:
+        UserError: for a file that is missing, damaged, without this project's metadata, or that refers to others.
+    """
+    check_local(path, "model")
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such model.")
+    text, content = _read_onnx(path) if path.suffix == ".onnx" else _read_safetensors(path)
+    card = _checked(text, str(path))
+    return {"hyper_parameters": card["settings"], "data": card["data"], "run": card.get("run") or {}, **content(card)}
+
+
+def _read_safetensors(path: Path) -> tuple[str | None, Any]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: not a safetensors file, or truncated ({error}).") from None
+    return metadata.get(KEY), lambda card: {"state_dict": tensors}
+
+
+def _read_onnx(path: Path) -> tuple[str | None, Any]:
+    if find_spec("onnx") is None or find_spec("onnxruntime") is None:
+        raise UserError(f"{path}: ONNX needs further packages: pip install 'eurosat-cls[export]'")
+    import onnx
+
+    with reading(path):
+        content = path.read_bytes()
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(content)
+    except Exception as error:  # whatever the installed reader of protocol buffers raises
+        raise UserError(f"{path}: not an ONNX file, or truncated.") from error
+    found = {entry.key: entry.value for entry in model.metadata_props}
+    if KEY in found:
+        _check_graph(model, str(path))
+    return found.get(KEY), lambda card: {"state_dict": _state(card["settings"], card), GRAPH: content}
+
+
+def _check_graph(model: Any, where: str) -> None:
+    """Refuse a graph that reads other files, or calls what is no operator of the standard.
+
+    Raises:
+        UserError: naming what it refers to.
+    """
+    domains = {entry.domain for entry in model.opset_import} - {"", "ai.onnx"}
+    if domains or model.functions:
+        raise UserError(f"{where}: refused, it uses operators beyond the standard ones ({', '.join(domains)[:60]}).")
+    for graph in _graphs(model.graph):
+        tensors = [*graph.initializer, *(part for sparse in graph.sparse_initializer for part in
+                                         (sparse.values, sparse.indices))]  # fmt: skip
+        for node in graph.node:
+            if node.domain not in ("", "ai.onnx"):
+                raise UserError(f"{where}: refused, it uses an operator of {node.domain[:60]!r}.")
+            for attribute in node.attribute:
+                tensors += [attribute.t, *attribute.tensors]
+        if any(tensor.data_location == tensor.EXTERNAL or tensor.external_data for tensor in tensors):
+            raise UserError(f"{where}: refused, its weights are in other files, which it names; ours are in the file.")
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """Yield a graph and those within its nodes."""
+    waiting = [graph]
+    while waiting:
+        graph = waiting.pop()
+        yield graph
+        waiting += [inner for node in graph.node for attribute in node.attribute
+                    for inner in (attribute.g, *attribute.graphs) if inner.node or inner.initializer]  # fmt: skip
+
+
+def _state(settings: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Tensors that a classifier has besides its network."""
+    state = {name: torch.tensor(card[name], dtype=torch.float32) for name in ("temperature", "threshold")}
+    if settings.get("mean") is not None and settings.get("std") is not None:
+        state |= {f"normalize.{name}": torch.tensor(settings[name], dtype=torch.float32) for name in ("mean", "std")}
+    return state
+
+
+# --- the card ------------------------------------------------------------------------------------------------------
+
+
+def _checked(text: str | None, where: str) -> dict[str, Any]:
+    """Return a file's card.
+
+    Raises:
+        UserError: for a file of others, and for a card that none of ours can be.
+    """
+    if text is None:
+        raise UserError(f"{where}: not a model that this project has exported, it does not say its classes and bands.")
+    try:
+        card = json.loads(text) if len(text) <= _LARGEST else None
+    except (ValueError, RecursionError):
+        card = None
+    if not isinstance(card, dict) or not all(isinstance(card.get(part), dict) for part in ("settings", "data")):
+        raise UserError(f"{where}: refused, what it says of itself is damaged.")
+    if card.get("format") != FORMAT:
+        raise UserError(f"{where}: was exported by another version ({str(card.get('format'))[:20]}); export it anew.")
+    if wrong := _wrong(card):
+        raise UserError(f"{where}: refused, its {wrong} cannot be what an export wrote.")
+    return card
+
+
+def _wrong(card: Mapping[str, Any]) -> str | None:
+    """Name what is wrong about a card, if anything is."""
+    settings, bands = card["settings"], card["settings"].get("bands")
+    checks = {
+        "bands": _are_names(bands),
+        "class names": "class_names" not in settings or _are_names(settings["class_names"]),
+        "mean": settings.get("mean") is None or _are_numbers(settings["mean"], len(bands or ())),
+        "std": settings.get("std") is None or _are_numbers(settings["std"], len(bands or ()), least=0),
+        "unit": settings.get("unit") is None or _is_unit(settings["unit"]),
+        "task": settings.get("task", "multiclass") in ("multiclass", "binary", "multilabel"),
+        "settings": all(isinstance(settings.get(key, False), bool) for key in ("calibrate", "test_time_augmentation")),
+        "temperature": _are_numbers([card.get("temperature", 1.0)], 1, least=0),
+        "thresholds": _are_numbers(card.get("threshold", []), None, least=0),
+        "patch size": isinstance(size := card["data"].get("patch_size", 1), int) and 0 < size <= _MOST,
+    }
+    return next((name for name, right in checks.items() if not right), None)
+
+
+def _are_names(value: Any) -> bool:
+    texts = isinstance(value, list) and 0 < len(value) <= _MOST and all(isinstance(name, str) for name in value)
+    return texts and len(set(value)) == len(value) and all(0 < len(n) <= _LONGEST and n.isprintable() for n in value)
+
+
+def _is_unit(value: Any) -> bool:
+    known = isinstance(value, dict) and value.get("dtype") in ("uint8", "uint16", "int16", "float32")
+    stretch = value.get("stretch") if known else None
+    return known and (stretch is None or _are_numbers(stretch, 2)) and isinstance(value.get("level") or "", str)
+
+
+def _are_numbers(value: Any, count: int | None, least: float | None = None) -> bool:
+    if (
+        not isinstance(value, Sequence)
+        or isinstance(value, str)
+        or len(value) > _MOST
+        or count not in (None, len(value))
+    ):
+        return False
+    numbers = [item for item in value if isinstance(item, (int, float)) and not isinstance(item, bool)]
+    return len(numbers) == len(value) and all(isfinite(n) and (least is None or n > least) for n in numbers)

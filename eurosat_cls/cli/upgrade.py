@@ -1,0 +1,88 @@
+"""The command ``upgrade``: bring the checkpoints of a run up to what checkpoints hold today."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from eurosat_cls.checkpoints.files import SafeCheckpointIO, read_checkpoint
+from eurosat_cls.cli.application import EuroSATCLI
+from eurosat_cls.data.module import PatchDataModule, require_patches
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import replacing, writing
+
+ADDED = ("unit", "input_statistics")
+
+
+class _Building(EuroSATCLI):
+    """Build model and data of a configuration, and do nothing with them."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+def upgrade(run: Path, options: Sequence[str]) -> list[str]:
+    """Add to the checkpoints of a run what its own data say of their patches: unit, size and spread of their values.
+
+    Each is written beside the former one, read back and compared with it, and renamed.
+
+    Args:
+        run: the run folder.
+        options: further arguments for its configuration, such as another ``--data.init_args.root``.
+
+    Returns:
+        A line for each checkpoint.
+
+    Raises:
+        UserError: for a folder that is no run's, and data that are not those of the training.
+    """
+    config, files = run / "config.yaml", sorted(run.glob("checkpoints/*.ckpt"))
+    if not config.is_file() or not files:
+        raise UserError(f"{run}: not a run folder (config.yaml and checkpoints/*.ckpt).")
+    data = require_patches(
+        _Building(["summary", "--config", str(config), *options], ("summary",)).datamodule, "upgrade"
+    )
+    return [_upgrade(file, data) for file in files]
+
+
+def _upgrade(file: Path, data: PatchDataModule) -> str:
+    checkpoint = read_checkpoint(file)
+    saved = checkpoint.get("hyper_parameters", {})
+    _check_data(file, saved, data)
+    added = {name: getattr(data, name) for name in ADDED if not saved.get(name)}
+    if not added:
+        return f"{file}: up to date"
+    size = {"patch_size": data.patch_shape[1]}
+    state = {type(data).__qualname__: {**checkpoint.get(type(data).__qualname__, {}), **size}}
+    upgraded = {**checkpoint, **state, "hyper_parameters": {**saved, **added}}
+    with writing(file), replacing(file) as part:
+        SafeCheckpointIO().save_checkpoint(upgraded, part)
+        _compare(file, read_checkpoint(part), upgraded)
+    return f"{file}: {', '.join([*added, *size])} added"
+
+
+def _check_data(file: Path, saved: Any, data: PatchDataModule) -> None:
+    """Refuse data that the checkpoint was not trained on: the statistics of its patches would be others."""
+    ours: dict[str, Any] = {"bands": data.bands, "mean": data.mean, "std": data.std}
+    for name, value in ours.items():
+        kept = saved.get(name)
+        same = kept == value if name == "bands" else kept is not None and _close(kept, value)
+        if not same:
+            raise UserError(
+                f"{file}: its {name} is {kept}, that of {data.store.source} {value}: these are not the patches that it "
+                "was trained on, or they have changed; nothing was written."
+            )
+
+
+def _close(kept: Any, value: list[float]) -> bool:
+    return np.shape(kept) == np.shape(value) and np.allclose(kept, value, rtol=1e-6, atol=1e-9)
+
+
+def _compare(file: Path, written: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Make sure that what was written is the former checkpoint, and what was added."""
+    weights, former = written["state_dict"], expected["state_dict"]
+    whole = weights.keys() == former.keys() and all(torch.equal(weights[name], former[name]) for name in former)
+    if not whole or written["hyper_parameters"] != expected["hyper_parameters"] or written.keys() != expected.keys():
+        raise UserError(f"{file}: what was written does not read as it should; the former one is still there.")

@@ -1,0 +1,83 @@
+"""The texts of matplotlib's figures: taken as they are, in letters that there is a font for."""
+
+import logging
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from pathlib import Path
+
+from matplotlib import font_manager
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, LogFormatter
+
+from eurosat_cls.utils.text import printable
+
+USUAL = Path(font_manager.findfont("DejaVu Sans"))  # matplotlib brings it along
+_log = logging.getLogger(__name__)
+
+
+def settle_texts(figure: Figure) -> None:
+    """Let no text of a figure be a formula, but for the powers of ten of an axis, and name fonts for rare letters."""
+    powers: set[Artist] = set()
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        labels = axis.get_ticklabels(which="both")
+        if isinstance(axis.get_major_formatter(), LogFormatter):
+            powers |= set(labels)
+        elif isinstance(axis.get_major_locator(), FixedLocator) and any(label.get_text() for label in labels):
+            axis.set_ticklabels([drawable(label.get_text())[0] for label in axis.get_ticklabels()])
+    for text in set(figure.findobj(Text)) - powers:  # type: ignore[arg-type]
+        words, fonts = drawable(text.get_text())
+        text.set_text(words)
+        text.set_parse_math(False)
+        if fonts:
+            text.set_fontfamily(["DejaVu Sans", *(FT2Font(str(path)).family_name for path in fonts)])
+
+
+def drawable(text: str) -> tuple[str, tuple[Path, ...]]:
+    """Return a text as it can be drawn, and the fonts that it needs besides the usual one.
+
+    Letters that no installed font has become U+FFFD, and are named in a warning.
+    """
+    text = printable(text)
+    rare = sorted({letter for letter in text if ord(letter) > 0x17F and ord(letter) not in _letters(USUAL)})
+    fonts, missing = _fonts_for("".join(rare))
+    return text.translate(dict.fromkeys(missing, "\ufffd")), fonts
+
+
+@lru_cache
+def _fonts_for(letters: str) -> tuple[tuple[Path, ...], frozenset[int]]:
+    missing, chosen = set(map(ord, letters)), list[Path]()
+    while missing and (best := max(_installed(), key=lambda path: len(missing & _letters(path)), default=None)):
+        if not missing & _letters(best):
+            break
+        missing -= _letters(best)
+        chosen.append(best)
+        font_manager.fontManager.addfont(str(best))
+    _warn_of(missing)
+    return tuple(chosen), frozenset(missing)
+
+
+_told: list[str] = []  # once is enough
+
+
+def _warn_of(missing: Iterable[int]) -> None:
+    if missing and not _told:
+        _told.append("".join(map(chr, sorted(missing)[:10])))
+        hint = "install one, such as Noto Sans CJK for Chinese, Japanese and Korean"
+        _log.warning("pictures: no installed font has letters such as %s; %s", _told[0], hint)
+
+
+@cache
+def _installed() -> list[Path]:
+    return [Path(path) for path in sorted(font_manager.findSystemFonts())]
+
+
+@cache
+def _letters(path: Path) -> frozenset[int]:
+    try:
+        font = FT2Font(str(path))
+    except (OSError, RuntimeError):  # damaged, or of a kind that cannot be drawn
+        return frozenset()
+    return frozenset(font.get_charmap()) if font.scalable else frozenset()

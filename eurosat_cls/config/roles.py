@@ -41,7 +41,7 @@ Optimizer torch.optim: ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax LBFGS M
   SparseAdam
 LRScheduler torch.optim.lr_scheduler: ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR
   LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR ReduceLROnPlateau StepLR
-Metric eurosat_cls.metrics: Accuracy MacroF1 MeanLoss
+Metric eurosat_cls.metrics: Accuracy BinaryMacroF1 MacroF1 MeanLoss
 Metric torchmetrics.classification: *AUROC *Accuracy *AveragePrecision CalibrationError BinaryCalibrationError
   MulticlassCalibrationError CohenKappa BinaryCohenKappa MulticlassCohenKappa *ConfusionMatrix ExactMatch *F1Score
   MulticlassExactMatch MultilabelExactMatch *FBetaScore *HammingDistance HingeLoss BinaryHingeLoss MulticlassHingeLoss
@@ -55,7 +55,7 @@ Metric torchmetrics.wrappers: BootStrapper ClasswiseWrapper MinMaxMetric
 LightningModule eurosat_cls: AutoEncoder Classifier
 LightningDataModule eurosat_cls.data: CIFAR10 Demo EuroSAT ImageFolder Table
 Callback eurosat_cls.callbacks: AttentionMaps BatchPicture BatchSizeFinder Checkpoints EncoderExport EpochBar
-  EpochSummary Freeze LearningCurves LearningRateFinder Reconstructions StopAtTarget StopOnNonFiniteLoss StopRecord
+  EpochSummary FallingRate Freeze LearningCurves LearningRateFinder Reconstructions StopAtTarget StopOnNonFiniteLoss StopRecord
   WeightAverage
 Callback lightning.pytorch.callbacks: BackboneFinetuning BatchSizeFinder DeviceStatsMonitor EMAWeightAveraging
   EarlyStopping GradientAccumulationScheduler LearningRateFinder LearningRateMonitor ModelCheckpoint ModelPruning

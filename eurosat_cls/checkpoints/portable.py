@@ -11,7 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import check_local, reading
+from eurosat_cls.utils.files import reading
+from eurosat_cls.utils.network import check_local
 
 KEY = "eurosat_cls"  # of the card among a file's metadata
 FORMAT = 1  # of the card

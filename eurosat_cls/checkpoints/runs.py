@@ -1,16 +1,16 @@
 """Run folders: making new ones, and finding the one that a configuration means by "best" or "last"."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from eurosat_cls.config.differences import differences
+from eurosat_cls.config.files import read
 from eurosat_cls.config.former_names import present_settings
+from eurosat_cls.config.places import LOGS as LOGS
+from eurosat_cls.config.tree import plain
 from eurosat_cls.utils.errors import UserError
-
-LOGS = "lightning_logs"
 
 # How and where a run executes does not make it another configuration ...
 _EXECUTION = {
@@ -101,13 +101,10 @@ def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str
 
 def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Run folders with their saved configurations, newest first."""
-    saved = sorted(root.glob("**/config.yaml"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    saved = sorted(root.glob("**/config.yaml"), key=lambda path: path.lstat().st_mtime_ns, reverse=True)
     for path in saved:
-        try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError, RecursionError):
-            continue
-        if isinstance(config, dict):
+        with suppress(UserError):  # what is no configuration is no run
+            config = plain(read(str(path)))
             yield path.parent, present_settings(config)
 
 
@@ -116,7 +113,7 @@ def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     found = []
     for part, ignored in _EXECUTION.items():
         a, b = (
-            {**spec, "init_args": spec.get("init_args") or {}}
+            {**spec, "init_args": spec.get("init_args") or {}} if isinstance(spec, dict) else spec
             for spec in (theirs.get(part) or {}, ours.get(part) or {})
         )
         differing = differences(a, b)

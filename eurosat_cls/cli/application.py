@@ -40,13 +40,14 @@ from eurosat_cls.cli.pictures import DRAW, warn_of_undrawn
 from eurosat_cls.cli.predict import add_image_options, images_of, prediction_writer
 from eurosat_cls.cli.settle import settle
 from eurosat_cls.cli.short_names import VOCABULARY
-from eurosat_cls.config.class_checks import check_config, check_settings
 from eurosat_cls.config.differences import print_differences
 from eurosat_cls.config.failures import explaining
 from eurosat_cls.config.former_names import is_run_config
 from eurosat_cls.config.jsonargparse_private import set_helps
 from eurosat_cls.config.parse import parse
 from eurosat_cls.config.parser import Parser
+from eurosat_cls.config.roles import check_settings
+from eurosat_cls.config.secrets import keep_references
 from eurosat_cls.data.images import ImageFiles
 from eurosat_cls.data.splits.check import check_split, split_of
 from eurosat_cls.models.autoencoder import AutoEncoder
@@ -130,7 +131,6 @@ class EuroSATCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint and the run folder; refuse to evaluate without a checkpoint."""
         config = self.config[self.subcommand]
-        check_config(config, self.composition.place)
         self.root = Path(config.trainer.default_root_dir or ".") / LOGS
         self.checkpoint: dict[str, Any] | None = None
         if self.subcommand in (*LOOKS, *FINDS):
@@ -143,7 +143,7 @@ class EuroSATCLI(LightningCLI):
             return
         config.ckpt_path = str(self._find(config.ckpt_path))
         self.checkpoint = read_checkpoint(config.ckpt_path)
-        check_settings([self.checkpoint.get(key) for key in ("hyper_parameters", RUN)], config.ckpt_path)
+        check_settings([self.checkpoint.get(key) for key in ("hyper_parameters", RUN)], config.ckpt_path, of_run=True)
         if kept := saved_configuration(self.checkpoint):
             parts = ("model", "data", *(("trainer", "seed_everything") if self.subcommand == "fit" else ()))
             print_differences(kept, self._plain_config(), parts)
@@ -168,7 +168,10 @@ class EuroSATCLI(LightningCLI):
         config = self.config[self.subcommand].clone()
         if folder is not None and config.ckpt_path and run_folder_of(Path(config.ckpt_path)) == folder.resolve():
             config.ckpt_path = None
-        return str(self._parser(self.subcommand).dump(config, skip_unset=False, format="yaml"))
+        text = self._parser(self.subcommand).dump(config, skip_unset=False, format="yaml")
+        written = yaml.safe_load(text)
+        kept = keep_references(written, self.composition.tree)
+        return str(text if kept == written else yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         verbose = {"verbose": False}

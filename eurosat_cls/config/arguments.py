@@ -8,6 +8,7 @@ from pathlib import Path
 
 from eurosat_cls.config.files import read, read_text, read_value
 from eurosat_cls.config.former_names import is_run_config, present_settings
+from eurosat_cls.config.limits import DEEPEST
 from eurosat_cls.config.tree import Node
 from eurosat_cls.utils.errors import UserError
 
@@ -98,6 +99,8 @@ def _config(value: str) -> Node:
 def _setting(option: str, text: str) -> Node:
     """``--a.b.c text`` as a layer; text stays text until its key says which type it has."""
     keys = option.removeprefix("--").split(".")
+    if len(keys) > DEEPEST:
+        raise UserError(f"{option[:80]}...: nested more than {DEEPEST} deep.")
     if _is_group_file(option, text):
         node = read(text)
     else:

@@ -27,6 +27,7 @@ from eurosat_cls.data.splits import (
 from eurosat_cls.data.statistics import BandStatistics, band_statistics
 from eurosat_cls.data.store.store import Store, class_counts
 from eurosat_cls.data.unit import Unit
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.seeds import generator_for, run_seed
@@ -34,7 +35,7 @@ from eurosat_cls.utils.seeds import generator_for, run_seed
 Part = Literal["train", "val", "test", "all"]
 
 
-class PatchDataModule(LightningDataModule, ABC):
+class PatchDataModule(LightningDataModule, Configurable, ABC):
     """Serve a patch store in whole batches, split into train, val and test.
 
     A subclass says where its store comes from (:meth:`open_store`). The store is opened, or built, when one of the

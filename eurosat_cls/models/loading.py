@@ -9,8 +9,9 @@ from typing import Any
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import checkpoint_in, read_checkpoint
 from eurosat_cls.checkpoints.portable import GRAPH
-from eurosat_cls.config.class_checks import check_settings
-from eurosat_cls.config.trust import resolve, trusting
+from eurosat_cls.config.roles import check_settings, parameters, resolve
+from eurosat_cls.config.settings import elements
+from eurosat_cls.config.trust import trusting
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.onnx_classifier import OnnxClassifier
@@ -77,29 +78,36 @@ def model_of(
     else:
         with trusting(trust):
             check_settings(saved, str(file))
-            model = kind(**{key: _made(value, str(file)) for key, value in settings.items() if key in needed})
+            kinds = parameters(kind)
+            made = {key: _made(settings[key], str(file), kinds.get(key)) for key in needed & settings.keys()}
+            model = kind(**made)
         check_fits(dict(checkpoint), model, file)
     model.load_state_dict(checkpoint["state_dict"], strict=graph is None)
     found: Classifier | AutoEncoder = model.eval()
     return found
 
 
-def _made(value: Any, file: str) -> Any:
+def _made(value: Any, file: str, kind: Any) -> Any:
     """Turn the plain form of factories into factories again.
 
     Args:
         value: nested plain data, of which mappings with a ``class_path`` become factories.
         file: the checkpoint, for errors.
+        kind: the type of the setting; None where there is none.
 
     Raises:
-        UserError: for a class that is not trusted.
+        UserError: for a class that may not stand there, and for settings that are malformed.
     """
+    inside = None if kind is None else elements(kind)
     if isinstance(value, Mapping) and "class_path" in value:
-        arguments = {key: _made(item, file) for key, item in (value.get("init_args") or {}).items()}
-        kind: Callable[..., Any] = resolve(str(value["class_path"]), file)
-        return partial(kind, **arguments) if arguments else kind
+        made: Callable[..., Any] = resolve(str(value["class_path"]), file, Any if kind is None else kind)
+        given, kinds = value.get("init_args") or {}, parameters(made)
+        if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+            raise UserError(f"{file}: the arguments of {value['class_path']} are no settings by name.")
+        arguments = {key: _made(item, file, kinds.get(key)) for key, item in given.items()}
+        return partial(made, **arguments) if arguments else made
     if isinstance(value, Mapping):
-        return {key: _made(item, file) for key, item in value.items()}
+        return {key: _made(item, file, inside) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_made(item, file) for item in value]
+        return [_made(item, file, inside) for item in value]
     return value

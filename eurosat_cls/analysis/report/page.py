@@ -78,11 +78,12 @@ def _about(run: Run) -> Iterable[tuple[str, str]]:
     yield "trained", run.state
     yield "trained in", format_duration(training["seconds"]) if "seconds" in training else ""
     if "patches" in training:
-        patches, all_patches = training["patches"], training["of"]
+        patches, all_patches = training["patches"], training.get("of", 0)
         share = f"{100 * patches / all_patches:.3g} %" if patches < all_patches else "all"
         yield "training patches", f"{patches:,} of {all_patches:,} in each epoch ({share})"
     device, processes = training.get("device", machine.get("cpu", "")), training.get("processes", 1)
-    cores = f", {machine['threads']} of {machine['cores']} cores" if device == machine.get("cpu") and device else ""
+    threads, all_cores = machine.get("threads"), machine.get("cores")
+    cores = f", {threads} of {all_cores} cores" if device == machine.get("cpu") and device else ""
     yield "hardware", f"{f'{processes} x ' if processes > 1 else ''}{device}{cores}"
     yield "precision", ", ".join(str(execution[key]) for key in ("precision", "memory_format") if key in execution)
     yield "data", str(data.get("source", ""))
@@ -109,7 +110,7 @@ def _classes(run: Run) -> Table:
     """Patches of each class in each part, and what the test found of them."""
     counts: dict[str, dict[str, int]] = run.environment.get("data", {}).get("patches", {})
     scores: dict[str, dict[str, float | None]] = (run.test or {}).get("per_class", {})
-    tested = {name: int(score["images"] or 0) for name, score in scores.items()}
+    tested = {name: int(score.get("images") or 0) for name, score in scores.items()}
     if scores and tested != counts.get("test"):  # a part of the test patches, or other ones
         counts = {**counts, "tested": tested}
     names = dict.fromkeys([name for part in counts.values() for name in part] + list(scores))

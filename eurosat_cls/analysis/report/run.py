@@ -2,18 +2,22 @@
 
 import csv
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-import yaml
-
 from eurosat_cls.analysis.report.epoch_table import read_metrics
-from eurosat_cls.config.class_checks import check_size
 from eurosat_cls.config.differences import flatten
+from eurosat_cls.config.files import read
 from eurosat_cls.config.former_names import present_settings
+from eurosat_cls.config.limits import LONGEST_NUMBER, read_bytes
+from eurosat_cls.config.tree import plain
 from eurosat_cls.utils.errors import UserError
 
+MOST_JSON = 2**24  # bytes
 FILES = ("config.yaml", "environment.json", "test.json", "metrics.csv", "test_predictions.csv")
 
 
@@ -45,7 +49,8 @@ class Run:
     @property
     def planned_epochs(self) -> int | None:
         """Epochs that the configuration asks for."""
-        planned = self.config.get("trainer", {}).get("max_epochs")
+        trainer = self.config.get("trainer")
+        planned = trainer.get("max_epochs") if isinstance(trainer, dict) else None
         return planned if isinstance(planned, int) and planned > 0 else None
 
     @property
@@ -89,34 +94,45 @@ def read_run(folder: Path) -> Run:
     for name in FILES:
         if (folder / name).is_symlink():
             raise UserError(f"{folder / name}: refused, it is a link; a report would show what lies elsewhere.")
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{folder / 'config.yaml'}: cannot be read ({str(error).splitlines()[0]}).") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{folder / 'config.yaml'}: is no configuration.")
-    check_size(config, str(folder / "config.yaml"))
-    config = present_settings(config)
     return Run(
         folder=folder,
-        config=config,
-        environment=_json(folder / "environment.json") or {},
-        test=_json(folder / "test.json"),
+        config=present_settings(plain(read(str(folder / "config.yaml")))),
+        environment=_json(folder / "environment.json", _ENVIRONMENT) or {},
+        test=_json(folder / "test.json", _TEST),
         epochs=read_metrics(folder / "metrics.csv"),
         answers=_answers(folder / "test_predictions.csv"),
     )
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+# What is looked at in these files, by key or, under str, by any key; a tuple has types of which one is right.
+_SCORES = {"images": (int, NoneType), **dict.fromkeys(("precision", "recall", "f1"), (int, float, NoneType))}
+_TRAINING = {"seconds": (int, float), "device": str, **dict.fromkeys(("patches", "of", "processes"), int)}
+_ENVIRONMENT = {"data": {"patches": {str: {str: int}}}, "training": _TRAINING, "machine": {}, "execution": {}}
+_TEST = {"split": {}, "per_class": {str: _SCORES}}
+
+
+def _json(path: Path, shape: Mapping[Any, Any]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path, MOST_JSON).decode())
+        json.dumps(content, ensure_ascii=False).encode()  # half a pair of characters can be read, and not be written
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no metrics.")
-    return content
+        reason = str(error).removeprefix(f"{path}: ").splitlines()[0]
+        raise UserError(f"{path}: cannot be read ({reason}).") from None
+    if not _conforms(content, shape):
+        raise UserError(f"{path}: cannot be read (it holds other things than a run writes).")
+    return dict(content)
+
+
+def _conforms(value: Any, shape: Any) -> bool:
+    if isinstance(shape, Mapping):
+        return isinstance(value, dict) and all(
+            _conforms(item, shape.get(key, shape.get(str, object))) for key, item in value.items()
+        )
+    too_long = isinstance(value, int) and value.bit_length() > LONGEST_NUMBER
+    endless = shape is not object and isinstance(value, float) and not math.isfinite(value)
+    return isinstance(value, shape) and not too_long and not endless
 
 
 def _answers(path: Path) -> dict[str, tuple[str, str]]:

@@ -11,6 +11,7 @@ from eurosat_cls.analysis.plots.files import pixels_of, write_png
 from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import writing
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
 Stage = Literal["val", "test"]
 
 
-class PlotCallback(Callback):
+class PlotCallback(Callback, Configurable):
     """Draw something from what a classifier said of every patch of a validation or a test.
 
     Nothing is drawn in the check before a training, nor by a process other than the first. A picture that cannot be

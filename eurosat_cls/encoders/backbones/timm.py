@@ -17,6 +17,7 @@ from eurosat_cls.encoders.backbones.weights import is_file_name, is_reachable, l
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import nearest
+from eurosat_cls.utils.network import online
 
 TAKEN = {
     "num_classes": "follows from the data; the head of the network is not used",
@@ -190,7 +191,7 @@ def _build(
     if download:
         print(f"weights: {place}", file=sys.stderr)
     try:
-        with _quiet_hub(download):
+        with _quiet_hub(download), online(download):
             model: nn.Module = timm.create_model(
                 name, pretrained=download, num_classes=0, in_chans=channels, **arguments
             )

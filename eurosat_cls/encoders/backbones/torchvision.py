@@ -17,6 +17,7 @@ from eurosat_cls.encoders.backbones.weights import is_file_name, is_reachable, l
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import nearest
+from eurosat_cls.utils.network import online
 
 # Children of a network that come after the last feature map, and those that only help to train it.
 HEAD = ("avgpool", "dropout", "flatten", "classifier", "fc", "head", "heads")
@@ -154,6 +155,7 @@ def _find_builder(name: str) -> Callable[..., nn.Module]:
     return builder
 
 
+@online()
 def _find_weights(builder: Callable[..., nn.Module], name: str, weights: str | bool) -> dict[str, Tensor]:
     """Tensors of a file, or of torchvision's weights."""
     if isinstance(weights, str) and is_file_name(weights):

@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from eurosat_cls.checkpoints.files import RUN, _mapping, checkpoint_in, read_checkpoint, saved_configuration
-from eurosat_cls.config.class_checks import check_size, refused_names
+from eurosat_cls.config.limits import check_size
+from eurosat_cls.config.roles import refused_names
 from eurosat_cls.data.splits.check import split_of
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.text import printable

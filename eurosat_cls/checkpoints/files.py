@@ -13,10 +13,12 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from eurosat_cls.checkpoints.portable import is_portable, read_portable
 from eurosat_cls.checkpoints.tensor_limits import check_form
 from eurosat_cls.checkpoints.tensors import SETTINGS, Damaged, read_plain
-from eurosat_cls.config.class_checks import check_settings, check_size
 from eurosat_cls.config.former_names import present_checkpoint
+from eurosat_cls.config.limits import check_size
+from eurosat_cls.config.roles import check_settings
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import check_local, created, writing
+from eurosat_cls.utils.files import created, writing
+from eurosat_cls.utils.network import check_local
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:

@@ -8,11 +8,9 @@ from typing import Any, Literal
 from eurosat_cls.config.differences import differences
 from eurosat_cls.config.files import read
 from eurosat_cls.config.former_names import present_settings
+from eurosat_cls.config.places import LOGS as LOGS
 from eurosat_cls.config.tree import plain
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.limits import SETTINGS, check_file
-
-LOGS = "lightning_logs"
 
 # How and where a run executes does not make it another configuration ...
 _EXECUTION = {
@@ -68,13 +66,7 @@ def saved_settings(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: when there is none, or it is damaged.
     """
-    path = folder / "config.yaml"
-    check_file(path, path, SETTINGS)
-    found: dict[str, Any] = present_settings(plain(read(str(path))))
-    try:
-        repr(found)
-    except ValueError:
-        raise UserError(f"{path}: refused, a number in it has thousands of digits.") from None
+    found: dict[str, Any] = present_settings(plain(read(str(folder / "config.yaml"))))
     return found
 
 
@@ -131,8 +123,8 @@ def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     found = []
     for part, ignored in _EXECUTION.items():
         a, b = (
-            {**spec, "init_args": spec.get("init_args") or {}}
-            for spec in (each if isinstance(each, dict) else {} for each in (theirs.get(part), ours.get(part)))
+            {**spec, "init_args": spec.get("init_args") or {}} if isinstance(spec, dict) else spec
+            for spec in (theirs.get(part) or {}, ours.get(part) or {})
         )
         differing = differences(a, b)
         keys = {each.key.removeprefix("init_args.").partition(".")[0] for each in differing} - ignored

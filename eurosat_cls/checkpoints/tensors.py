@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from eurosat_cls.checkpoints.tensor_limits import check_tensors
-from eurosat_cls.config.class_checks import check_settings, is_loaded_part
+from eurosat_cls.config.roles import check_settings, is_loaded_part
 from eurosat_cls.config.trust import trusting
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import check_local
 from eurosat_cls.utils.limits import check_file
+from eurosat_cls.utils.network import check_local
 
 # What trainings wrap around the weights, the averaged ones first.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
@@ -91,7 +91,7 @@ def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     content: Any = _safetensors(path) if str(path).endswith(".safetensors") else read_plain(path, kind="weights file")
     if isinstance(content, Mapping):  # none of them is used here; a file that plants something is not trusted at all
         with trusting():
-            check_settings([content.get(key) for key in SETTINGS], str(path), besides=is_loaded_part)
+            check_settings([content.get(key) for key in SETTINGS], str(path), is_loaded_part, of_run=True)
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -32,17 +32,22 @@ from eurosat_cls.callbacks import (
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.cli.commands import CONFIGURED
+from eurosat_cls.cli.first_options import HELPS
 from eurosat_cls.cli.input_options import COMMANDS as WITH_INPUT
 from eurosat_cls.cli.input_options import add_input_options, apply_input_options
-from eurosat_cls.cli.predict import images_of, prediction_writer
+from eurosat_cls.cli.pictures import DRAW, warn_of_undrawn
+from eurosat_cls.cli.predict import add_image_options, images_of, prediction_writer
 from eurosat_cls.cli.settle import settle
 from eurosat_cls.cli.short_names import VOCABULARY
-from eurosat_cls.config.class_checks import check_config, check_settings
 from eurosat_cls.config.differences import print_differences
 from eurosat_cls.config.failures import explaining
 from eurosat_cls.config.former_names import is_run_config
+from eurosat_cls.config.jsonargparse_private import set_helps
 from eurosat_cls.config.parse import parse
 from eurosat_cls.config.parser import Parser
+from eurosat_cls.config.roles import check_settings
+from eurosat_cls.config.secrets import keep_references
 from eurosat_cls.data.images import ImageFiles
 from eurosat_cls.data.splits.check import check_split, split_of
 from eurosat_cls.models.autoencoder import AutoEncoder
@@ -109,13 +114,11 @@ class EuroSATCLI(LightningCLI):
         else:
             parser = self.init_parser(**kwargs)
             parser.add_method_arguments(klass, subcommand, skip=set(self.subcommands()[subcommand]))
+        set_helps(parser, CONFIGURED[subcommand], HELPS)
         if subcommand in WITH_INPUT:
             add_input_options(parser)
         if subcommand == "predict":
-            what = "Folders, patterns or files of images to predict on instead of the data, as often as needed."
-            parser.add_argument("--images", type=Optional[list[str]], default=None, help=what)
-            what = "CSV file for all predictions, or a folder; by default a file for each source in the run folder."
-            parser.add_argument("--output", type=Optional[str], default=None, help=what)
+            add_image_options(parser)
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -133,7 +136,6 @@ class EuroSATCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint and the run folder; refuse to evaluate without a checkpoint."""
         config = self.config[self.subcommand]
-        check_config(config, self.composition.place)
         self.root = Path(config.trainer.default_root_dir or ".") / LOGS
         self.checkpoint: dict[str, Any] | None = None
         if self.subcommand in (*LOOKS, *FINDS):
@@ -146,7 +148,7 @@ class EuroSATCLI(LightningCLI):
             return
         config.ckpt_path = str(self._find(config.ckpt_path))
         self.checkpoint = read_checkpoint(config.ckpt_path)
-        check_settings([self.checkpoint.get(key) for key in ("hyper_parameters", RUN)], config.ckpt_path)
+        check_settings([self.checkpoint.get(key) for key in ("hyper_parameters", RUN)], config.ckpt_path, of_run=True)
         if kept := saved_configuration(self.checkpoint):
             parts = ("model", "data", *(("trainer", "seed_everything") if self.subcommand == "fit" else ()))
             print_differences(kept, self._plain_config(), parts)
@@ -171,7 +173,10 @@ class EuroSATCLI(LightningCLI):
         config = self.config[self.subcommand].clone()
         if folder is not None and config.ckpt_path and run_folder_of(Path(config.ckpt_path)) == folder.resolve():
             config.ckpt_path = None
-        return str(self._parser(self.subcommand).dump(config, skip_unset=False, format="yaml"))
+        text = self._parser(self.subcommand).dump(config, skip_unset=False, format="yaml")
+        written = yaml.safe_load(text)
+        kept = keep_references(written, self.composition.tree)
+        return str(text if kept == written else yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         verbose = {"verbose": False}
@@ -184,6 +189,8 @@ class EuroSATCLI(LightningCLI):
         """Build model, data and trainer."""
         with explaining(self.composition):
             super().instantiate_classes()
+        pictures = self._get(self.config_init, "pictures") or []
+        warn_of_undrawn(self.composition.tree, str(self.subcommand), pictures, self.model)
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand in WITH_INPUT:
@@ -223,7 +230,7 @@ class EuroSATCLI(LightningCLI):
         kwargs["enable_model_summary"] = bool(given.enable_model_summary)
         callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
         callbacks += [EpochBar()] if bar and not given.barebones else []
-        callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in ("fit", "test") else []
+        callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in DRAW else []
         kwargs["callbacks"] = callbacks + self._callbacks(folder, config, execution)
         try:
             trainer = super().instantiate_trainer(**kwargs)
@@ -296,6 +303,7 @@ class EuroSATCLI(LightningCLI):
 
 
 SETTINGS: dict[str, Any] = {  # of LightningCLI
+    "parser_kwargs": {"prog": "eurosat_cls"},
     "model_class": LightningModule,
     "datamodule_class": LightningDataModule,
     "subclass_mode_model": True,

@@ -13,7 +13,8 @@ from eurosat_cls.cli.application import EuroSATCLI
 from eurosat_cls.cli.commands import CONFIGURED, split_trust
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.parse import read_settings
-from eurosat_cls.config.trust import closed_parser, config_folders, trusting
+from eurosat_cls.config.parser import closed_parser
+from eurosat_cls.config.trust import config_folders, trusting
 
 
 class _Made(Exception):

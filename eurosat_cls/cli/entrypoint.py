@@ -3,8 +3,9 @@
 import sys
 
 from eurosat_cls.cli.help import answer
+from eurosat_cls.utils.cores import limit_threads, load
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.text import printable
+from eurosat_cls.utils.terminal import escaped_output
 
 
 def main(args: list[str] | None = None) -> None:
@@ -18,18 +19,23 @@ def main(args: list[str] | None = None) -> None:
             with 143 when stopped by SIGTERM, 130 when by SIGINT (Ctrl-C); with 0 after ``--help`` and its like.
     """
     arguments = list(sys.argv[1:] if args is None else args)
-    try:
-        text = answer(arguments, _run)
-    except UserError as error:
-        print(printable(f"eurosat_cls: error: {error}"), file=sys.stderr)
-        raise SystemExit(2) from error
-    if text is not None:
-        print(text, end="")
-        raise SystemExit(0)
-    _run(arguments)
+    with escaped_output():
+        try:
+            text = answer(arguments, _run)
+        except UserError as error:
+            print(f"eurosat_cls: error: {error}", file=sys.stderr)
+            raise SystemExit(2) from error
+        if text is not None:
+            print(text, end="")
+            raise SystemExit(0)
+        _run(arguments)
 
 
 def _run(arguments: list[str]) -> None:
+    if arguments[:1] == ["search"]:
+        print("search: loading its libraries and reading the configuration", file=sys.stderr, flush=True)
+    limit_threads()
+    before = load()
     from eurosat_cls.cli.run import run  # torch and Lightning take seconds to import
 
-    run(arguments)
+    run(arguments, before=before)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from eurosat_cls.config.files import read, read_text, read_value
 from eurosat_cls.config.former_names import is_run_config, present_settings
+from eurosat_cls.config.limits import DEEPEST
 from eurosat_cls.config.tree import Node
 from eurosat_cls.utils.errors import UserError
 
-_PAIRS = ("--stretch",)  # options of two numbers, as those of other commands are
+PAIRS = ("--stretch",)  # options of two numbers, as those of other commands are
 _GROUPS_WITH_FILES = ("model", "data", "trainer", "checkpoint")
 
 
@@ -68,7 +69,7 @@ def sort(args: Sequence[str]) -> Arguments:
                 if not rest or re.match(r"--?[A-Za-z]", rest[0]):
                     raise UserError(f"{option} needs a value: {option} VALUE.")
                 value = rest.pop(0)
-                if option in _PAIRS and rest and not value.startswith("["):
+                if option in PAIRS and rest and not value.startswith("["):
                     value = f"[{value}, {rest.pop(0)}]"
             if option == "--print_completion":
                 result.print_completion = value
@@ -98,6 +99,8 @@ def _config(value: str) -> Node:
 def _setting(option: str, text: str) -> Node:
     """``--a.b.c text`` as a layer; text stays text until its key says which type it has."""
     keys = option.removeprefix("--").split(".")
+    if len(keys) > DEEPEST:
+        raise UserError(f"{option[:80]}...: nested more than {DEEPEST} deep.")
     if _is_group_file(option, text):
         node = read(text)
     else:

@@ -7,12 +7,10 @@ from typing import Any
 
 import yaml
 
+from eurosat_cls.config.limits import DEEPEST, LONGEST_NUMBER, MOST_VALUES, TooLarge, read_bytes
 from eurosat_cls.config.tree import Node
 from eurosat_cls.utils.errors import UserError
 
-MOST_BYTES = 2**21
-MOST_VALUES = 20_000  # after aliases and references are written out
-DEEPEST = 64
 _MERGE = "tag:yaml.org,2002:merge"
 # Settings that name classes or columns: 2019, 01 and no are names there, as all keys are.
 _NAMES = ("class_names", "positive", "label_columns", "label_column", "file_column", "split_column", "separator")
@@ -51,9 +49,7 @@ def read(path: str) -> Node:
         hint = f" Did you mean {file / 'config.yaml'}?" if (file / "config.yaml").is_file() else ""
         raise UserError(f"--config {path}: this is a folder, not a file.{hint}")
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path}: larger than {MOST_BYTES // 2**20} MB, so hardly a configuration.")
-        text = file.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"--config {path}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
@@ -81,6 +77,21 @@ def read_text(text: str, name: str) -> Node:
 def read_value(text: str, origin: str, lines: bool = False, key: str = "") -> Node:
     """Read any YAML value, such as that of the option ``key``; all of it has one ``origin``, or that with its line."""
     return _Builder(origin, lines).read(text, key in _NAMES) or Node(None, origin)
+
+
+def check_text(text: str, origin: str) -> None:
+    """Refuse text that grows without bound where a parser reads it as YAML once more.
+
+    Raises:
+        TooLarge: for what is within the limits of no file.
+    """
+    if not {"[", "{", "&", "-", "?"}.isdisjoint(text):
+        try:
+            read_value(text, origin)
+        except TooLarge:
+            raise
+        except UserError:  # no YAML, so text
+            pass
 
 
 class _Builder:
@@ -123,7 +134,7 @@ class _Builder:
             starts = isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent))
             depth += starts - isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent))
             if depth > DEEPEST:
-                raise UserError(f"{self.origin(event)}: nested more than {DEEPEST} deep.")
+                raise TooLarge(f"{self.origin(event)}: nested more than {DEEPEST} deep.")
 
     def origin(self, node: Any) -> str:
         return f"{self.name}:{node.start_mark.line + 1}" if self.lines else self.name
@@ -133,10 +144,10 @@ class _Builder:
         if (first := self.seen.get(id(node))) is not None:
             first.aliased = True
         if id(node) in self.open:
-            raise UserError(f"{origin}: an anchor that holds itself.")
+            raise TooLarge(f"{origin}: an anchor that holds itself.")
         self.values += 1
         if self.values > MOST_VALUES:
-            raise UserError(f"{self.name}: grows to more than {MOST_VALUES:,} values by its aliases.")
+            raise TooLarge(f"{self.name}: grows to more than {MOST_VALUES:,} values by its aliases.")
         if not isinstance(node, yaml.ScalarNode) and node.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
             raise UserError(f"{origin}: the tag {node.tag!r} has no meaning in a configuration.")
         self.open.add(id(node))
@@ -153,9 +164,12 @@ class _Builder:
 
     def scalar(self, node: Any) -> Any:
         try:
-            return self.scalars.construct_object(node)
-        except ValueError as error:
+            value = self.scalars.construct_object(node)
+        except (ValueError, LookupError) as error:
             raise UserError(f"{self.origin(node)}: {node.value[:40]!r} is not what its tag says.") from error
+        if isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+            raise TooLarge(f"{self.origin(node)}: {node.value[:40]!r} is too long for a number.")
+        return value
 
     def mapping(self, node: Any) -> dict[Any, Node]:
         """The keys of a mapping; those that a merge key (``<<``) brings give way to its own."""

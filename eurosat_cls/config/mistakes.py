@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from eurosat_cls.config import trust
+from eurosat_cls.config import parser as parsing
 from eurosat_cls.config.former_names import KEYS
+from eurosat_cls.config.roles import check_object, reason_against
 from eurosat_cls.config.settings import (
     Base,
     Setting,
@@ -24,6 +25,7 @@ from eurosat_cls.config.settings import (
     type_text,
 )
 from eurosat_cls.config.tree import Node, Path, dotted, located, plain
+from eurosat_cls.config.trust import PACKAGES
 from eurosat_cls.config.vocabulary import Vocabulary
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import did_you_mean, nearest
@@ -115,8 +117,9 @@ class _Search:
         top = len(path) == 1
         names = list(dict.fromkeys(key.partition(".")[0] for key in known)) if top else list(known)
         others = [command for command, keys in self.elsewhere.items() if top and name in keys]
-        close = nearest(name, names, 2)
-        hint = f" It is one of {', '.join(others)}." if others else did_you_mean(close)
+        meant = self.words.meant.get(name.lower().replace("-", "_")) if top else None
+        close = nearest(name, names, 2) if meant is None else [meant]
+        hint = f" It is one of {', '.join(others)}." if others and meant is None else did_you_mean(close)
         if (present := KEYS.get(owner, {}).get(name)) is not None:
             hint, close = f" It is called {present!r} now.", [present]
         choices = f"keys: {', '.join(names)}" if top else _keys(known, close)
@@ -167,7 +170,11 @@ class _Search:
         except _NoSuchClass as error:
             return Mistake(where, str(error), _classes(allowed, self.words))
         except ImportError as error:  # the parser refuses to import it
-            return Mistake(where, trust.explain(str(error)))
+            known = str(name.value).startswith(tuple(f"{package}." for package in PACKAGES))
+            if known and (close := close_classes(name.value, allowed)):
+                text = f"there is no class {name.value!r}.{did_you_mean(close)}"
+                return Mistake(where, text, _classes(allowed, self.words))
+            return Mistake(where, parsing.explain(str(error)))
         except UserError as error:
             return Mistake(where, str(error).removeprefix(": "))
         if not inspect.isclass(found):
@@ -204,17 +211,29 @@ def _resolve(name: Node, allowed: list[Base], words: Vocabulary) -> Any:
     wanted = " or ".join(base.cls.__name__ for base in allowed)
     found = next(filter(None, (find_class(name.value, base.cls) for base in allowed)), None)
     if found is None:
-        text = f"{name.value} is no {wanted}." if name.value in words.names else f"there is no class {name.value!r}."
+        text = (
+            f"{name.value} is no {wanted}."
+            if name.value in words.names
+            else f"there is no class {shown(name.value, 80)}."
+        )
         raise _NoSuchClass(f"{text}{did_you_mean(close_classes(name.value, allowed))}")
     if not callable(found):
         raise _NoSuchClass(f"{name.value} is no class.")
     if not inspect.isclass(found):
-        trust.check_object(found, name.value, "")
+        check_object(found, name.value, "")
     elif not issubclass(found, tuple(base.cls for base in allowed)):
         raise _NoSuchClass(f"{found.__name__} is no {wanted}.")
     elif inspect.isabstract(found):
-        raise _NoSuchClass(f"{found.__name__} is abstract: name a class that is made from it.")
+        raise _NoSuchClass(abstract(found))
     return found
+
+
+def abstract(cls: type) -> str:
+    """What is wrong with a class that cannot be built: it is a base of others, or lacks a part of its contract."""
+    lacking = sorted(getattr(cls, "__abstractmethods__", ()))
+    if any(name in vars(cls) for name in lacking):
+        return f"{cls.__name__} is abstract: name a class that is made from it."
+    return f"{cls.__name__} has no {' and no '.join(lacking)}, which it needs."
 
 
 def close_classes(name: str, allowed: Iterable[Base]) -> list[str]:
@@ -248,4 +267,4 @@ def _classes(allowed: list[Base], words: Vocabulary) -> str:
 
 def _nameable(base: Base) -> dict[str, str]:
     """Paths of the classes that may be named, by short name: what a program has imported besides is not trusted."""
-    return {name: path for name, path in known_classes(base.cls).items() if not trust.reason_against(path)}
+    return {name: path for name, path in known_classes(base.cls).items() if not reason_against(path)}

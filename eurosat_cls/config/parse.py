@@ -11,11 +11,15 @@ import yaml
 from eurosat_cls.config.checks import check
 from eurosat_cls.config.completion import SHELLS, completion
 from eurosat_cls.config.compose import Composition, compose
+from eurosat_cls.config.files import check_text
 from eurosat_cls.config.mistakes import explain
+from eurosat_cls.config.places import check_places
 from eurosat_cls.config.printed import annotated
+from eurosat_cls.config.roles import check_config
 from eurosat_cls.config.schema import schema
+from eurosat_cls.config.secrets import check_environment, keep_references
 from eurosat_cls.config.settings import settings_of
-from eurosat_cls.config.tree import leaves, plain
+from eurosat_cls.config.tree import leaves, plain, texts
 from eurosat_cls.config.vocabulary import Vocabulary
 from eurosat_cls.utils.errors import UserError
 
@@ -77,7 +81,8 @@ def read_settings(commands: Mapping[str, Any], args: Sequence[str], words: Vocab
     for warning in composed.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     parsed = _checked(own, composed, command, keys, words, partial=True)
-    return dict(yaml.safe_load(own.dump(parsed, skip_validation=True, format="yaml", skip_unset=False)))
+    settings = yaml.safe_load(own.dump(parsed, skip_validation=True, format="yaml", skip_unset=False))
+    return dict(keep_references(settings, composed.tree, secrets=True))
 
 
 def _first_keys(commands: Mapping[str, Any]) -> dict[str, set[str]]:
@@ -89,6 +94,8 @@ def _checked(
     parser: Any, composed: Composition, command: str, keys: Mapping[str, set[str]], words: Vocabulary, partial: bool
 ) -> Any:
     """The namespace of a composed configuration; ``partial`` lets what a command needs be missing."""
+    for _, node, text in texts(composed.tree, ()):
+        check_text(text, node.origin)
     try:
         parsed = parser.parse_object(plain(composed.tree), _skip_required=partial)
     except UserError as error:
@@ -100,6 +107,10 @@ def _checked(
         unknown := explain(parser, composed.tree, command, keys, words, only_unknown=True)
     ):
         raise UserError(unknown)
+    kinds = {key: setting.type for key, setting in settings_of(parser).items()}
+    trusted = check_config(parsed, kinds, composed.place)
+    check_places(composed.tree, trusted)
+    check_environment(composed.tree, trusted)
     if (wrong := check(parser, composed.tree, parsed.as_dict())) is not None:
         raise UserError(wrong)
     return parsed
@@ -113,5 +124,6 @@ def _print(parser: Any, parsed: Any, composed: Composition) -> None:
         raise UserError(f"--print_config={given}: {sorted(strange)[0]!r} is none of skip_default and skip_unset.")
     chosen = {flag: flag in flags for flag in ("skip_default", "skip_unset")}
     text = parser.dump(parsed, skip_validation=True, format="yaml", **chosen)
-    print(annotated(yaml.safe_load(text) or {}, composed.tree, composed.dropped), end="")
+    settings = keep_references(yaml.safe_load(text) or {}, composed.tree)
+    print(annotated(settings, composed.tree, composed.dropped), end="")
     raise SystemExit(0)

@@ -2,18 +2,54 @@
 
 import os
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
 import jsonargparse
+import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
-from eurosat_cls.config.trust import explain
+from eurosat_cls.config.roles import importable, reason_against
+from eurosat_cls.config.trust import PACKAGES
 from eurosat_cls.utils.errors import UserError
 
 # Lightning's command line opens --config to URLs when it is imported: close that again.
 jsonargparse.set_parsing_settings(config_read_mode_fsspec_enabled=False, config_read_mode_urls_enabled=False)
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # about Lightning's own calls
+_DENIED = re.compile(r"Importing '([^']+)' is not allowed, denied by .*?set_parsing_settings to allow it\.", re.DOTALL)
+
+
+@contextmanager
+def closed_parser(packages: Sequence[str]) -> Iterator[None]:
+    """Let jsonargparse import what is listed, and from trusted packages; afterwards what is listed only.
+
+    Which of it may stand where is judged by :func:`eurosat_cls.config.roles.check_config` before anything is built.
+    """
+    set_parsing = jsonargparse.set_parsing_settings
+    set_parsing(import_path_denylist=["*"], import_path_allowlist=[*importable(), *packages])
+    try:
+        yield
+    finally:
+        set_parsing(import_path_denylist=[name for name in packages if name not in PACKAGES])
+
+
+def explain(message: str) -> str:
+    """Say in our words what jsonargparse refused to import."""
+    return _DENIED.sub(lambda found: reason_against(found[1]) or f"{found[1]} is refused.", message)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes texts that jsonargparse would read back as numbers, such as a class called 1e5."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+jsonargparse.set_dumper(
+    "yaml", lambda data: yaml.dump(data, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True)
+)
 
 
 class Parser(LightningArgumentParser):

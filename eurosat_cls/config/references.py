@@ -1,11 +1,12 @@
 """Resolve ``${...}``: references to other keys of a configuration, and to environment variables."""
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from eurosat_cls.config.files import MOST_VALUES
+from eurosat_cls.config.limits import MOST_BYTES, MOST_REFERENCES, MOST_VALUES, TooLarge
 from eurosat_cls.config.tree import Node, Path, dotted, leaves
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import nearest
@@ -48,6 +49,12 @@ def resolve(root: Node, environ: Mapping[str, str] | None = None) -> tuple[Node,
     return Node({key: child for key, child in resolved.value.items() if key != FREE}, root.origin), unused
 
 
+def variables(text: str) -> list[str]:
+    """Return the names of the environment variables that a text refers to."""
+    names = (match[2].strip() for match in _REFERENCE.finditer(text) if not match[1])
+    return [name.removeprefix("env:").partition(",")[0].strip() for name in names if name.startswith("env:")]
+
+
 def _unused(node: Node, used: set[int], path: Path = ()) -> Iterator[tuple[Path, Node]]:
     if id(node) in used or node.aliased:
         return
@@ -65,6 +72,7 @@ class _Resolver:
         self.done: dict[int, Node] = {}
         self.sizes: dict[int, int] = {}
         self.open: list[Node] = []
+        self.length = 0  # of all texts that were made
 
     def resolve(self, node: Node) -> Node:
         """The node without references; each is made once, so that what is repeated is shared."""
@@ -73,6 +81,8 @@ class _Resolver:
         if any(node is other for other in self.open):
             chain = [other.origin for other in self.open if isinstance(other.value, str)]
             raise UserError(f"{chain[0]}: references lead in a circle: {', '.join(chain)}.")
+        if len(self.open) >= MOST_REFERENCES:
+            raise TooLarge(f"{node.origin}: more than {MOST_REFERENCES} references lead to each other.")
         self.open.append(node)
         value = node.value
         if isinstance(value, dict):
@@ -93,7 +103,7 @@ class _Resolver:
         inside = children if isinstance(node.value, (dict, list)) else ()
         self.sizes[id(node)] = size = 1 + sum(self.sizes[id(child)] for child in inside)
         if size > MOST_VALUES:
-            raise UserError(f"{node.origin}: grows to more than {MOST_VALUES:,} values by its references.")
+            raise TooLarge(f"{node.origin}: grows to more than {MOST_VALUES:,} values by its references.")
 
     def text(self, node: Node) -> Node:
         """Resolve a string with references in it."""
@@ -103,27 +113,37 @@ class _Resolver:
         whole = _REFERENCE.fullmatch(text)
         if whole is not None and not whole[1]:
             found = self.find(whole[2].strip(), node)
-            return Node(found.value, f"{node.origin}, {text} of {found.origin}")
+            return Node(found.value, f"{node.origin}, {text} of {found.origin}", kept=found.kept)
 
-        def replace(match: re.Match[str]) -> str:
+        secret = False
+
+        def replace(match: re.Match[str], keep: bool) -> str:
+            nonlocal secret
             if match[1]:
-                return f"${{{match[2]}}}"
-            value = self.find(match[2].strip(), node).value
-            if isinstance(value, (dict, list)):
-                kind = "a mapping" if isinstance(value, dict) else "a list"
+                return match[0] if keep else f"${{{match[2]}}}"
+            found = self.find(match[2].strip(), node)
+            if isinstance(found.value, (dict, list)):
+                kind = "a mapping" if isinstance(found.value, dict) else "a list"
                 raise UserError(f"{node.origin}: {match[0]} is {kind}, which cannot be part of a text.")
-            return _as_text(value)
+            secret = secret or found.kept is not None
+            written = found.kept if keep and found.kept is not None else _as_text(found.value)
+            self.length += len(written)
+            if self.length > MOST_BYTES:
+                raise TooLarge(f"{node.origin}: grows to more than {MOST_BYTES // 2**20} MB by its references.")
+            return written
 
-        return Node(_REFERENCE.sub(replace, text), node.origin)
+        value, kept = (_REFERENCE.sub(functools.partial(replace, keep=keep), text) for keep in (False, True))
+        return Node(value, node.origin, kept=kept if secret else None)
 
     def find(self, name: str, at: Node) -> Node:
         """What a reference without its braces means."""
         if name.startswith("env:"):
             variable, comma, default = name.removeprefix("env:").partition(",")
+            kept = f"${{{name}}}"
             if variable.strip() in self.environ:
-                return Node(self.environ[variable.strip()], f"environment variable {variable.strip()}")
+                return Node(self.environ[variable.strip()], f"environment variable {variable.strip()}", kept=kept)
             if comma:
-                return Node(default.strip(), "its default")
+                return Node(default.strip(), "its default", kept=kept)
             raise UserError(
                 f"{at.origin}: the environment variable {variable!r} is not set. Set it, or write "
                 f"${{env:{variable},some default}}."

@@ -1,6 +1,6 @@
 """A configuration as a tree of values that know where they came from."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,14 @@ class Node:
         origin: ``file:line``, or the option, that it came from.
         partial: whether a mapping names what to change in the one below it, as an option does, whatever that is.
         aliased: whether a YAML alias of the same file repeats it.
+        kept: how a value from the environment is written in what is saved: as the reference that it was.
     """
 
     value: Any
     origin: str
     partial: bool = False
     aliased: bool = False
+    kept: str | None = None
 
     @property
     def mapping(self) -> dict[Any, "Node"] | None:
@@ -56,6 +58,14 @@ def leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
             yield from leaves(child, (*path, key))
     else:
         yield path, node
+
+
+def texts(node: Node, trusted: Collection[str]) -> Iterator[tuple[Path, Node, str]]:
+    """Paths, nodes and values of all texts, but for the arguments of classes at these keys, numbers with dots too."""
+    for path, leaf in leaves(node):
+        key = ".".join(str(part).removesuffix("+") for part in path)
+        if isinstance(leaf.value, str) and not any(key.startswith(f"{part}.") for part in trusted):
+            yield path, leaf, leaf.value
 
 
 def nearest(node: Node, path: Path) -> tuple[Node, Path]:

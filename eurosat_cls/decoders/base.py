@@ -5,10 +5,12 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from eurosat_cls.utils.configurable import Configurable
+
 Takes = Literal["features", "tokens", "map"]
 
 
-class Decoder(nn.Module, ABC):
+class Decoder(nn.Module, Configurable, ABC):
     """Turn what an encoder gives into outputs, one per class for a classifier.
 
     Attributes:

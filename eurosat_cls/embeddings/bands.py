@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 
 
-class BandsEncoder(nn.Module, ABC):
+class BandsEncoder(nn.Module, Configurable, ABC):
     """Turn cells of band values into vectors.
 
     Attributes:

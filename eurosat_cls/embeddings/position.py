@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 
 
-class PositionEncoder(nn.Module, ABC):
+class PositionEncoder(nn.Module, Configurable, ABC):
     """Turn positions into vectors that are added to tokens.
 
     Args:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from eurosat_cls.utils.configurable import Configurable
+
 
 class Tokens(NamedTuple):
     """What an encoder found, cell by cell or date by date.
@@ -18,7 +20,7 @@ class Tokens(NamedTuple):
     mask: Tensor | None = None
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(nn.Module, Configurable, ABC):
     """Turn a normalised patch into a feature vector.
 
     An encoder whose tokens attend to each other can have a method ``attention`` from ``[B, C, H, W]`` to the attention

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from eurosat_cls.checkpoints.files import saved_configuration
-from eurosat_cls.config.trust import resolve, trusting
+from eurosat_cls.config.roles import resolve
+from eurosat_cls.config.trust import trusting
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.splits.check import split_of
 from eurosat_cls.data.table import Table

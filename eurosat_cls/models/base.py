@@ -8,8 +8,8 @@ from torch import Tensor
 
 from eurosat_cls.checkpoints.files import read_checkpoint
 from eurosat_cls.checkpoints.weights import Weights
-from eurosat_cls.config.class_checks import check_settings, is_loaded_part
 from eurosat_cls.config.factories import describe
+from eurosat_cls.config.roles import check_settings, is_loaded_part
 from eurosat_cls.config.trust import trusting
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.decoders import Decoder
@@ -22,11 +22,12 @@ from eurosat_cls.models.optimization import OptimizedModule, OptimizerFactory, S
 from eurosat_cls.models.restoring import Restored, after_restoring, before_restoring, keep_plateau_metric
 from eurosat_cls.models.resume import STATE, progress_of, restore_progress
 from eurosat_cls.models.stage_scores import StageScores
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.lightning_private import end_epoch_as_others
 
 
-class PatchModule(OptimizedModule):
+class PatchModule(OptimizedModule, Configurable):
     """Train, validate and test injected parts, in a chosen memory format, with the encoder compiled when asked.
 
     A subclass builds its parts and scores, and says in :meth:`step` what is done with a batch. The arguments are those

@@ -11,8 +11,9 @@ from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import checkpoint_in, read_checkpoint
 from eurosat_cls.checkpoints.portable import GRAPH
 from eurosat_cls.checkpoints.tensor_limits import Budget
-from eurosat_cls.config.class_checks import check_settings
-from eurosat_cls.config.trust import resolve, trusting
+from eurosat_cls.config.roles import check_settings, parameters, resolve
+from eurosat_cls.config.settings import elements
+from eurosat_cls.config.trust import trusting
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.onnx_classifier import OnnxClassifier
@@ -67,19 +68,22 @@ def model_of(
     """
     saved: Any = checkpoint.get("hyper_parameters")
     kind = next((kind for kind, keys in _KINDS.items() if isinstance(saved, Mapping) and keys <= saved.keys()), None)
-    if kind is None:
+    graph = checkpoint.get(GRAPH)
+    if kind is None or (graph is not None and kind is not Classifier):
         raise UserError(f"{file}: not a checkpoint of a Classifier of this project.")
     # How it was trained and run there is of no concern here.
     needed = inspect.signature(kind).parameters.keys() - {"optimizer", "lr_scheduler", "metrics", "compile"}
     settings = {**saved, **chosen, "memory_format": "contiguous"}
-    if (graph := checkpoint.get(GRAPH)) is not None:
+    if graph is not None:
         plain = needed - {"encoder", "decoder", "loss", "indices", "weights"}
         model: Any = OnnxClassifier(graph, str(file), {key: settings[key] for key in plain & settings.keys()})
     else:
         with trusting(trust):
             check_settings(saved, str(file))
+            kinds = parameters(kind)
             with _described_by(file), Budget(checkpoint["state_dict"], str(file)):
-                model = kind(**{key: _made(value, str(file)) for key, value in settings.items() if key in needed})
+                made = {key: _made(settings[key], str(file), kinds.get(key)) for key in needed & settings.keys()}
+                model = kind(**made)
         check_fits(dict(checkpoint), model, file)
     model.load_state_dict(checkpoint["state_dict"], strict=graph is None)
     found: Classifier | AutoEncoder = model.eval()
@@ -98,22 +102,27 @@ def _described_by(file: Path) -> Iterator[None]:
         raise UserError(f"{file}: the network that its settings describe cannot be built ({said}).") from error
 
 
-def _made(value: Any, file: str) -> Any:
+def _made(value: Any, file: str, kind: Any) -> Any:
     """Turn the plain form of factories into factories again.
 
     Args:
         value: nested plain data, of which mappings with a ``class_path`` become factories.
         file: the checkpoint, for errors.
+        kind: the type of the setting; None where there is none.
 
     Raises:
-        UserError: for a class that is not trusted.
+        UserError: for a class that may not stand there, and for settings that are malformed.
     """
+    inside = None if kind is None else elements(kind)
     if isinstance(value, Mapping) and "class_path" in value:
-        arguments = {key: _made(item, file) for key, item in (value.get("init_args") or {}).items()}
-        kind: Callable[..., Any] = resolve(str(value["class_path"]), file)
-        return partial(kind, **arguments) if arguments else kind
+        made: Callable[..., Any] = resolve(str(value["class_path"]), file, Any if kind is None else kind)
+        given, kinds = value.get("init_args") or {}, parameters(made)
+        if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+            raise UserError(f"{file}: the arguments of {value['class_path']} are no settings by name.")
+        arguments = {key: _made(item, file, kinds.get(key)) for key, item in given.items()}
+        return partial(made, **arguments) if arguments else made
     if isinstance(value, Mapping):
-        return {key: _made(item, file) for key, item in value.items()}
+        return {key: _made(item, file, inside) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_made(item, file) for item in value]
+        return [_made(item, file, inside) for item in value]
     return value

@@ -5,10 +5,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 
 
-class Masking(nn.Module, ABC):
+class Masking(nn.Module, Configurable, ABC):
     """Choose the values of a batch that are hidden."""
 
     @abstractmethod

@@ -16,6 +16,7 @@ from eurosat_cls.scenes.mapping import Mapper
 from eurosat_cls.scenes.settings import MapOptions, patch_size
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import file_digest
+from eurosat_cls.utils.network import online
 
 RETRIES = 3  # of a scene whose worker was lost
 
@@ -155,6 +156,7 @@ def _map_on_worker(
         return "", str(error)
 
 
+@online()
 def map_on_cluster(
     address: str, checkpoint: str, out: str, options: MapOptions, trust: Sequence[str], paths: Sequence[Path],
     message: Callable[[str], None] = print, timeout: str = "20s",

@@ -2,4 +2,4 @@
 
 
 class Configurable:
-    """A part that a configuration names, of none of the kinds that torch and Lightning have base classes for."""
+    """A part of this package that configurations and checkpoints may name, where a setting has its type."""

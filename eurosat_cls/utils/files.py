@@ -13,7 +13,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 import stat
@@ -247,13 +246,3 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
     # With its own line ends the writer quotes a carriage return in a name.
     csv.writer(SimpleNamespace(write=lines.append)).writerows(rows)
     return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
-
-
-def check_local(path: str | Path, kind: str) -> None:
-    """Refuse an address of something elsewhere, before anything tries to fetch it.
-
-    Raises:
-        UserError: with the way out.
-    """
-    if re.match(r"\w\w+:/", str(path)):  # a Path has made one slash of two
-        raise UserError(f"{path}: a {kind} is read from local files only; download it first.")

@@ -62,7 +62,8 @@ def test_weights_are_plain_tensors_with_names(tmp_path: Path, kind: str) -> None
     weight = state[name]
     odd: Any = {
         "sparse": lambda: weight.to_sparse(), "meta": lambda: weight.to("meta"), "text": lambda: "x",
-        "complex": lambda: weight.to(torch.complex64), "key": lambda: weight, "csr": lambda: weight[0, 0].to_sparse_csr(),
+        "complex": lambda: weight.to(torch.complex64), "key": lambda: weight,
+        "csr": lambda: weight[0, 0].to_sparse_csr(),
         "quantised": lambda: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8),
         "nested": lambda: torch.nested.nested_tensor([weight[0], weight[1]]),
     }[kind]()  # fmt: skip

@@ -6,7 +6,8 @@ from eurosat_cls.cli.configuration import parsers
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.compose import Composition
 from eurosat_cls.config.parse import parse
-from eurosat_cls.config.trust import closed_parser, trusting
+from eurosat_cls.config.parser import closed_parser
+from eurosat_cls.config.trust import trusting
 
 __all__ = ["composed", "parsed", "parsers"]
 

@@ -9,9 +9,12 @@ from typing import Any
 import lightning
 import pytest
 import torch
+import yaml
 
-from eurosat_cls import Classifier
+from eurosat_cls import Classifier, UserError
 from eurosat_cls.encoders import ResNet
+from tests.config.parsers import parsed
+from tests.conftest import CONFIGS
 
 MODULE = """
 import pathlib
@@ -57,3 +60,30 @@ def checkpoint(path: Path, **planted: Any) -> Path:
     settings = {**dict(model.hparams), **planted}
     torch.save({"state_dict": model.state_dict(), "hyper_parameters": settings, **usual, **content}, path)
     return path
+
+
+# What a configuration that is planted is laid over.
+BASE = ("--config", str(CONFIGS / "tiny_resnet18.yaml"), "--config", str(CONFIGS / "demo.yaml"))
+
+
+def said(*arguments: str) -> str:
+    """What the parser refuses ``fit`` with; nothing is built."""
+    with pytest.raises(UserError) as refused:
+        parsed("fit", *BASE, *arguments)
+    return str(refused.value)
+
+
+def from_file(settings: dict[str, Any] | str) -> str:
+    """What it refuses a file with that holds these settings."""
+    Path("evil.yaml").write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
+    return said("--config", "evil.yaml")
+
+
+def part(path: str, /, **arguments: Any) -> dict[str, Any]:
+    return {"class_path": path, "init_args": arguments}
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return dict(value)

@@ -101,10 +101,10 @@ def test_bombs_in_a_run_folder_are_refused(tmp_path: Path) -> None:
         write_report(tmp_path)
     levels = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30))]
     (tmp_path / "config.yaml").write_text("\n".join(levels))
-    with pytest.raises(UserError, match=r"config\.yaml: refused, there are more than 100,000 settings"):
+    with pytest.raises(UserError, match=r"config\.yaml: grows to more than 20,000 values"):
         write_report(tmp_path)
     (tmp_path / "config.yaml").write_text("a: " + "[" * 20_000)
-    with pytest.raises(UserError, match=r"config\.yaml: cannot be read"):
+    with pytest.raises(UserError, match=r"config\.yaml:1: nested more than 64 deep"):
         write_report(tmp_path)
 
 

@@ -11,6 +11,7 @@ from eurosat_cls.analysis.plots.files import pixels_of, write_png
 from eurosat_cls.callbacks.run_folder import run_folder, tensorboards
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import writing
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
 Stage = Literal["val", "test"]
 
 
-class PlotCallback(Callback):
+class PlotCallback(Callback, Configurable):
     """Draw something from what a classifier said of every patch of a validation or a test.
 
     Nothing is drawn in the check before a training, nor by a process other than the first. A picture that cannot be
@@ -73,8 +74,8 @@ class PlotCallback(Callback):
             warnings.warn(f"{type(self).__name__}: {error}", stacklevel=3)
 
 
-def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") -> None:
-    """Write a picture as ``<name>.png`` into the run folder, and log it to TensorBoard as ``pictures/<name>``.
+def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray", group: str = "pictures") -> None:
+    """Write a picture as ``<name>.png`` into the run folder, and log it to TensorBoard as ``<group>/<name>``.
 
     Its step is that of the weights, be they those of a checkpoint that is tested.
 
@@ -88,4 +89,4 @@ def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") ->
     loaded = getattr(trainer.lightning_module, "loaded_steps", None)
     step = trainer.global_step if loaded is None else loaded
     for logger in tensorboards(trainer):
-        logger.experiment.add_image(f"pictures/{name}", pixels, step, dataformats="HWC")
+        logger.experiment.add_image(f"{group}/{name}", pixels, step, dataformats="HWC")

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from eurosat_cls.data.augment.pixels import copy_of
 from eurosat_cls.data.batch import Batch
+from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 
 A = TypeVar("A", bound="Augmentation")
 
 
-class Augmentation(nn.Module, ABC):
+class Augmentation(nn.Module, Configurable, ABC):
     """Change some patches of a raw batch.
 
     A family of augmentations that can share work, such as :class:`~eurosat_cls.data.augment.Geometric`, implements

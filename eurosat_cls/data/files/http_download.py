@@ -13,6 +13,7 @@ from typing import BinaryIO
 from eurosat_cls.utils.cache import exclusive, plain_errors, require_space
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import growing, publish
+from eurosat_cls.utils.network import online
 from eurosat_cls.utils.progress import progress
 
 _BLOCK_BYTES = 2**16
@@ -81,6 +82,7 @@ def digest_of(stream: BinaryIO, kind: str) -> str:
     return digest.hexdigest()
 
 
+@online()
 def _receive_all(url: str, part: Path, limit: int, timeout: float, retries: int, pause: float) -> None:
     """Make attempts until ``part`` is whole."""
     failures, begun = 0, False

@@ -33,6 +33,7 @@ PACKAGE = Path(eurosat_cls.__file__).parent
 WRITERS = {
     "utils/files.py", "data/store/build.py", "data/images.py", "export/formats.py", "export/build.py",
     "cli/configuration.py", "callbacks/finders/memory.py", "search/configuration.py", "scenes/rasters.py",
+    "search/channel.py", "training/timing.py",  # these write to a pipe
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from eurosat_cls.checkpoints.files import read_checkpoint
+from eurosat_cls.checkpoints.tensor_limits import Budget
 from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.config.factories import describe
 from eurosat_cls.config.roles import check_settings, is_loaded_part
@@ -108,7 +109,8 @@ class PatchModule(OptimizedModule, Configurable):
         with trusting():
             check_settings(checkpoint.get("hyper_parameters"), str(checkpoint_path), besides=is_loaded_part)
         settings["weights_only"] = True
-        return super().load_from_checkpoint(checkpoint_path, map_location=map_location, strict=strict, **settings)
+        with Budget(checkpoint["state_dict"], str(checkpoint_path)):
+            return super().load_from_checkpoint(checkpoint_path, map_location=map_location, strict=strict, **settings)
 
     def known_mode(self, monitor: str) -> Mode | None:
         """Return whether more or less of a logged name is better, as its metric says."""

@@ -95,10 +95,10 @@ def _described_by(file: Path) -> Iterator[None]:
     """Name the file whose settings, which may be anything, make a constructor fail."""
     try:
         yield
-    except UserError:
-        raise
     except Exception as error:
-        said = f"{type(error).__name__}: {error}".splitlines()[0][:150]
+        if str(file) in str(error):
+            raise
+        said = f"{type(error).__name__}: {error}".splitlines()[0][:300].removeprefix("UserError: ")
         raise UserError(f"{file}: the network that its settings describe cannot be built ({said}).") from error
 
 

@@ -57,7 +57,7 @@ def test_a_block_that_fails_leaves_the_former_file_and_nothing_else(tmp_path: Pa
 
 
 def test_two_writers_of_one_name_share_no_bytes(tmp_path: Path) -> None:
-    together = threading.Barrier(2)
+    together = threading.Barrier(2, timeout=10)
 
     def write(letter: bytes) -> None:
         with created(tmp_path / "a.txt") as stream:

@@ -76,12 +76,14 @@ def _settled(value: Any, own: Any, where: str, folders: list[str], name: str = "
 
 
 def _kinds(own: Any) -> tuple[type, ...]:
-    """The kinds of values that may stand where a state now has ``own``; a number may be missing yet, or a list."""
+    """The kinds of values that may stand where a state now has ``own``; what is None yet may become a list."""
     if own is _ANY:
         return (*_SCALARS, *_HOLDERS, str)
     if isinstance(own, Mapping):
         return (Mapping,)
-    return (str, type(None)) if isinstance(own, str) else (*_SCALARS, list, tuple)
+    if isinstance(own, str):
+        return (str, type(None))
+    return _SCALARS if isinstance(own, int | float | Tensor) else (*_SCALARS, list, tuple)
 
 
 def _folders(own: Any, run: Path | None) -> list[str]:

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from eurosat_cls.search.configuration import Base
 from eurosat_cls.search.queue import Queue
@@ -120,3 +122,32 @@ def test_ctrl_c_ends_the_trials_and_the_next_start_continues_them(queue: MakeQue
     (ended,) = work(queue(acts("train", "slow"), 2, points))
     assert ended.params == {"act": "slow"}
     assert epochs.read_text().split() == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("name", ["my_best_run", "trial_7", "trial_7/.."])
+def test_a_journal_of_others_names_no_folder_elsewhere(name: str, queue: MakeQueue, work: Work, tmp_path: Path) -> None:
+    home = tmp_path / "home" / name.partition("/")[0]
+    (home / "checkpoints").mkdir(parents=True)
+    (home / "checkpoints" / "last.ckpt").write_text("2")
+    asked = queue(acts("train"), 1)
+    asked.study.add_trial(
+        create_trial(
+            state=TrialState.WAITING, params={"act": "train"}, user_attrs={"folder": str(tmp_path / "home" / name)},
+            distributions={"act": CategoricalDistribution(["train"])},
+        )
+    )  # fmt: skip
+    (trial,) = work(asked)
+    assert Path(trial.user_attrs["folder"]).parent == tmp_path / "s"
+    assert [path.name for path in home.iterdir()] == ["checkpoints"]
+
+
+def test_a_journal_of_others_names_no_lock_elsewhere(queue: MakeQueue, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("my thesis")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / f".{'0' * 16}.lock").write_text("my thesis")
+    owner, host = queue(acts("train"), 1).owner, socket.gethostname()
+    for lock in ("thesis.txt", f"elsewhere/.{'0' * 16}.lock"):
+        assert not owner.is_gone(0, {"host": host, "lock": str(tmp_path / lock)}, 0)
+        assert (tmp_path / lock).read_text() == "my thesis"
+    for tag in ("x", {"host": host}, {"host": host, "lock": 5}, [1]):
+        assert not owner.is_gone(0, tag, 0)

@@ -80,11 +80,7 @@ class PredictionWriter(BasePredictionWriter):
             file.close()
             os.replace(file.name, path)
             print(f"{rows} predictions in {path}")
-            try:
-                if polygons := write_geojson(path, trainer.datamodule):  # type: ignore[attr-defined]
-                    print(f"the same as polygons in {polygons}")
-            except UserError as error:
-                print(f"no polygons of the predictions: {error}")
+            write_polygons(path, trainer)
         self._files = []
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -92,3 +88,12 @@ class PredictionWriter(BasePredictionWriter):
         for file in self._files:
             file.close()
         self._files = []
+
+
+def write_polygons(table: Path, trainer: Trainer) -> None:
+    """Write a table of predictions as polygons too, where patches have places; say in a line what came of it."""
+    try:
+        if path := write_geojson(table, trainer.datamodule):  # type: ignore[attr-defined]
+            print(f"the same as polygons in {path}")
+    except UserError as error:
+        print(f"no polygons of the predictions: {error}")

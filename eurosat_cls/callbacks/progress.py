@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.utils.distributed import rank_zero_print
+from eurosat_cls.utils.threads import share_cores
 
 SHOWN = ("train/loss", "val/loss", "val/accuracy", "val/macro_f1")
 
@@ -45,7 +46,8 @@ class EpochSummary(Callback):
             rank_zero_print(f"validation: {scored:,} of {of:,} patches, of all classes (trainer.limit_val_batches)")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Look how many threads there are cores for now, and start the clock."""
+        share_cores()
         self._images = 0
         self._start = self._end = time.perf_counter()
 

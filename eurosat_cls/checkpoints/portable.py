@@ -70,7 +70,7 @@ def _read_onnx(path: Path) -> tuple[str | None, Any]:
     found = {entry.key: entry.value for entry in model.metadata_props}
     if KEY in found:
         _check_graph(model, str(path))
-    return found.get(KEY), lambda card: {"state_dict": _state(card["settings"], card), GRAPH: content}
+    return found.get(KEY), lambda card: {"state_dict": _state(card), GRAPH: content}
 
 
 def _check_graph(model: Any, where: str) -> None:
@@ -104,12 +104,11 @@ def _graphs(graph: Any) -> Iterator[Any]:
                     for inner in (attribute.g, *attribute.graphs) if inner.node or inner.initializer]  # fmt: skip
 
 
-def _state(settings: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Tensors that a classifier has besides its network."""
-    state = {name: torch.tensor(card[name], dtype=torch.float32) for name in ("temperature", "threshold")}
-    if settings.get("mean") is not None and settings.get("std") is not None:
-        state |= {f"normalize.{name}": torch.tensor(settings[name], dtype=torch.float32) for name in ("mean", "std")}
-    return state
+def _state(card: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Tensors that a classifier has besides its network and its settings."""
+    return {
+        name: torch.tensor(card[name], dtype=torch.float32) for name in ("temperature", "threshold") if name in card
+    }
 
 
 # --- the card ------------------------------------------------------------------------------------------------------
@@ -139,16 +138,18 @@ def _checked(text: str | None, where: str) -> dict[str, Any]:
 def _wrong(card: Mapping[str, Any]) -> str | None:
     """Name what is wrong about a card, if anything is."""
     settings, bands = card["settings"], card["settings"].get("bands")
+    bands, labels = ([] if not isinstance(names, list) else names for names in (bands, settings.get("class_names")))
+    decisions = {"binary": 1, "multilabel": len(labels)}.get(str(settings.get("task")), 0)
     checks = {
         "bands": _are_names(bands),
         "class names": "class_names" not in settings or _are_names(settings["class_names"]),
-        "mean": settings.get("mean") is None or _are_numbers(settings["mean"], len(bands or ())),
-        "std": settings.get("std") is None or _are_numbers(settings["std"], len(bands or ()), least=0),
+        "mean": settings.get("mean") is None or _are_numbers(settings["mean"], len(bands)),
+        "std": settings.get("std") is None or _are_numbers(settings["std"], len(bands), least=0),
         "unit": settings.get("unit") is None or _is_unit(settings["unit"]),
         "task": settings.get("task", "multiclass") in ("multiclass", "binary", "multilabel"),
         "settings": all(isinstance(settings.get(key, False), bool) for key in ("calibrate", "test_time_augmentation")),
-        "temperature": _are_numbers([card.get("temperature", 1.0)], 1, least=0),
-        "thresholds": _are_numbers(card.get("threshold", []), None, least=0),
+        "temperature": "class_names" not in settings or _are_numbers([card.get("temperature")], 1, least=0),
+        "thresholds": "class_names" not in settings or _are_numbers(card.get("threshold"), decisions, least=0),
         "patch size": isinstance(size := card["data"].get("patch_size", 1), int) and 0 < size <= _MOST,
     }
     return next((name for name, right in checks.items() if not right), None)
@@ -165,13 +166,8 @@ def _is_unit(value: Any) -> bool:
     return known and (stretch is None or _are_numbers(stretch, 2)) and isinstance(value.get("level") or "", str)
 
 
-def _are_numbers(value: Any, count: int | None, least: float | None = None) -> bool:
-    if (
-        not isinstance(value, Sequence)
-        or isinstance(value, str)
-        or len(value) > _MOST
-        or count not in (None, len(value))
-    ):
+def _are_numbers(value: Any, count: int, least: float | None = None) -> bool:
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > _MOST or count != len(value):
         return False
     numbers = [item for item in value if isinstance(item, (int, float)) and not isinstance(item, bool)]
     return len(numbers) == len(value) and all(isfinite(n) and (least is None or n > least) for n in numbers)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -32,14 +32,18 @@ from eurosat_cls.callbacks import (
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
+from eurosat_cls.cli.commands import CONFIGURED
+from eurosat_cls.cli.first_options import HELPS
 from eurosat_cls.cli.input_options import COMMANDS as WITH_INPUT
 from eurosat_cls.cli.input_options import add_input_options, apply_input_options
-from eurosat_cls.cli.predict import images_of, prediction_writer
+from eurosat_cls.cli.pictures import DRAW, warn_of_undrawn
+from eurosat_cls.cli.predict import add_image_options, images_of, prediction_writer
 from eurosat_cls.cli.settle import settle
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.differences import print_differences
 from eurosat_cls.config.failures import explaining
 from eurosat_cls.config.former_names import is_run_config
+from eurosat_cls.config.jsonargparse_private import set_helps
 from eurosat_cls.config.parse import parse
 from eurosat_cls.config.parser import Parser
 from eurosat_cls.config.roles import check_settings
@@ -105,13 +109,11 @@ class EuroSATCLI(LightningCLI):
         else:
             parser = self.init_parser(**kwargs)
             parser.add_method_arguments(klass, subcommand, skip=set(self.subcommands()[subcommand]))
+        set_helps(parser, CONFIGURED[subcommand], HELPS)
         if subcommand in WITH_INPUT:
             add_input_options(parser)
         if subcommand == "predict":
-            what = "Folders, patterns or files of images to predict on instead of the data, as often as needed."
-            parser.add_argument("--images", type=Optional[list[str]], default=None, help=what)
-            what = "CSV file for all predictions, or a folder; by default a file for each source in the run folder."
-            parser.add_argument("--output", type=Optional[str], default=None, help=what)
+            add_image_options(parser)
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -182,6 +184,8 @@ class EuroSATCLI(LightningCLI):
         """Build model, data and trainer."""
         with explaining(self.composition):
             super().instantiate_classes()
+        pictures = self._get(self.config_init, "pictures") or []
+        warn_of_undrawn(self.composition.tree, str(self.subcommand), pictures, self.model)
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand in WITH_INPUT:
@@ -221,7 +225,7 @@ class EuroSATCLI(LightningCLI):
         kwargs["enable_model_summary"] = bool(given.enable_model_summary)
         callbacks = [*(self._get(self.config_init, "trainer").callbacks or [])]
         callbacks += [EpochBar()] if bar and not given.barebones else []
-        callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in ("fit", "test") else []
+        callbacks += (self._get(self.config_init, "pictures") or []) if self.subcommand in DRAW else []
         kwargs["callbacks"] = callbacks + self._callbacks(folder, config, execution)
         try:
             trainer = super().instantiate_trainer(**kwargs)
@@ -285,6 +289,7 @@ class EuroSATCLI(LightningCLI):
 
 
 SETTINGS: dict[str, Any] = {  # of LightningCLI
+    "parser_kwargs": {"prog": "eurosat_cls"},
     "model_class": LightningModule,
     "datamodule_class": LightningDataModule,
     "subclass_mode_model": True,

@@ -3,6 +3,7 @@
 import sys
 
 from eurosat_cls.cli.help import answer
+from eurosat_cls.utils.cores import limit_threads, load
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.terminal import escaped_output
 
@@ -31,6 +32,10 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> None:
+    if arguments[:1] == ["search"]:
+        print("search: loading its libraries and reading the configuration", file=sys.stderr, flush=True)
+    limit_threads()
+    before = load()
     from eurosat_cls.cli.run import run  # torch and Lightning take seconds to import
 
-    run(arguments)
+    run(arguments, before=before)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from eurosat_cls import __version__
 from eurosat_cls.cli.commands import CONFIGURED, OTHERS, split_trust
+from eurosat_cls.cli.first_options import COMMANDS_MEANT, first_options
 from eurosat_cls.utils.cache import cache_folder
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
 from eurosat_cls.utils.names import did_you_mean, nearest
 
 OVERVIEW = """\
-usage: python -m eurosat_cls COMMAND [--config FILE ...] [--KEY VALUE ...]
+usage: python -m eurosat_cls COMMAND [RUN] [--config FILE ...] [--KEY VALUE ...]
 
 Train, test and apply classifiers of satellite patches.
 
@@ -28,7 +29,7 @@ other commands:
 {others}
 
 options of every command:
-  -h, --help           the options of a command, e.g. fit --help
+  -h, --help           the first options of a command, e.g. fit --help; --help-all shows all of them
   --config FILE        a YAML file; of several, the later ones count for more
   --KEY VALUE          any setting, e.g. --trainer.max_epochs 3
   --model.help CLASS   the settings of a class; likewise --data.help CLASS, --model.init_args.encoder.help CLASS
@@ -56,9 +57,11 @@ def answer(arguments: Sequence[str], run: Callable[[list[str]], None]) -> str | 
     if first == "--version":
         return f"eurosat_cls {__version__}\n"
     _check_command(first)
-    if rest not in (["-h"], ["--help"]):
-        return None
-    return _help_of_others(first) if first in OTHERS else _help_of(first, run)
+    if first in OTHERS:
+        return _help_of_others(first) if rest in (["-h"], ["--help"]) else None
+    if {"-h", "--help"} & set(rest):
+        return first_options(first)
+    return _help_of(first, run) if "--help-all" in rest else None
 
 
 def _listed(commands: dict[str, str]) -> str:
@@ -74,7 +77,8 @@ def _check_command(name: str) -> None:
         raise UserError(f"which command? There are {names}. For help: --help.")
     if name.startswith("-"):
         raise UserError(f"the command comes first: one of {names}; then {name}.")
-    raise UserError(f"there is no command {name!r}.{did_you_mean(nearest(name, known))} There are {names}.")
+    near = [COMMANDS_MEANT[name.lower()]] if name.lower() in COMMANDS_MEANT else nearest(name, known)
+    raise UserError(f"there is no command {name!r}.{did_you_mean(near)} There are {names}.")
 
 
 def _help_of(command: str, run: Callable[[list[str]], None]) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import jsonargparse
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.cli import LightningArgumentParser
 
 from eurosat_cls.callbacks import PredictionWriter
 from eurosat_cls.checkpoints.files import saved_configuration
@@ -14,6 +15,14 @@ from eurosat_cls.data.images import ImageFiles, arguments_for
 from eurosat_cls.utils.names import own_name
 
 _SAME_DATA = ("predict_split", "batch_size", "on_error", "augment")  # settings that do not make the data others
+
+
+def add_image_options(parser: LightningArgumentParser) -> None:
+    """Add ``--images`` and ``--output`` to the parser of ``predict``."""
+    what = "Folders, patterns or files of images to predict on instead of the data, as often as needed."
+    parser.add_argument("--images", type=Optional[list[str]], default=None, help=what)
+    what = "CSV file for all predictions, or a folder; by default a file for each source in the run folder."
+    parser.add_argument("--output", type=Optional[str], default=None, help=what)
 
 
 def images_of(config: Any, checkpoint: dict[str, Any]) -> Any:

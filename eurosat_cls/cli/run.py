@@ -9,6 +9,7 @@ from eurosat_cls.cli.other_commands import COMMANDS
 from eurosat_cls.cli.run_argument import expand
 from eurosat_cls.config.parser import closed_parser
 from eurosat_cls.config.trust import config_folders, trusting
+from eurosat_cls.utils.cores import Load
 from eurosat_cls.utils.distributed import end_with_parent, is_lost_process
 from eurosat_cls.utils.errors import find_user_error
 from eurosat_cls.utils.files import full_disk
@@ -16,16 +17,18 @@ from eurosat_cls.utils.machine import keep_freed_memory
 from eurosat_cls.utils.network import offline
 from eurosat_cls.utils.signals import Stopped, stopping
 from eurosat_cls.utils.text import printable
+from eurosat_cls.utils.threads import share_cores
 
 LOST = "another process of this training has ended; see what it said. Continue with --ckpt_path last."
 
 
-def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
+def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI, before: Load | None = None) -> None:
     """Run a command; return when it has done what was asked.
 
     Args:
         arguments: those after the program's name.
         cli: what builds and runs it.
+        before: what the machine's cores had done when the process began.
 
     Raises:
         SystemExit: as :func:`eurosat_cls.cli.main`.
@@ -33,6 +36,8 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI) -> None:
     quieten()
     keep_freed_memory()
     end_with_parent()
+    if arguments[:1] != ["search"] and not {"-h", "--help"} & set(arguments):
+        share_cores(before)
     try:
         given, packages = split_trust(arguments)
         given = expand(given)

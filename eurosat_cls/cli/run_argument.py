@@ -8,11 +8,12 @@ import yaml
 
 from eurosat_cls.checkpoints.files import checkpoint_in, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import run_folder_of
+from eurosat_cls.config.arguments import PAIRS
 from eurosat_cls.utils.errors import UserError
 
 _WITH_CHECKPOINT = ("fit", "validate", "test", "predict")
 _WITH_RUN = (*_WITH_CHECKPOINT, "statistics", "show", "summary")
-_ALONE = ("-h", "--help", "--help-all", "--print_config")  # options that take no value
+_ALONE = ("-h", "--help", "--print_config")  # options that take no value
 
 
 def expand(arguments: Sequence[str]) -> list[str]:
@@ -57,6 +58,8 @@ def _divided(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str |
             options.append((option, None))
         else:
             options.append((option, rest.pop(0)))
+            if option in PAIRS and rest and not (options[-1][1] or "").startswith("["):
+                options.append((rest.pop(0), None))
     return plain, options
 
 

@@ -24,6 +24,7 @@ from eurosat_cls.callbacks import (
 )
 from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.cli.commands import OTHERS
+from eurosat_cls.cli.first_options import OPTIONS_MEANT
 from eurosat_cls.config.vocabulary import Vocabulary
 from eurosat_cls.data import augment, splits
 from eurosat_cls.losses import FocalLoss, GaussianReconstruction, SigmoidFocalLoss
@@ -52,4 +53,4 @@ SHORT_NAMES = (
     *MODELS, *ENCODERS, *EMBEDDINGS, *DECODERS, *LOSSES, *TRAINING, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES,
 )  # fmt: skip
 
-VOCABULARY = Vocabulary(SHORT_NAMES, LOSSES, tuple(OTHERS))
+VOCABULARY = Vocabulary(SHORT_NAMES, LOSSES, tuple(OTHERS), OPTIONS_MEANT)

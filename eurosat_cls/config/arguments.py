@@ -12,7 +12,7 @@ from eurosat_cls.config.limits import DEEPEST
 from eurosat_cls.config.tree import Node
 from eurosat_cls.utils.errors import UserError
 
-_PAIRS = ("--stretch",)  # options of two numbers, as those of other commands are
+PAIRS = ("--stretch",)  # options of two numbers, as those of other commands are
 _GROUPS_WITH_FILES = ("model", "data", "trainer", "checkpoint")
 
 
@@ -69,7 +69,7 @@ def sort(args: Sequence[str]) -> Arguments:
                 if not rest or re.match(r"--?[A-Za-z]", rest[0]):
                     raise UserError(f"{option} needs a value: {option} VALUE.")
                 value = rest.pop(0)
-                if option in _PAIRS and rest and not value.startswith("["):
+                if option in PAIRS and rest and not value.startswith("["):
                     value = f"[{value}, {rest.pop(0)}]"
             if option == "--print_completion":
                 result.print_completion = value

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from eurosat_cls.config.jsonargparse_private import import_object, linked_keys
-from eurosat_cls.config.mistakes import Mistake
+from eurosat_cls.config.mistakes import Mistake, abstract
 from eurosat_cls.config.settings import Setting, alternatives, class_settings, settings_of, shown
 from eurosat_cls.config.tree import Node, Path, dotted
 
@@ -48,7 +48,7 @@ def _search(node: Node, parsed: Any, path: Path, linked: set[str]) -> Mistake | 
 def _check_class(node: Node, class_path: str, path: Path) -> Mistake | None:
     cls = import_object(class_path)  # it has been imported so when it was parsed
     if inspect.isabstract(cls):
-        return Mistake(path, f"{cls.__name__} is abstract: name a class that is made from it.")
+        return Mistake(path, abstract(cls))
     arguments = node.value.get("init_args") if isinstance(node.value, dict) else None
     if arguments is None or arguments.mapping is None:
         return None

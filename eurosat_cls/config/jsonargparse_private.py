@@ -4,14 +4,14 @@ What a parser accepts is asked of the parser itself, so that mistakes, schema an
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonargparse._required import iter_required_keys
 from jsonargparse._typehints import get_all_subclass_paths  # what the parser itself finds short names among
 from jsonargparse._util import import_object  # imports what the parser would, and refuses what it would
 
-__all__ = ["get_all_subclass_paths", "import_object", "linked_keys", "typed_keys"]
+__all__ = ["get_all_subclass_paths", "import_object", "linked_keys", "set_helps", "typed_keys"]
 
 
 def typed_keys(parser: Any) -> Iterator[tuple[str, Any, Any, str]]:
@@ -25,6 +25,14 @@ def typed_keys(parser: Any) -> Iterator[tuple[str, Any, Any, str]]:
         if kind is not None and not type(action).__name__.startswith("_ActionHelp"):
             default = inspect.Parameter.empty if action.dest in required else action.default
             yield action.dest, kind, default, str(action.help or "")
+
+
+def set_helps(parser: Any, description: str, helps: Mapping[str, str]) -> None:
+    """Replace what the help of a parser says of itself, and of some keys as far as it has them."""
+    parser.description = description
+    for action in parser._actions:
+        if action.dest in helps:
+            action.help = helps[action.dest]
 
 
 def linked_keys(parser: Any) -> set[str]:

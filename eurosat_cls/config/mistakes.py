@@ -117,8 +117,9 @@ class _Search:
         top = len(path) == 1
         names = list(dict.fromkeys(key.partition(".")[0] for key in known)) if top else list(known)
         others = [command for command, keys in self.elsewhere.items() if top and name in keys]
-        close = nearest(name, names, 2)
-        hint = f" It is one of {', '.join(others)}." if others else did_you_mean(close)
+        meant = self.words.meant.get(name.lower().replace("-", "_")) if top else None
+        close = nearest(name, names, 2) if meant is None else [meant]
+        hint = f" It is one of {', '.join(others)}." if others and meant is None else did_you_mean(close)
         if (present := KEYS.get(owner, {}).get(name)) is not None:
             hint, close = f" It is called {present!r} now.", [present]
         choices = f"keys: {', '.join(names)}" if top else _keys(known, close)
@@ -223,8 +224,16 @@ def _resolve(name: Node, allowed: list[Base], words: Vocabulary) -> Any:
     elif not issubclass(found, tuple(base.cls for base in allowed)):
         raise _NoSuchClass(f"{found.__name__} is no {wanted}.")
     elif inspect.isabstract(found):
-        raise _NoSuchClass(f"{found.__name__} is abstract: name a class that is made from it.")
+        raise _NoSuchClass(abstract(found))
     return found
+
+
+def abstract(cls: type) -> str:
+    """What is wrong with a class that cannot be built: it is a base of others, or lacks a part of its contract."""
+    lacking = sorted(getattr(cls, "__abstractmethods__", ()))
+    if any(name in vars(cls) for name in lacking):
+        return f"{cls.__name__} is abstract: name a class that is made from it."
+    return f"{cls.__name__} has no {' and no '.join(lacking)}, which it needs."
 
 
 def close_classes(name: str, allowed: Iterable[Base]) -> list[str]:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import jsonargparse
+import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
 from eurosat_cls.config.roles import importable, reason_against
@@ -37,6 +38,18 @@ def closed_parser(packages: Sequence[str]) -> Iterator[None]:
 def explain(message: str) -> str:
     """Say in our words what jsonargparse refused to import."""
     return _DENIED.sub(lambda found: reason_against(found[1]) or f"{found[1]} is refused.", message)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes texts that jsonargparse would read back as numbers, such as a class called 1e5."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+jsonargparse.set_dumper(
+    "yaml", lambda data: yaml.dump(data, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True)
+)
 
 
 class Parser(LightningArgumentParser):

@@ -1,5 +1,7 @@
 """What the command line calls things, handed to the rooms that explain and complete configurations."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -10,11 +12,13 @@ class Vocabulary(NamedTuple):
         classes: those that a configuration may call by their short names.
         losses: those of them that are losses.
         other_commands: commands that take no configuration.
+        meant: keys by what they are called elsewhere.
     """
 
     classes: tuple[type, ...]
     losses: tuple[type, ...] = ()
     other_commands: tuple[str, ...] = ()
+    meant: Mapping[str, str] = MappingProxyType({})
 
     @property
     def names(self) -> set[str]:

@@ -89,16 +89,6 @@ class EpochBatches(DistributedSampler[np.ndarray]):
         """Leave out so many batches of the next epoch that is gone through, and no more than there are."""
         self._skipped = self.position = batches if batches < len(self) else 0
 
-    def rows_within(self, limit: float | None) -> int:
-        """Return how many rows all processes evaluate under a limit: a number of batches, or a share (float)."""
-        steps, rows = len(self), len(self.indices)
-        limit = 1.0 if limit is None else limit
-        kept = min(limit, steps) if isinstance(limit, int) else int(limit * steps)
-        if self.num_replicas == 1:
-            return min(rows, kept * self.batch_size)
-        whole, rest = divmod(rows, max(1, steps * self.num_replicas))
-        return kept * self.num_replicas * whole + min(rest, kept * self.num_replicas)
-
     def __len__(self) -> int:
         """Return the number of batches of this process."""
         whole, rest = divmod(len(self.indices), self.global_batch)
@@ -124,6 +114,17 @@ class EpochBatches(DistributedSampler[np.ndarray]):
             starts = range(self.rank * self.batch_size, steps * self.global_batch, self.global_batch)
             return [indices[start : start + self.batch_size] for start in starts]
         return np.array_split(indices, steps * processes)[self.rank :: processes] if steps else []
+
+
+def rows_within(limit: float | None, rows: int, batch_size: int, processes: int) -> int:
+    """Return how many of so many rows are evaluated under a limit: a number of batches, or a share of them (float)."""
+    steps = -(-rows // (batch_size * processes))
+    limit = 1.0 if limit is None else limit
+    kept = min(limit, steps) if isinstance(limit, int) else int(limit * steps)
+    if processes == 1:
+        return min(rows, kept * batch_size)
+    whole, rest = divmod(rows, max(1, steps * processes))
+    return kept * processes * whole + min(rest, kept * processes)
 
 
 class PatchLoader(DataLoader[Batch]):

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from eurosat_cls.data.augment import Augmentation, Mixing, augment_batch
 from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.data.identity import InputStatistics
-from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader
+from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader, rows_within
 from eurosat_cls.data.splits import (
     RandomSplit,
     SpatialSplit,
@@ -144,9 +144,7 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
 
     @cached_property
     def _statistics(self) -> BandStatistics:
-        """Those of :attr:`bands`."""
-        found = band_statistics(self.store, self.split)
-        return BandStatistics(*(values[self.channels] for values in found))
+        return BandStatistics(*(values[self.channels] for values in band_statistics(self.store, self.split)))
 
     @property
     def mean(self) -> list[float]:
@@ -156,15 +154,12 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
     @property
     def std(self) -> list[float]:
         """Standard deviation of each band over the training patches, in raw sensor values."""
-        # A band that never varies carries nothing; dividing by its 0 would carry NaN.
-        return [float(value) if value > 0 else 1.0 for value in self._statistics.std]
+        return [float(value) or 1.0 for value in self._statistics.std]  # a band that never varies is not divided by 0
 
     @property
     def input_statistics(self) -> dict[str, Any] | None:
-        """What the training patches are, as plain data, see :class:`~eurosat_cls.data.identity.InputStatistics`."""
-        found, images = self._statistics, self.store.images
-        lists: list[Any] = [values.tolist() for values in found[2:]]
-        return InputStatistics(str(images.dtype), images.shape[2:], self.store.fingerprint, *lists).plain()
+        """What training patches are, as plain data: :class:`~eurosat_cls.data.identity.InputStatistics`."""
+        return InputStatistics.of(self.store, self._statistics).plain()
 
     @property
     def unit(self) -> dict[str, Any]:
@@ -236,21 +231,15 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
     # --- batches -------------------------------------------------------------------------------------------------
 
     def _loader(self, indices: np.ndarray, training: bool) -> DataLoader[Batch]:
-        return make_loader(PatchDataset(self.store, self.channels), self._batches(indices, training))
-
-    def _batches(self, indices: np.ndarray, training: bool) -> EpochBatches:
         seed = run_seed() if training else None
         rank = self.trainer.global_rank if self.trainer is not None else 0
-        return EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
+        batches = EpochBatches(indices, self.batch_size, seed, training, rank, self._processes)
+        return make_loader(PatchDataset(self.store, self.channels), batches)
 
     def scored(self, part: Literal["val", "test"]) -> tuple[int, int]:
         """Return how many patches of a part are scored under the trainer's limits, and how many there are."""
-        batches = self._batches(getattr(self.split, part), training=False)
-        return batches.rows_within(getattr(self.trainer, f"limit_{part}_batches", None)), len(batches.indices)
-
-    def _evaluation_loader(self, part: Literal["val", "test"]) -> DataLoader[Batch]:
-        (count, of), indices = self.scored(part), getattr(self.split, part)
-        return self._loader(spread(indices, self.store, count) if count < of else indices, training=False)
+        rows, limit = len(getattr(self.split, part)), getattr(self.trainer, f"limit_{part}_batches", None)
+        return rows_within(limit, rows, self.batch_size, self._processes), rows
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; a last one that is not full is left out."""
@@ -259,11 +248,11 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Validation patches in order; those that a limit leaves are of all classes."""
-        return self._evaluation_loader("val")
+        return self._loader(spread(self.split.val, self.store, self.scored("val")[0]), training=False)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Test patches in order; those that a limit leaves are of all classes."""
-        return self._evaluation_loader("test")
+        return self._loader(spread(self.split.test, self.store, self.scored("test")[0]), training=False)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The patches of ``predict_split`` in order."""

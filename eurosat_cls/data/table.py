@@ -27,7 +27,8 @@ class Table(LabelledFilesModule):
         file_column: column of the file names.
         label_column: column of the labels. For ``multiclass`` a class name or a whole number; for ``binary`` two names
             (the second in alphabetical order is the positive class), 0 and 1, false and true or no and yes; for
-            ``multilabel`` names joined by ``separator`` (none where the cell is empty), or a list in a Parquet file.
+            ``multilabel`` names joined by ``separator`` (none where the cell is empty), or a list as Parquet, Python
+            or JSON have one.
         label_columns: for ``multilabel``, columns of 0 and 1 named like the classes, instead of ``label_column``.
         separator: between the labels in a cell.
         positive: the positive class of a ``binary`` task, if it is not the second.

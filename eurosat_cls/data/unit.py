@@ -10,6 +10,7 @@ from eurosat_cls.utils.errors import UserError
 
 # What a person can say of values: in the training's unit; 10,000 times the reflectance; reflectances of 0 to 1.
 UnitName = Literal["raw", "dn", "reflectance"]
+OFFSET = -1000  # of the digital numbers of all bands in products since baseline 04.00
 _QUANTIFICATION = 10_000
 _BRIGHTEST = 2.0  # reflectance of a cloud or of glint
 _NORMALISED = 20.0  # standard deviations, more than any image holds
@@ -66,7 +67,7 @@ class ValueRange(NamedTuple):
     @classmethod
     def of(cls, values: np.ndarray) -> "ValueRange":
         """Look at all of some values."""
-        whole = values.dtype.kind in "iub" or not (values % 1).any()
+        whole = values.dtype.kind in "iub" or bool((values == np.trunc(values)).all())
         return cls(str(values.dtype), float(values.min()), float(values.max()), whole)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,8 @@ class Build:
         folder: where files are written.
         message: prints a line.
         about: by file name, size, digest and proof, as plain data.
+        sides: of the patches that the network takes, -1 where any; as in ``patches`` before one was made.
+        programs: the network for patches of any size (``all``) or one (``batch``), as far as they were made.
     """
 
     model: Model
@@ -53,6 +55,8 @@ class Build:
     folder: Path
     message: Callable[[str], None] = print
     about: dict[str, Any] = field(default_factory=dict)
+    sides: Sequence[int] | None = None
+    programs: dict[str, ExportedProgram] = field(default_factory=dict)
 
     def run(self) -> None:
         """Write and prove everything that is asked for.
@@ -86,16 +90,11 @@ class Build:
 
     # --- the files -----------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _programs(self) -> dict[str, ExportedProgram]:
-        """The network as programs: for patches of any size where that works, and of one size."""
-        return {}
-
     def _made(self, free: Literal["all", "batch"]) -> ExportedProgram:
-        if free not in self._programs:
+        if free not in self.programs:
             sample = torch.from_numpy(np.take(self.patches, (0, 1), axis=0, mode="wrap"))
-            self._programs[free] = exported(self._network, sample, self._name, free)
-        return self._programs[free]
+            self.programs[free] = exported(self._network, sample, self._name, free)
+        return self.programs[free]
 
     @cached_property
     def _larger(self) -> np.ndarray | None:
@@ -122,7 +121,7 @@ class Build:
                 any_size = free == "all" and takes_any_size(program)
                 if free == "all" and not any_size:
                     continue
-                self._sides = (-1, -1) if any_size else self.patches.shape[2:]
+                self.sides = (-1, -1) if any_size else self.patches.shape[2:]
                 self._write(kind, path, program)
                 self._prove(kind, path, self._network, self._network.outputs, larger if any_size else None)
                 return
@@ -147,12 +146,15 @@ class Build:
     def _qgis(self) -> None:
         tile = qgis.Tile(self.model, self.patches.shape[2]).eval()
         assert isinstance(self.model, Classifier)
-        path, sample = self.folder / FILES["qgis"], tile.sample(self.patches)
-        program = exported(tile, sample, self._name, "none")
+        path, count = self.folder / FILES["qgis"], tile.cells**2
+        tiles = [tile.sample(self.patches[at : at + count]) for at in range(0, len(self.patches), count)]
+        program = exported(tile, tiles[0], self._name, "none")
         metadata = tile.metadata(self.model.class_names, self.card)
         write_onnx(path, program, ["probabilities"], metadata, self._name, qgis.OPSET, qgis.IR_VERSION)
-        found = prove("onnx", path, ["probabilities"], [sample.numpy()], [[tile(sample).detach().numpy()]])
-        self._note(path, {**found, "patches": tile.cells**2}, "one tile")
+        batches = [sample.numpy() for sample in tiles]
+        expected = [[answer] for (answer,) in answers_of(lambda image: (tile(image),), batches)]
+        found = prove("onnx", path, ["probabilities"], batches, expected)
+        self._note(path, {**found, "patches": count * len(tiles)}, "tiles")
 
     def _quantize(self) -> None:
         """Write the int8 file, and keep it where it is the better one."""
@@ -166,6 +168,9 @@ class Build:
             f"{found['float32 accuracy']:.4f} on {found['patches']} test patches"
         )
         kept = is_better(found) or self.options.force
+        batches = batches_of(self.patches)
+        expected = answers_of(self._network, batches)
+        found["against float32"] = prove("onnx", path, self._network.outputs, batches, expected, exact=False)
         self.message(f"{path.name}: {said}; {'kept' if kept else 'not kept (--force keeps it)'}")
         self.about[path.name] = {**found, "kept": kept, **(_facts(path) if kept else {})}
         if not kept:
@@ -192,23 +197,27 @@ class Build:
 
     @property
     def _properties(self) -> dict[str, Any]:
-        sides = getattr(self, "_sides", self.patches.shape[2:])
-        return properties_of(self.model, self.card, self._network.outputs, sides)
+        return properties_of(self.model, self.card, self._network.outputs, self.sides or self.patches.shape[2:])
 
     def _describe(self) -> None:
         """Write ``model.json`` and ``export.json``, and put together the folder for hubs."""
-        named = {kind: self.folder / name for kind, name in FILES.items() if (self.folder / name).is_file()}
-        write_json(self.folder / ITEM, item_of(self._properties, self.model, self.card, named))
+        self._item(self.folder, self.options.files)
         report = {"checkpoint": self.card["checkpoint"], "patches": self.source, "files": self.about}
         write_json(self.folder / REPORT, report)
         if "hub" not in self.options.formats:
             return
         hub = self.folder / "hub"
         hub.mkdir()
-        for name in (FILES["onnx"], FILES["safetensors"], ITEM):
+        for name in (FILES["onnx"], FILES["safetensors"]):
             shutil.copy(self.folder / name, hub / name)
+        self._item(hub, FILES.values())
         parameters = sum(p.numel() for part in (self.model.encoder, self.model.decoder) for p in part.parameters())
         write_text(hub / "README.md", page_of(self.card, self._name, parameters, unit_text(self.model)))
+
+    def _item(self, folder: Path, names: Collection[str]) -> None:
+        """Write ``model.json`` about those of these files that are in a folder."""
+        files = {kind: folder / name for kind, name in FILES.items() if name in names and (folder / name).is_file()}
+        write_json(folder / ITEM, item_of(self._properties, self.model, self.card, files))
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from eurosat_cls.checkpoints.files import RUN
 from eurosat_cls.checkpoints.portable import FORMAT
 from eurosat_cls.data.sentinel2 import find_band
 from eurosat_cls.data.splits.check import split_of
-from eurosat_cls.export.network import Model, unit_of
+from eurosat_cls.export.network import Model
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.files import read_json
 from eurosat_cls.utils.machine import versions
@@ -36,13 +36,14 @@ def card_of(
         test: what :func:`test_of` found.
         licence: of the model, such as ``MIT``.
     """
-    run = checkpoint.get(RUN) if isinstance(checkpoint.get(RUN), Mapping) else {}
+    run = checkpoint.get(RUN)
+    run = run if isinstance(run, Mapping) else {}
     split, bands = split_of(checkpoint), [find_band(band) for band in model.bands]
     settings = {key: value for key, value in model.hparams.items() if key not in _TRAINING}
     kept = {key: split[key] for key in ("split_method", "split_sha256", "patch_size") if key in split}
     card = {
         "format": FORMAT,
-        "settings": {**settings, "unit": unit_of(model).plain()},
+        "settings": {**settings, "unit": model.input_check.unit.plain()},
         "data": {"patch_size": PATCH, **kept},
         "resolution": RESOLUTION,
         "wavelengths": [None if band is None else band.wavelength for band in bands],

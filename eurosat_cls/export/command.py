@@ -31,7 +31,9 @@ def export(arguments: Sequence[str], trust: Sequence[str] = ()) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "eurosat_cls export", allow_abbrev=False, description=export.__doc__.split("\n")[0]
+        "eurosat_cls export",
+        allow_abbrev=False,
+        description="Write a trained model for use elsewhere, and prove that the files answer as it does.",
     )
     add = parser.add_argument
     add("checkpoint", help="a run folder or a checkpoint")

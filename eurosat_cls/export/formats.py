@@ -4,6 +4,7 @@ import io
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def write_onnx(
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about itself
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # what torch and onnxscript say of themselves
+            warnings.simplefilter("ignore")
             made = torch.onnx.export(program, dynamo=True, opset_version=opset, external_data=False, verbose=False,
                                      input_names=["image"], output_names=list(outputs))  # fmt: skip
         assert made is not None
@@ -84,7 +85,6 @@ def write_program(path: Path, program: ExportedProgram, metadata: Mapping[str, s
 
 def write_safetensors(path: Path, model: Model, card: str) -> None:
     """Write a model's weights with its card, as :func:`eurosat_cls.load` reads them."""
-    parts = tuple(f"{part}." for part in ("normalize", "encoder", "decoder"))
-    state = {name: tensor.detach().contiguous().clone() for name, tensor in model.state_dict().items()
-             if name.startswith(parts) or name in ("temperature", "threshold")}  # fmt: skip
+    kept = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("loss.")}
+    state = {name: tensor.detach().contiguous().clone() for name, tensor in kept.items()}
     path.write_bytes(save(state, metadata={KEY: card, "format": "pt"}))

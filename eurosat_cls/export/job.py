@@ -65,7 +65,7 @@ def export_model(
 
         try:
             patches, source = parts("test", options.patches).images, "test patches of the run's data"
-        except UserError as error:
+        except (TypeError, ValueError, OSError) as error:  # ValueErrors are those of this project, too
             side = split_of(saved).get("patch_size", PATCH)
             patches, source = sample_of(model, side, options.patches).numpy(), "drawn patches"
             message(f"drawn patches are compared, as there are no others: {error}")

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from eurosat_cls.data.unit import Unit
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.network import connect
@@ -55,16 +54,9 @@ class Portable(nn.Module):
         return (*answers, features.float()) if self.features else answers
 
 
-def unit_of(model: Model) -> Unit:
-    """Return the unit of a model's patches, by their mean where a checkpoint does not know it."""
-    if kept := model.hparams.get("unit"):
-        return Unit.from_plain(kept)
-    return Unit("uint16" if max(model.hparams.get("mean") or [0]) > 255 else "uint8")
-
-
 def sample_of(model: Model, side: int, count: int = 2) -> Tensor:
     """Draw patches ``[count, C, side, side]`` in a model's unit, of its means and deviations."""
-    dtype = getattr(torch, unit_of(model).dtype)
+    dtype = getattr(torch, model.input_check.unit.dtype)
     channels = len(model.bands)
     mean, std = (torch.tensor(model.hparams.get(name) or [value] * channels)[:, None, None]
                  for name, value in (("mean", 100.0), ("std", 30.0)))  # fmt: skip
@@ -93,7 +85,7 @@ def exported(
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about itself
-            program = torch.export.export(network.eval(), (sample,), dynamic_shapes=shapes)
+            program: ExportedProgram = torch.export.export(network.eval(), (sample,), dynamic_shapes=shapes)
             program = program.run_decompositions({})
     except Exception as error:  # torch has no class in common for what it cannot follow
         raise not_exportable(encoder, "torch.export", error) from error

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from eurosat_cls.data.sentinel2 import RGB
 from eurosat_cls.export.card import RESOLUTION
-from eurosat_cls.export.network import Model, Portable, unit_of
+from eurosat_cls.export.network import Model, Portable
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.errors import UserError
 
@@ -32,10 +32,10 @@ class Tile(nn.Module):
         super().__init__()
         if not isinstance(model, Classifier) or model.task == "multilabel":
             raise UserError("--qgis needs a model that gives each patch one class.")
-        if sorted(model.bands) != sorted(RGB) or unit_of(model).dtype != "uint8":
+        if sorted(model.bands) != sorted(RGB) or model.input_check.unit.dtype != "uint8":
             raise UserError(
                 f"--qgis needs a model of 8-bit {', '.join(RGB)} (red, green, blue), as these tools read nothing else; "
-                f"this one takes {', '.join(model.bands)} in {unit_of(model).dtype}."
+                f"this one takes {', '.join(model.bands)} in {model.input_check.unit.dtype}."
             )
         self.network, self.patch = Portable(model), patch
         self.cells = max(1, _TILE // patch)
@@ -53,7 +53,8 @@ class Tile(nn.Module):
         cells = raw.reshape(3, n, p, n, p).permute(1, 3, 0, 2, 4).reshape(n * n, 3, p, p)
         probabilities = self.network(cells)[1]
         grid = probabilities.T.reshape(1, -1, n, 1, n, 1)
-        return grid.expand(-1, -1, -1, p, -1, p).reshape(1, -1, n * p, n * p)
+        tile: Tensor = grid.expand(-1, -1, -1, p, -1, p).reshape(1, -1, n * p, n * p)
+        return tile
 
     def sample(self, patches: np.ndarray) -> Tensor:
         """Lay raw patches ``[n, 3, p, p]`` side by side, again and again, as a tile of a raster."""

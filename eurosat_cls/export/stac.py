@@ -13,14 +13,13 @@ from typing import Any
 import torch
 
 from eurosat_cls.data.sentinel2 import find_band
-from eurosat_cls.export.network import Model, unit_of
+from eurosat_cls.export.network import Model
 from eurosat_cls.models.classifier import Classifier
 
 MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 _OTHERS = [f"https://stac-extensions.github.io/{name}/schema.json"
            for name in ("classification/v2.0.0", "eo/v2.0.0", "file/v2.1.0")]  # fmt: skip
 ARTIFACTS = {"onnx": "onnx", "pt2": "torch.export.save", "safetensors": "safetensors.torch.save_file"}
-_COMMON = {"coastal": "coastal", "blue": "blue", "green": "green", "red": "red", "nir": "nir"}  # names of eo
 _IMAGE = ["batch", "channel", "height", "width"]
 
 
@@ -43,7 +42,11 @@ def properties_of(
         "name": "image",
         "description": f"{unit_text(model)}; normalised inside the model by the z-score of the statistics",
         "bands": list(model.bands),
-        "input": {"shape": [-1, len(model.bands), *sides], "dim_order": _IMAGE, "data_type": unit_of(model).dtype},
+        "input": {
+            "shape": [-1, len(model.bands), *sides],
+            "dim_order": _IMAGE,
+            "data_type": model.input_check.unit.dtype,
+        },
         "value_scaling": None,
         "statistics": statistics,
         "resize_type": None,
@@ -71,7 +74,7 @@ def properties_of(
 
 def unit_text(model: Model) -> str:
     """Say what the values of a model's input are."""
-    unit = unit_of(model)
+    unit = model.input_check.unit
     if unit.stretch is not None:
         low, high = unit.stretch
         above = f"(x - {low:g})" if low else "x"
@@ -85,7 +88,7 @@ def _output(model: Model, name: str, tasks: list[str]) -> dict[str, Any]:
         size = model.rules.outputs if name == "logits" else len(model.class_names)
     result = {"shape": [-1, size], "dim_order": ["batch", "embedding" if name == "features" else "class"],
               "data_type": "float32"}  # fmt: skip
-    output = {"name": name, "tasks": tasks, "result": result, "post_processing_function": None}
+    output: dict[str, Any] = {"name": name, "tasks": tasks, "result": result, "post_processing_function": None}
     if isinstance(model, Classifier) and name == "probabilities":
         output["classification:classes"] = [
             {
@@ -129,6 +132,7 @@ def item_of(
         }
         for kind, path in files.items()
     }
+    bands = [_band(name) for name in model.bands]
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
@@ -136,7 +140,7 @@ def item_of(
         "id": f"eurosat_cls-{card['checkpoint'][:16]}",
         "geometry": None,
         "properties": {"datetime": now, "gsd": card["resolution"], **licence, **properties,
-                       "bands": [_band(name) for name in model.bands]},
+                       "bands": bands},
         "links": [],
         "assets": assets,
     }  # fmt: skip
@@ -145,6 +149,6 @@ def item_of(
 def _band(name: str) -> dict[str, Any]:
     if (band := find_band(name)) is None:
         return {"name": name}
-    common = {"eo:common_name": _COMMON[band.aliases[0]]} if band.aliases[0] in _COMMON else {}
+    common = {"eo:common_name": "coastal" if "coastal" in band.aliases else band.aliases[-1]}
     width = {"eo:center_wavelength": band.wavelength / 1000, "eo:full_width_half_max": band.bandwidth / 1000}
     return {"name": name, **common, **width, "gsd": band.resolution}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from eurosat_cls.data.eurosat import guess_unit
 from eurosat_cls.data.identity import InputStatistics, Look, judge, look_at, reduced
-from eurosat_cls.data.unit import Conversion, Unit, UnitName, ValueRange, conversion_for
+from eurosat_cls.data.unit import OFFSET, Conversion, Unit, UnitName, ValueRange, conversion_for
 from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 
@@ -91,6 +91,7 @@ class InputCheck:
         look = look_at(pixels)
         try:
             convert = self._decide(look.values)
+            self._doubt_offset(look.values)
             if convert.changes:
                 image = torch.from_numpy(convert(image.cpu().numpy())).to(image.device)
                 look = look_at(convert(pixels))
@@ -149,10 +150,17 @@ class InputCheck:
             )  # fmt: skip
         if chosen.changes:
             self._say_once(chosen.describe(), f"images: {chosen.describe()}")
-        elif self.mean and values.dtype != self.unit.dtype and self._given is None and values.whole:
+        elif self.mean and values.dtype in ("uint16", "int16") and self.unit.dtype == "uint8" and self._given is None:
             text = f"images: {values.dtype}, in training {self.unit.dtype}; the values are taken as they are"
             self._say_once(text, text)
         return chosen
+
+    def _doubt_offset(self, values: ValueRange) -> None:
+        """Say that an offset may still be in digital numbers: no Sentinel-2 band is as bright everywhere."""
+        digital = self.unit.reflectance and values.dtype in ("uint16", "int16") and self._given != "raw"
+        if digital and len(self.bands) > 1 and values.low > -OFFSET:
+            baseline = f"as in products since baseline 04.00; add their offset of {OFFSET:,} first"
+            self._say_once("offset", f"warning: images: all values are above {-OFFSET:,}, {baseline}")
 
     def _compare_size(self, height: int, width: int) -> None:
         if self.statistics is not None and (height, width) != self.statistics.size:

@@ -66,12 +66,13 @@ def model_of(
     """
     saved: Any = checkpoint.get("hyper_parameters")
     kind = next((kind for kind, keys in _KINDS.items() if isinstance(saved, Mapping) and keys <= saved.keys()), None)
-    if kind is None:
+    graph = checkpoint.get(GRAPH)
+    if kind is None or (graph is not None and kind is not Classifier):
         raise UserError(f"{file}: not a checkpoint of a Classifier of this project.")
     # How it was trained and run there is of no concern here.
     needed = inspect.signature(kind).parameters.keys() - {"optimizer", "lr_scheduler", "metrics", "compile"}
     settings = {**saved, **chosen, "memory_format": "contiguous"}
-    if (graph := checkpoint.get(GRAPH)) is not None:
+    if graph is not None:
         plain = needed - {"encoder", "decoder", "loss", "indices", "weights"}
         model: Any = OnnxClassifier(graph, str(file), {key: settings[key] for key in plain & settings.keys()})
     else:

@@ -38,7 +38,13 @@ class OnnxNetwork(Encoder):
         """
         raise UserError("An ONNX model runs as a whole: what is inside of it is seen with the checkpoint only.")
 
-    forward = pool = forward_map
+    def forward(self, x: Tensor) -> Tensor:
+        """Refuse as ``forward_map``."""
+        return self.forward_map(x)
+
+    def pool(self, feature_map: Tensor) -> Tensor:
+        """Refuse as ``forward_map``."""
+        return self.forward_map(feature_map)
 
     def extra_repr(self) -> str:
         """Tell one file from another."""

@@ -154,8 +154,9 @@ class Job:
         scene, rows = self.sources[0].scene, finish.area_rows()
         images = read_images(self.folder, finish.works, self.layout)
         entries = [e for legend in finish.legends.values() for e in (legend[1:2] if finish.multilabel else legend)]
+        there = sorted((-int(row[1]), k) for k, row in enumerate(rows) if int(row[1]))
         areas = [f"{float(row[2]):,.0f} ha" if row[2] else f"{int(row[1]):,} pixels" for row in rows]
-        listed = [(entry.name, entry.hex, area) for entry, area in zip(entries, areas, strict=True)]
+        listed = [(entries[k].name, entries[k].hex, areas[k]) for _, k in there]
         dates = f"; mean of {len(self.sources)} dates" if len(self.sources) > 1 else ""
         note = (
             f"{self.about['model'].get('checkpoint', 'a model')}; windows of {self.layout.window} pixels every "

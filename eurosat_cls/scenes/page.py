@@ -52,7 +52,7 @@ def write_page(
         "note": note,
         "unit": "ha" if with_area else "pixels",
         "legend": [
-            {"value": entry.value, "name": entry.name, "rgb": entry.colour,
+            {"value": entry.value, "name": entry.name, "rgb": entry.colour, "pixels": int(row[1]),
              "area": f"{float(row[2]):,.1f}" if with_area else f"{int(row[1]):,}",
              "share": f"{100 * float(row[3]):.1f} %" if row[3] else ""}
             for entry, row in zip(entries, rows, strict=True)

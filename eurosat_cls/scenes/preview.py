@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from eurosat_cls.scenes.images import Images
-from eurosat_cls.utils.figures import settle_texts
+from eurosat_cls.utils.figures import new_figure, png_of
 from eurosat_cls.utils.files import replacing
 
 
@@ -20,7 +20,7 @@ def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], r
         images: of the map.
         painted: its classes, uint8 ``[r, c, 4]``.
         extent: height and width of the scene in pixels.
-        rows: name, colour and area of each class.
+        rows: name, colour and area of each class that is there.
         title: headline.
         note: smaller line below it.
     """
@@ -28,13 +28,12 @@ def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], r
     side = 5.6
     lines = -(-len(rows) // 4)
     tall = min(max(side * height / width, 2.0), 9.0)
-    figure = Figure(figsize=(2 * side + 0.6, tall + 0.24 * lines + 1.2), dpi=110)
-    total = figure.get_figheight()
-    figure.text(0.02, 1 - 0.1 / total, _short(title), va="top", fontsize=13)
-    figure.text(0.02, 1 - 0.38 / total, _short(note), va="top", fontsize=9, color="#555555")
-    bottom, top = (0.24 * lines + 0.35) / total, 1 - 0.7 / total
+    total = tall + 0.24 * lines + 0.95
+    figure = new_figure(2 * side + 0.3, total, _short(title), _short(note))
+    figure.set_layout_engine("none")
+    bottom, top = (0.24 * lines + 0.25) / total, 1 - 0.65 / total
     for number, (picture, pixels) in enumerate(((images.colour, images.colour_pixels), (painted, images.cell_pixels))):
-        axes = figure.add_axes((0.02 + 0.49 * number, bottom, 0.47, top - bottom))
+        axes = figure.add_axes((0.01 + 0.495 * number, bottom, 0.485, top - bottom))
         right, low = picture.shape[1] * pixels, picture.shape[0] * pixels
         axes.imshow(picture, extent=(0, right, low, 0), interpolation="nearest" if number else "antialiased")
         axes.set_xlim(0, width)
@@ -49,9 +48,8 @@ def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], r
 
 def write_preview(path: Path, figure: Figure) -> None:
     """Write a figure as PNG."""
-    settle_texts(figure)
     with replacing(path) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
+        part.write_bytes(png_of(figure))
 
 
 def _short(text: str) -> str:

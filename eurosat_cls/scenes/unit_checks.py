@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from eurosat_cls.data.sentinel2 import BANDS
+from eurosat_cls.data.unit import OFFSET
 from eurosat_cls.scenes.scene import DIGITAL_NUMBERS, Scene
 from eurosat_cls.utils.errors import UserError
 
-OFFSET = -1000  # of all bands, since baseline 04.00
 # B10 sees little below the highest clouds: its median is 5 to 50 in EuroSAT, 12 typically.
 _CIRRUS = "B10"
 _VISIBLE = ("B01", "B02", "B03", "B04")

@@ -12,8 +12,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from eurosat_cls.analysis.plots.style import BLUE, LIGHT, ORANGE, VERMILION, new_figure, shortened, tidy
+from eurosat_cls.analysis.plots.style import BLUE, LIGHT, ORANGE, VERMILION, shortened, tidy
 from eurosat_cls.search.rows import format_value
+from eurosat_cls.utils.figures import new_figure
 
 if TYPE_CHECKING:
     from eurosat_cls.search.rows import Row
@@ -135,8 +136,10 @@ def _column(values: Sequence[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]
     heights = np.array([place[float(v)] if isinstance(v, (int, float)) else 0.0 for v in values])
     marks = [low + span * i / 4 for i in range(5)]
     distinct = sorted({*numbers})
-    few = len(distinct) <= 6 and all(v.is_integer() for v in distinct)
-    shown = distinct if few else [math.exp(m) if logarithmic else m for m in marks]
+    whole = all(v.is_integer() for v in distinct)
+    shown = [math.exp(m) if logarithmic else m for m in marks]
+    if whole:
+        shown = distinct if len(distinct) <= 6 else sorted({float(round(v)) for v in shown})
     ticks = [
         (floor + (1 - floor) * ((math.log(v) if logarithmic else v) - low) / span, _number(v, shown)) for v in shown
     ]
@@ -144,7 +147,14 @@ def _column(values: Sequence[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]
 
 
 def _number(value: float, shown: Sequence[float]) -> str:
-    """Write a tick with as many digits as tell it from its neighbours."""
+    """Write a tick with as many digits as tell it from its neighbours, whole numbers as such.
+
+    Example:
+        >>> _number(128.0, [32.0, 64.0, 128.0]), _number(0.00125, [0.001, 0.00125])
+        ('128', '0.0013')
+    """
+    if all(float(v).is_integer() for v in shown):
+        return str(int(value))
     for digits in range(2, 6):
         if len({f"{v:.{digits}g}" for v in shown}) == len(shown):
             break

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eurosat_cls.utils.cores import available_cores, decided
 from eurosat_cls.utils.files import NO_SPACE
 
 LOG = "log.txt"  # in the run folder: what the process printed
@@ -34,8 +35,8 @@ def start(
 def share_of(slot: int, workers: int, config: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment that gives a worker its share of cores and GPUs.
 
-    Cores are dealt out unless ``OMP_NUM_THREADS`` is set. Where there are several GPUs, each worker in turn sees as
-    many as ``trainer.devices`` says, one by default; devices that are listed by number are left as they are.
+    Cores are dealt out unless ``OMP_NUM_THREADS`` or the like is set. Where there are several GPUs, each worker in turn
+    sees as many as ``trainer.devices`` says, one by default; devices that are listed by number are left as they are.
 
     Args:
         slot: number of the worker, from 0.
@@ -43,7 +44,7 @@ def share_of(slot: int, workers: int, config: Mapping[str, Any]) -> dict[str, st
         config: the whole configuration.
     """
     environment: dict[str, str] = {}
-    if "OMP_NUM_THREADS" not in os.environ:
+    if not decided():
         environment["OMP_NUM_THREADS"] = str(max(1, available_cores() // workers))
     wanted = config["trainer"]["devices"]
     gpus = visible_gpus() if config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") else []
@@ -52,11 +53,6 @@ def share_of(slot: int, workers: int, config: Mapping[str, Any]) -> dict[str, st
         chosen = [gpus[(slot * count + i) % len(gpus)] for i in range(min(count, len(gpus)))]
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
     return environment
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:

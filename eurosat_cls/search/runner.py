@@ -16,8 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eurosat_cls.search.channel import GO, OVERLAY, RESULT, STOP
 from eurosat_cls.search.configuration import Base, as_yaml
-from eurosat_cls.search.processes import is_full, reason_of, share_of, start, was_killed
+from eurosat_cls.search.processes import LOG, is_full, reason_of, share_of, start, was_killed
 from eurosat_cls.search.queue import FOLDER, REASON, RETRIES, VOID, Queue
+from eurosat_cls.search.rows import format_value, short_names
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
 from eurosat_cls.utils.names import nearest
@@ -126,6 +127,10 @@ class Runner:
         write_text(folder / OVERLAY, as_yaml(overlay))
         arguments = [str(folder), *self.base.arguments, "--overlay", str(folder / OVERLAY)]
         arguments += ["--ckpt_path", str(last)] if continued else []
+        short = short_names(trial.params)
+        params = "  ".join(f"{short[name]} {format_value(value)}" for name, value in trial.params.items())
+        doing = "continues" if continued else "starts"
+        print(f"trial {trial.number} {doing}  {params}  {folder / LOG}", file=sys.stderr, flush=True)
         started, share = time.monotonic(), share_of(slot, self.workers, self.base.config)
         code = self._run(self.program, arguments, folder, share, trial)
         result = _result(folder)

@@ -22,7 +22,7 @@ class Spread:
         n: number of seeds.
         mean: of the metric.
         std: sample standard deviation, with n - 1; None for one seed.
-        low: lower end of the 95 % interval of the mean, by Student's t; None for one seed.
+        low: lower end of the 95 % interval of the mean, by Student's t; None for fewer than three seeds.
         high: upper end of it.
     """
 
@@ -45,6 +45,8 @@ def spread_of(values: Sequence[float]) -> Spread:
     if n == 1:
         return Spread(n, mean)
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    if n == 2:  # t would be 12.7 deviations
+        return Spread(n, mean, std)
     half = t_quantile(0.975, n - 1) * std / math.sqrt(n)
     return Spread(n, mean, std, mean - half, mean + half)
 
@@ -101,8 +103,8 @@ def _print(spreads: dict[str, Spread], about: str) -> None:
     for head in ("seeds", "mean", "standard deviation", "95 % interval of the mean"):
         table.add_column(head, justify="right")
     for name, spread in spreads.items():
-        several = spread.std is not None and spread.low is not None and spread.high is not None
-        interval = f"{spread.low:.4f} to {spread.high:.4f}" if several else ""
-        std = f"{spread.std:.4f}" if several else ""
+        known = spread.low is not None and spread.high is not None
+        interval = f"{spread.low:.4f} to {spread.high:.4f}" if known else ""
+        std = "" if spread.std is None else f"{spread.std:.4f}"
         table.add_row(name, str(spread.n), f"{spread.mean:.4f}", std, interval)
     print_table(table)

@@ -1,12 +1,8 @@
 """Which precision, memory format and compile setting are the fastest here, where a configuration leaves them open."""
 
-import copy
 import hashlib
-import math
-import time
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -14,8 +10,9 @@ from lightning.pytorch import LightningModule
 from torch import nn
 
 from eurosat_cls.models.base import PatchModule
-from eurosat_cls.models.network import Network, compile_parts
+from eurosat_cls.models.network import Network
 from eurosat_cls.training.precision import can_run, check_precision, device_of, supports_bf16
+from eurosat_cls.training.timing import Candidate, rates_of
 from eurosat_cls.utils.cache import cache_folder, exclusive
 from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
@@ -71,11 +68,13 @@ def choose(
     formats = [memory_format] if memory_format != "auto" else ["contiguous", "channels_last"]
     fixed = compile if isinstance(compile, bool) else False
     candidates = [(p, f) for p in precisions for f in formats]
-    if len(candidates) == 1 and isinstance(compile, bool):
+    asked = len(candidates) == 1 and isinstance(compile, bool)
+    if asked and not (device.type == "cpu" and memory_format == "channels_last" and planned_images):
         return Execution(*candidates[0], fixed, {})
     if device.type == "cpu":
         shape = (min(shape[0], MEASURED_BATCH), *shape[1:])
     network = Network(model)
+    # What was asked for is tried as well where it is known to kill a process now and then, but not compiled for that.
     key = _key(network, shape, device, [candidates, compile, planned_images if compile == "auto" else 0])
     kept = cache_folder() / "machine.json"
     with ExitStack() as stack:
@@ -84,11 +83,38 @@ def choose(
             stack.enter_context(exclusive(kept.with_suffix(".lock"), "its measurements"))
         known = read_json(kept)
         with suppress(KeyError, TypeError):  # not measured yet, or kept in a form of another version
-            return Execution(**known[key])
-        chosen = _measure(network, shape, device, candidates, compile, planned_images)
+            chosen = Execution(**known[key])
+            return _warned(chosen) if asked else chosen
+        found = {}
+        if asked:
+            chosen = _try(network, shape, device, (*candidates[0], fixed))
+        else:
+            chosen = _measure(network, shape, device, candidates, compile, planned_images)
+            for each in candidates:  # so that who asks for one of them later knows whether it has survived
+                rates = {name: rate for name, rate in chosen.rates.items() if name == " ".join(each)}
+                if each[1] == "channels_last":
+                    found[_key(network, shape, device, [[each], fixed, 0])] = Execution(*each, fixed, rates)
+        found[key] = chosen
         with suppress(OSError):
-            write_json(kept, {**read_json(kept), key: asdict(chosen)})
-    return chosen
+            write_json(kept, {**read_json(kept), **{name: asdict(one) for name, one in found.items()}})
+    return _warned(chosen) if asked else chosen
+
+
+def _try(network: Network, shape: tuple[int, ...], device: torch.device, candidate: Candidate) -> Execution:
+    """Return what was asked for, with its rate, or without where it has died."""
+    eager = (*candidate[:2], False)
+    rates, _ = rates_of(network, shape, device, [eager])
+    return Execution(*candidate, {f"{eager[0]} {eager[1]}": round(rate, 1) for rate in rates.values()})
+
+
+def _warned(asked: Execution) -> Execution:
+    """Warn of what was asked for and has died when it was tried."""
+    if not asked.rates:
+        rank_zero_print(
+            f"warning: {asked.precision} with {asked.memory_format} crashed when a few steps of this network were "
+            "tried on this machine; the training may end without a word. model.memory_format: auto avoids it."
+        )
+    return replace(asked, rates={})
 
 
 def _measure(
@@ -101,17 +127,29 @@ def _measure(
 ) -> Execution:
     """Return the fastest of some (precision, memory format), and whether compiling pays."""
     fixed = compile if isinstance(compile, bool) else False
-    rates = _rates(network, shape, device, [(*c, fixed) for c in candidates])
+    rates = _surviving(network, shape, device, [(*c, fixed) for c in candidates])
+    if not rates:  # nothing is left to choose from
+        return Execution(*candidates[0], fixed, {})
     if compile == "auto":
         eager = max(rates.values())
         if planned_images / eager * 0.1 > COMPILE_SECONDS:
-            rates |= _rates(network, shape, device, [(*c, True) for c in candidates])
+            rates |= _surviving(network, shape, device, [(p, f, True) for p, f, _ in rates])
         rates = {
             c: r for c, r in rates.items() if not c[2] or planned_images / eager - planned_images / r > COMPILE_SECONDS
         }
     best = max(rates, key=lambda c: rates[c])
     named = {f"{p} {f}{' compiled' if compiled else ''}": round(rate, 1) for (p, f, compiled), rate in rates.items()}
     return Execution(*best, named)
+
+
+def _surviving(
+    network: Network, shape: tuple[int, ...], device: torch.device, candidates: list[Candidate]
+) -> dict[Candidate, float]:
+    """Images per second of the candidates, without those that have died, which is told."""
+    rates, died = rates_of(network, shape, device, candidates)
+    for (precision, memory, _), why in died.items():
+        rank_zero_print(f"{precision} {memory} is left out: it crashes here with this network ({why})")
+    return rates
 
 
 def _precisions(device: torch.device) -> list[str]:
@@ -125,50 +163,6 @@ def _key(network: nn.Module, shape: tuple[int, ...], device: torch.device, asked
     ]
     parts = [name, torch.__version__, torch.get_num_threads(), layers, shape, asked]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _rates(
-    network: Network, shape: tuple[int, ...], device: torch.device, candidates: list[tuple[str, str, bool]]
-) -> dict[tuple[str, str, bool], float]:
-    """Images per second of training steps on one resident batch, of each (precision, memory format, compiled).
-
-    The candidates take turns and each keeps its quickest step, so that other work on the machine does not decide.
-    """
-    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        steps = [_step(network, shape, device, *candidate) for candidate in candidates]
-        seconds = [math.inf] * len(steps)
-        for turn in range(8 if device.type == "cpu" else 24):
-            for i, step in enumerate(steps):
-                taken = step()
-                seconds[i] = min(seconds[i], taken) if turn >= 2 else math.inf
-    return {candidate: shape[0] / s for candidate, s in zip(candidates, seconds)}
-
-
-def _step(
-    network: Network, shape: tuple[int, ...], device: torch.device, precision: str, memory: str, compiled: bool
-) -> Callable[[], float]:
-    """Return a function that trains a copy of the network for one step and returns its seconds."""
-    layout = torch.channels_last if memory == "channels_last" else torch.contiguous_format
-    module = copy.deepcopy(network).to(device).train().to(memory_format=layout)  # type: ignore[call-overload]
-    if compiled:
-        compile_parts(module.encoder, module.decoder)
-    image = torch.randint(0, 255, shape, dtype=torch.uint8).to(device).contiguous(memory_format=layout)
-    optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
-    half = torch.bfloat16 if precision.startswith("bf16") else torch.float16 if precision.startswith("16") else None
-
-    def step() -> float:
-        start = time.perf_counter()
-        with torch.autocast(device.type, half) if half else nullcontext():
-            loss = module(image).float().square().mean()
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - start
-
-    return step
 
 
 def resolve_auto(model: Any, data: Any, config: Any, checkpoint: dict[str, Any] | None, training: bool) -> Execution:

@@ -17,6 +17,7 @@ from eurosat_cls.training.sync_batch_norm import SyncedBatchNorm
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.lightning_private import PRECISION_INPUT, leave_signals, start_next_epoch
 from eurosat_cls.utils.names import own_name
+from eurosat_cls.utils.threads import share_among
 
 LOOK_FOLDER = Path("lightning_logs/data")  # where the commands that look at the data write
 
@@ -66,6 +67,8 @@ class Trainer(LightningTrainer):
         own: list[Any] = [SafeCheckpointIO(), *([SyncedBatchNorm()] if sync_batchnorm else [])]
         super().__init__(accelerator=accelerator, precision=precision, plugins=[*given, *own], **kwargs)
         leave_signals(self)
+        if self.num_devices > 1 and self.strategy.root_device.type == "cpu":
+            share_among(self.num_devices)
 
     def _run_stage(self) -> Any:
         if not within_epoch(self):

@@ -1,5 +1,6 @@
-"""The texts of matplotlib's figures: taken as they are, in letters that there is a font for."""
+"""Figures of matplotlib: with a headline, as PNG, their texts taken as they are in letters that there is a font for."""
 
+import io
 import logging
 from collections.abc import Iterable
 from functools import cache, lru_cache
@@ -9,6 +10,7 @@ from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, LogFormatter
 
@@ -16,6 +18,24 @@ from eurosat_cls.utils.text import printable
 
 USUAL = Path(font_manager.findfont("DejaVu Sans"))  # matplotlib brings it along
 _log = logging.getLogger(__name__)
+
+
+def new_figure(width: float, height: float, title: str, note: str = "") -> Figure:
+    """Return an empty figure of this size in inches, with a headline and a smaller line below it."""
+    head = (0.6 if note else 0.38) / height
+    engine = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - head))
+    figure = Figure(figsize=(width, height), dpi=110, layout=engine)
+    figure.text(0.01, 1 - 0.08 / height, title, va="top", fontsize=13)
+    figure.text(0.01, 1 - 0.34 / height, note, va="top", fontsize=9, color="#555555")
+    return figure
+
+
+def png_of(figure: Figure) -> bytes:
+    """Return a figure as a PNG file, the same bytes for the same figure."""
+    settle_texts(figure)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
 
 
 def settle_texts(figure: Figure) -> None:

@@ -111,7 +111,7 @@ def test_what_is_no_run_is_told(arguments: list[str], message: str) -> None:
 @pytest.mark.usefixtures("trained")
 def test_options_keep_their_places_and_more_than_one_run_is_refused() -> None:
     config, checkpoint = RUN / "config.yaml", RUN / "checkpoints"
-    long = ["--model.help", "ResNet", "--trainer.gradient_clip_val", "-1"]
+    long = ["--model.help", "ResNet", "--trainer.gradient_clip_val", "-1", "--stretch", "0", "2750"]
     assert expand(["test", *long, str(RUN), "--print_config"]) == [
         "test", f"--config={config}", f"--ckpt_path={checkpoint / 'best.ckpt'}", *long, "--print_config",
     ]  # fmt: skip

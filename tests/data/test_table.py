@@ -444,3 +444,67 @@ def test_parquet_without_its_reader_names_the_way_out(tmp_path: Path, monkeypatc
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Table("t.csv", **settings)
+
+
+# --- what other programs write ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;", "sep=\t"])
+def test_a_line_that_names_the_delimiter_is_none_of_the_table(tmp_path: Path, first: str) -> None:
+    rows = single_label_rows(5)
+    path = make_table(tmp_path / "t.csv", rows, ";" if ";" in first else "\t")
+    path.write_text(f"{first}\n{path.read_text()}")
+    assert labels_of(Table(str(path))) == {row["file"]: row["label"] for row in rows}
+    path.write_text(path.read_text() + "one cell\n")
+    with pytest.raises(UserError, match=f"line {len(rows) + 3}: 1 cells"):
+        Table(str(path)).store  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["['a', 'b c']", "['a']", "[]"], [{"a", "b c"}, {"a"}, set()]),
+        (['["a", "b c"]', '["a"]', "[ ]"], [{"a", "b c"}, {"a"}, set()]),
+        (["['a' 'b c']", "['a'\n 'd']", ""], [{"a", "b c"}, {"a", "d"}, set()]),
+        (["('a', 'b')", "{'b'}", "[1, 2]"], [{"a", "b"}, {"b"}, {"1", "2"}]),
+        (["[red] roof", "[/b]", "(x)|[red] roof"], [{"[red] roof"}, {"[/b]"}, {"(x)", "[red] roof"}]),
+    ],
+)
+def test_cells_that_are_lists_are_read(tmp_path: Path, cells: list[str], expected: list[set[str]]) -> None:
+    data = Table(str(make_table(tmp_path / "t.csv", labelled(cells * 4))), task="multilabel")
+    found = labels_of(data)
+    assert [found[f"images/{n}.png"] for n in range(3)] == expected
+
+
+def test_a_list_that_cannot_be_read_or_is_for_one_label_is_refused(tmp_path: Path) -> None:
+    refusal(tmp_path / "t.csv", labelled(["['a', 'b]", "a"] * 5), r"line 2: .*looks like a list", task="multilabel")
+    refusal(tmp_path / "t.csv", labelled(["[a, b]", "a"] * 5), r"line 2: .*looks like a list", task="multilabel")
+    refusal(
+        tmp_path / "t.csv", labelled(["['a']", "b"] * 5), r"line 2: column 'label' holds a list, expected one value"
+    )
+
+
+@pytest.mark.parametrize("value", ["nan", "NaN", "<NA>", "NaT", " "])
+@pytest.mark.parametrize("task", ["multiclass", "binary"])
+def test_rows_without_a_label_are_named_whatever_stands_for_none(tmp_path: Path, value: str, task: str) -> None:
+    refusal(tmp_path / "t.csv", labelled(["a", "b", value] * 3), "3 rows have no label .*: line 4, line 7", task=task)
+
+
+def test_what_stands_for_none_may_be_a_class_or_no_label_at_all(tmp_path: Path) -> None:
+    refusal(tmp_path / "t.csv", labelled(["a|nan", "b"] * 3), "3 rows have no label .*: line 2", task="multilabel")
+    path = make_table(tmp_path / "t.csv", labelled(["NaN", "None"] * 5))
+    assert Table(str(path), class_names=["NaN", "None"]).store.class_names == ["NaN", "None"]
+
+
+def test_absolute_names_elsewhere_name_the_setting(tmp_path: Path) -> None:
+    path = make_table(tmp_path / "data/t.csv", rows := single_label_rows(5))
+    rows = [{**row, "file": str(tmp_path / "data" / row["file"])} for row in rows]
+    write_rows(tmp_path / "lists.csv", rows)
+    assert len(Table(str(tmp_path / "lists.csv")).store.files) == 15
+    path.parent.rename(tmp_path / "other")
+    (tmp_path / "lists").mkdir()
+    rows = [{**row, "file": row["file"].replace("/data/", "/other/")} for row in rows]
+    write_rows(tmp_path / "lists/t.csv", rows)
+    with pytest.raises(UserError, match=r"leads out of .*\(data.root\); set data.root, to .*/other/images or a folder"):
+        Table(str(tmp_path / "lists/t.csv")).store  # noqa: B018
+    assert len(Table(str(tmp_path / "lists/t.csv"), root=str(tmp_path / "other")).store.files) == 15

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 import time
 from collections.abc import Callable
 from functools import cache, partial
@@ -21,6 +22,7 @@ from eurosat_cls.data import Demo
 from eurosat_cls.encoders import TimmBackbone, TorchvisionBackbone
 from eurosat_cls.encoders.backbones.base import Backbone
 from eurosat_cls.encoders.backbones.timm import _quiet_hub
+from eurosat_cls.encoders.backbones.weights import is_reachable
 from eurosat_cls.utils.errors import UserError
 from tests.conftest import BARE
 
@@ -255,14 +257,39 @@ def test_weights_that_cannot_be_downloaded_are_one_line(
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     name = {"torchvision": "resnet18", "timm": "convnext_atto"}[library]
     page = {"torchvision": "resnet18-f37072fd.pth", "timm": "huggingface.co/timm/convnext_atto.d2_in1k"}[library]
+    started = time.monotonic()
     with pytest.raises(UserError, match=f"cannot download.*{re.escape(page)}.*path of the file") as error:
         KINDS[library](3, name, weights="DEFAULT")  # type: ignore[arg-type, call-arg]
+    assert time.monotonic() - started < 5
     assert len(str(error.value).splitlines()) == 1
     assert len(capsys.readouterr().err.splitlines()) <= 1
+
+
+@pytest.mark.parametrize("lasts", [0.0, 60.0])
+def test_a_server_that_cannot_be_reached_is_not_waited_for(lasts: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*args: object) -> None:
+        time.sleep(lasts)
+        raise OSError
+
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    started = time.monotonic()
+    assert not is_reachable("https://example.org/x", 0.3)
+    assert time.monotonic() - started < 3
+
+
+def test_a_server_that_answers_is_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.delenv("http_proxy", raising=False)
+        monkeypatch.delenv("HTTP_PROXY", raising=False)
+        assert is_reachable(f"{address}/weights.pth")
+        monkeypatch.setenv("https_proxy", address)
+        assert is_reachable("https://example.org/behind/the/proxy")
 
 
 def test_the_hub_s_client_is_quiet_while_it_downloads_only(caplog: pytest.LogCaptureFixture) -> None:

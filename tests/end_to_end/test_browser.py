@@ -49,3 +49,6 @@ def test_the_report_fits_its_window(run: Callable[..., tuple[int, str]], page: B
     sizes = page.evaluate("[...document.images].map(image => [image.naturalWidth, image.clientWidth])")
     assert len(sizes) >= 3
     assert all(natural > 100 and shown <= width for natural, shown in sizes)
+    page.evaluate("document.querySelector('figure label').click()")
+    assert page.evaluate("document.images[0].clientWidth") >= 960, "a tap enlarges a picture"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

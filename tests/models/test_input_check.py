@@ -73,6 +73,14 @@ def test_what_is_plainly_wrong_has_a_way_out(capsys: pytest.CaptureFixture[str])
     assert "warning: images: outside the range of the training: x 4,000, in training" in capsys.readouterr().err
 
 
+def test_an_offset_left_in_is_a_doubt(capsys: pytest.CaptureFixture[str]) -> None:
+    network = model()
+    network.predict(NUMBERS)
+    assert "above" not in capsys.readouterr().err
+    network.predict(NUMBERS + 1000)
+    assert "warning: images: all values are above 1,000, as in products since baseline 04.00" in capsys.readouterr().err
+
+
 def test_another_size_is_said_once_with_both(capsys: pytest.CaptureFixture[str]) -> None:
     network = model()
     for _ in range(2):

@@ -65,6 +65,9 @@ def test_the_page_shows_what_is_under_the_pointer(folder: Path, tmp_path: Path) 
         areas = [line.rsplit(",", 4) for line in (folder / "areas.csv").read_text().splitlines()[1:]]
         for _, _, hectares, _, _ in areas:
             assert f"{float(hectares):,.1f}" in legend
+        by_area = [name for name, *_ in sorted(areas, key=lambda row: -int(row[1]))]
+        shown = page.evaluate("[...document.querySelectorAll('td.name')].map(cell => cell.innerText).join()")
+        assert shown == ",".join(by_area), "the largest class first"
 
 
 @needs_browser
@@ -79,7 +82,8 @@ def test_layers_opacity_and_legend_change_what_is_seen(folder: Path, tmp_path: P
         assert page.evaluate("document.getElementById('classes').style.display") == "none"
         assert page.evaluate("document.getElementById('confidence').style.display") == ""
         assert painted(page, "classes") == 13 * 19
-        page.evaluate("document.querySelector('tbody tr').click()")
+        click = "[...document.querySelectorAll('tbody tr')].find(row => row.innerText.startsWith('{}')).click()"
+        page.evaluate(click.format(NAMES[0]))
         with rasterio.open(folder / "classes.tif") as dataset:
             assert painted(page, "classes") == np.count_nonzero(dataset.read(1))
         before = page.evaluate("document.getElementById('world').style.transform")

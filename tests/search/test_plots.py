@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from eurosat_cls.search.plots import draw_history, draw_importance, draw_parallel
+from eurosat_cls.search.plots import _column, draw_history, draw_importance, draw_parallel
 from eurosat_cls.search.rows import Row
+from eurosat_cls.search.sweep import spread_of
 from tests.analysis.plots.test_charts import assert_whole
 
 
@@ -42,3 +43,19 @@ def test_importance_is_drawn_by_size_with_its_numbers() -> None:
     figure = draw_importance({"b": 0.25, "a" * 60: 0.75}, "note")
     assert_whole(figure)
     assert [text.get_text() for text in figure.axes[0].texts] == ["0.25", "0.75"]
+
+
+def test_whole_numbers_are_written_as_such() -> None:
+    for numbers in ([32, 64, 128, 256], [1, 2, 3, 4, 5, 7, 9, 12, 160, 1024]):
+        _, ticks = _column(numbers)
+        assert all(text.isdigit() for _, text in ticks), ticks
+    assert [text for _, text in _column([32, 64, 128, 256])[1]] == ["32", "64", "128", "256"]
+    assert not all(text.isdigit() for _, text in _column([0.5, 1.25, 2.0])[1])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "known"), [([0.5], (False, False)), ([0.5, 0.6], (True, False)), ([0.5, 0.6, 0.7], (True, True))]
+)
+def test_an_interval_needs_three_seeds(seeds: list[float], known: tuple[bool, bool]) -> None:
+    spread = spread_of(seeds)
+    assert (spread.std is not None, spread.low is not None) == known

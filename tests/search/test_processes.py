@@ -3,6 +3,7 @@
 import pytest
 
 from eurosat_cls.search import processes
+from eurosat_cls.utils.cores import DECIDED
 
 
 def config(devices: object = "auto", accelerator: str = "auto") -> dict[str, object]:
@@ -10,7 +11,8 @@ def config(devices: object = "auto", accelerator: str = "auto") -> dict[str, obj
 
 
 def test_each_worker_gets_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in DECIDED:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(processes, "available_cores", lambda: 8)
     monkeypatch.setattr(processes, "visible_gpus", lambda: [])
     assert processes.share_of(0, 3, config()) == {"OMP_NUM_THREADS": "2"}

@@ -1,13 +1,17 @@
 import copy
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from eurosat_cls import Classifier
 from eurosat_cls.encoders import ResNet
-from eurosat_cls.training import execution
+from eurosat_cls.models.network import Network
+from eurosat_cls.training import execution, timing
 
 CPU = torch.device("cpu")
 SHAPE = (4, 3, 32, 32)
@@ -39,17 +43,19 @@ def test_the_quickest_candidate_is_chosen_and_remembered(monkeypatch: pytest.Mon
     monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path))
     rates = {("32-true", "contiguous", False): 10.0, ("32-true", "channels_last", False): 30.0}
     measured = []
-    monkeypatch.setattr(execution, "_rates", lambda n, s, d, c: measured.append(c) or {k: rates[k] for k in c})
+    monkeypatch.setattr(execution, "rates_of", lambda n, s, d, c: measured.append(c) or ({k: rates[k] for k in c}, {}))
     assert choose(model(), precision="32-true").memory_format == "channels_last"
     assert choose(model(), precision="32-true").memory_format == "channels_last"
     assert len(measured) == 1, "the second time it is read from the cache"
-    assert len(json.loads((tmp_path / "machine.json").read_text())) == 1
+    assert len(json.loads((tmp_path / "machine.json").read_text())) == 2, (
+        "the choice, and what survived of channels_last"
+    )
     (tmp_path / "machine.json").write_text("{broken")
     assert choose(model(), precision="32-true").memory_format == "channels_last"
 
 
 def test_what_the_config_says_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "_rates", lambda *a: pytest.fail("measured"))
+    monkeypatch.setattr(execution, "rates_of", lambda *a: pytest.fail("measured"))
     chosen = choose(model(), precision="32-true", memory_format="channels_last", compile=True)
     assert (chosen.precision, chosen.memory_format, chosen.compile) == ("32-true", "channels_last", True)
 
@@ -59,9 +65,58 @@ def test_compiling_is_chosen_only_where_the_training_pays_for_it(
     planned: int, compiles: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path))
-    monkeypatch.setattr(execution, "_rates", lambda n, s, d, c: {k: 1200.0 if k[2] else 1000.0 for k in c})
+    monkeypatch.setattr(execution, "rates_of", lambda n, s, d, c: ({k: 1200.0 if k[2] else 1000.0 for k in c}, {}))
     chosen = choose(model(), precision="32-true", compile="auto", planned_images=planned)
     assert chosen.compile is compiles
+
+
+class Deadly(nn.Module):
+    """Ends the process in one memory format, as oneDNN does for some networks on some machines."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.is_contiguous(memory_format=torch.channels_last) and not image.is_contiguous():
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return image * 1.0
+
+
+def test_a_candidate_that_dies_is_out_and_asked_for_all_the_same_it_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path))
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    deadly = model()
+    deadly.encoder = nn.Sequential(Deadly(), deadly.encoder)  # type: ignore[assignment]
+    chosen = choose(deadly, precision="32-true")
+    assert (chosen.memory_format, list(chosen.rates)) == ("contiguous", ["32-true contiguous"])
+    said = capsys.readouterr().err
+    assert said == "32-true channels_last is left out: it crashes here with this network (SIGSEGV)\n"
+    monkeypatch.setattr(execution, "rates_of", lambda *a: pytest.fail("measured again"))
+    asked = choose(deadly, precision="32-true", memory_format="channels_last", planned_images=100)
+    assert asked == execution.Execution("32-true", "channels_last", False, {})
+    assert capsys.readouterr().err.startswith("warning: 32-true with channels_last crashed when")
+    choose(deadly, precision="32-true", memory_format="channels_last")
+    assert not capsys.readouterr().err, "what is only evaluated takes no such step"
+
+
+@pytest.mark.slow
+def test_what_is_asked_for_is_tried_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path))
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    well, deadly = model(), model()
+    deadly.encoder = nn.Sequential(Deadly(), deadly.encoder)  # type: ignore[assignment]
+    for each, warned in ((well, False), (deadly, True), (deadly, True)):
+        choose(each, precision="32-true", memory_format="channels_last", planned_images=100)
+        assert ("warning" in capsys.readouterr().err) is warned
+
+
+def test_a_network_that_cannot_be_handed_over_is_timed_here() -> None:
+    m = model()
+    m.encoder.hook = lambda: None  # type: ignore[assignment]  # nothing that pickle takes
+    rates, died = timing.rates_of(Network(m), SHAPE, CPU, [("32-true", "contiguous", False)])
+    assert rates[("32-true", "contiguous", False)] > 0
+    assert not died
 
 
 def test_a_network_without_bfloat16_units_is_not_tried_in_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

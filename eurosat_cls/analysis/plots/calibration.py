@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eurosat_cls.analysis.calibration import BINS, Reliability
-from eurosat_cls.analysis.plots.style import BLUE, ORANGE, new_figure, tidy
+from eurosat_cls.analysis.plots.style import BLUE, ORANGE, tidy
+from eurosat_cls.utils.figures import new_figure
 
 FEW = 10  # probabilities in a bin, below which its share says little
 

@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eurosat_cls.analysis.plots.style import LIGHT, new_figure, shortened, tidy
+from eurosat_cls.analysis.plots.style import LIGHT, shortened, tidy
 from eurosat_cls.utils.class_colours import class_colours
+from eurosat_cls.utils.figures import new_figure
 
 GREY = "#777777"
 _ALL, _LOWEST = 12, 7  # classes that are all coloured, and how many are where there are more

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from eurosat_cls.analysis.plots.style import PARTS, new_figure, shortened, tidy
+from eurosat_cls.analysis.plots.style import PARTS, shortened, tidy
+from eurosat_cls.utils.figures import new_figure
 
 MOST_CLASSES = 40
 

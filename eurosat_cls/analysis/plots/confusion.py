@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eurosat_cls.analysis.plots.style import new_figure, shortened
+from eurosat_cls.analysis.plots.style import shortened
+from eurosat_cls.utils.figures import new_figure
 
 PERCENT_UP_TO, NUMBERS_UP_TO = 14, 40  # classes whose cells have room for a percentage, and for a count
 _EACH = ("absent, not predicted", "absent, predicted", "present, missed", "present, predicted")

@@ -17,13 +17,9 @@ def pixels_of(picture: "Figure | np.ndarray") -> np.ndarray:
     """Return a picture as ``[H, W, 3]`` uint8."""
     if isinstance(picture, np.ndarray):
         return picture
-    from eurosat_cls.utils.figures import settle_texts
+    from eurosat_cls.utils.figures import png_of
 
-    settle_texts(picture)
-    stream = io.BytesIO()
-    picture.savefig(stream, format="png")
-    stream.seek(0)
-    return np.asarray(Image.open(stream).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(png_of(picture))).convert("RGB"))
 
 
 def write_png(path: Path, picture: "Figure | np.ndarray") -> None:

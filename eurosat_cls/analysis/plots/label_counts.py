@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from eurosat_cls.analysis.plots.style import new_figure, shortened, tidy
+from eurosat_cls.analysis.plots.style import shortened, tidy
 from eurosat_cls.utils.class_colours import class_colours
+from eurosat_cls.utils.figures import new_figure
 
 _IN_COLUMN = 20  # classes
 

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from eurosat_cls.analysis.places import PatchPlaces
-from eurosat_cls.analysis.plots.style import LIGHT, PARTS, VERMILION, new_figure
+from eurosat_cls.analysis.plots.style import LIGHT, PARTS, VERMILION
+from eurosat_cls.utils.figures import new_figure
 
 _WIDTH, _LOW, _HIGH = 5.0, 3.4, 6.5  # inches of a panel: its width at most, and both sides
 _LEFT, _BELOW, _ABOVE = 0.75, 0.4, 1.2  # inches for letters

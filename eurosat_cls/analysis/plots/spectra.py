@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eurosat_cls.analysis.plots.style import LIGHT, most_frequent, new_figure, shortened, tidy, unit_of
+from eurosat_cls.analysis.plots.style import LIGHT, most_frequent, shortened, tidy, unit_of
 from eurosat_cls.data.statistics import Statistics
 from eurosat_cls.utils.class_colours import class_colours
+from eurosat_cls.utils.figures import new_figure
 
 MOST_CLASSES = 20
 _COLUMNS = 5

@@ -5,23 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from eurosat_cls.utils.class_colours import PALETTE, as_hex
+from eurosat_cls.utils.figures import new_figure
 
 BLUE, ORANGE, GREEN, VERMILION = map(as_hex, PALETTE[:4])
 LIGHT = "#C8C8C8"
 PARTS = {"train": BLUE, "val": ORANGE, "test": GREEN}
-
-
-def new_figure(width: float, height: float, title: str, note: str = "") -> Figure:
-    """Return an empty figure of this size in inches, with a headline and a smaller line below it."""
-    head = (0.6 if note else 0.38) / height
-    engine = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - head))
-    figure = Figure(figsize=(width, height), dpi=110, layout=engine)
-    figure.text(0.01, 1 - 0.08 / height, title, va="top", fontsize=13)
-    figure.text(0.01, 1 - 0.34 / height, note, va="top", fontsize=9, color="#555555")
-    return figure
 
 
 def tidy(axes: Axes) -> None:

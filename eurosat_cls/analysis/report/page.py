@@ -17,7 +17,7 @@ MAIN = {
     "confusion_matrix": "each row shows what the patches of one class were taken for; hits are on the diagonal.",
     "misclassified": "these are the errors that the network was most sure of, and the hits that it was least sure of.",
     "gradcam": "bright is where in a patch the network found what it predicted, and what is true or was next likely.",
-    "locations": "the patches of each part of the split lie here (left), and the errors there (right).",
+    "locations": "the left map shows where the parts of the split lie, the right one where the errors are.",
     "calibration": "predictions of each probability should come true as often as that: on the diagonal they do.",
     "curves": "loss, metrics and learning rate are drawn by epoch; a ring marks the best validation.",
 }
@@ -76,7 +76,7 @@ def _about(run: Run) -> Iterable[tuple[str, str]]:
     if run.test is not None:
         yield "tested", str(tested.get("checkpoint", "a checkpoint"))
     yield "trained", run.state
-    yield "duration of the training", format_duration(training["seconds"]) if "seconds" in training else ""
+    yield "trained in", format_duration(training["seconds"]) if "seconds" in training else ""
     if "patches" in training:
         patches, all_patches = training["patches"], training.get("of", 0)
         share = f"{100 * patches / all_patches:.3g} %" if patches < all_patches else "all"

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from eurosat_cls.analysis.plots.style import BLUE, LIGHT, ORANGE, VERMILION, new_figure, tidy
+from eurosat_cls.analysis.plots.style import BLUE, LIGHT, ORANGE, VERMILION, tidy
+from eurosat_cls.utils.figures import new_figure
 
 if TYPE_CHECKING:
     from eurosat_cls.callbacks.finders.batch_sizes import BatchSizes

@@ -74,8 +74,8 @@ class PlotCallback(Callback, Configurable):
             warnings.warn(f"{type(self).__name__}: {error}", stacklevel=3)
 
 
-def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") -> None:
-    """Write a picture as ``<name>.png`` into the run folder, and log it to TensorBoard as ``pictures/<name>``.
+def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray", group: str = "pictures") -> None:
+    """Write a picture as ``<name>.png`` into the run folder, and log it to TensorBoard as ``<group>/<name>``.
 
     Its step is that of the weights, be they those of a checkpoint that is tested.
 
@@ -89,4 +89,4 @@ def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray") ->
     loaded = getattr(trainer.lightning_module, "loaded_steps", None)
     step = trainer.global_step if loaded is None else loaded
     for logger in tensorboards(trainer):
-        logger.experiment.add_image(f"pictures/{name}", pixels, step, dataformats="HWC")
+        logger.experiment.add_image(f"{group}/{name}", pixels, step, dataformats="HWC")

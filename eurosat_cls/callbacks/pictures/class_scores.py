@@ -23,15 +23,18 @@ from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import writing
 
 FILE = "class_scores.csv"
+# TensorBoard sorts by name: many charts of classes come behind the few of the whole.
+SCALARS, GROUP = "val_class_", "pictures_of_classes"
 
 
 class ClassScores(PlotCallback):
     """Keep precision, recall, F1 and average precision of each class, and draw what is behind them.
 
     Every validation of a training adds a row for each class to ``class_scores.csv`` and a point to TensorBoard, under
-    ``class_f1/<class>`` and so on. Drawn are ``class_scores.png`` (F1 over the epochs), and after the last validation
-    and after a test ``precision_recall_<stage>.png``, ``roc_<stage>.png`` and ``labels_<stage>.png`` (how often each
-    class is there, and how often it is predicted). A training that is continued keeps the rows of the epochs before.
+    ``val_class_f1/<class>`` and so on. Drawn are ``class_scores.png`` (F1 over the epochs), and after the last
+    validation and after a test ``precision_recall_<stage>.png``, ``roc_<stage>.png`` and ``labels_<stage>.png`` (how
+    often each class is there, and how often it is predicted). A training that is continued keeps the rows of the epochs
+    before.
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -72,7 +75,7 @@ class ClassScores(PlotCallback):
             self._draw_epochs(trainer, module)
         _, true, predicted = counts_by_class(module.postprocessing.confusion_matrix(epoch_outputs))
         note = f"{stage}, {scored_text(trainer, stage, len(epoch_outputs.indices))}"
-        save_picture(trainer, f"labels_{stage}", draw_label_counts(true, predicted, names, note))
+        save_picture(trainer, f"labels_{stage}", draw_label_counts(true, predicted, names, note), GROUP)
         rankings = rank_classes(module.rules, epoch_outputs.logits, epoch_outputs.target)
         lost = int((~epoch_outputs.logits.isfinite().all(dim=1)).sum())
         if lost == len(epoch_outputs.indices):
@@ -81,7 +84,7 @@ class ClassScores(PlotCallback):
             note += f", {lost} without a finite logit left out"
         shown = slice(1, None) if binary else slice(None)  # the curves of both classes mirror each other
         for name, draw in (("precision_recall", draw_precision_recall), ("roc", draw_roc)):
-            save_picture(trainer, f"{name}_{stage}", draw(rankings[shown], names[shown], note, binary))
+            save_picture(trainer, f"{name}_{stage}", draw(rankings[shown], names[shown], note, binary), GROUP)
 
     def _draw_epochs(self, trainer: Trainer, module: Classifier) -> None:
         from eurosat_cls.analysis.plots.class_curves import draw_class_scores
@@ -92,11 +95,11 @@ class ClassScores(PlotCallback):
             return
         epochs = sorted(rows)
         f1 = np.array([[rows[epoch].get(name, missing).f1 for name in module.class_names] for epoch in epochs])
-        save_picture(trainer, "class_scores", draw_class_scores(epochs, f1, module.class_names))
+        save_picture(trainer, "class_scores", draw_class_scores(epochs, f1, module.class_names), GROUP)
 
 
 def _log(logger: TensorBoardLogger, scores: dict[str, ClassScore], step: int) -> None:
     for name, score in scores.items():
         for kind, value in zip(SCORES, score[1:], strict=True):
             if not np.isnan(value):
-                logger.experiment.add_scalar(f"class_{kind}/{name}", value, step)
+                logger.experiment.add_scalar(f"{SCALARS}{kind}/{name}", value, step)

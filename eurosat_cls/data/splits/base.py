@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import splitext
+from unicodedata import normalize
 
 import numpy as np
 
@@ -149,7 +150,7 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
 
 def _distinct_names(files: Sequence[str]) -> list[str]:
     """Name each file as shortly as tells them all apart: by stem, by path without extension, or in full."""
-    for shorten in (stem_of, lambda file: splitext(file)[0]):
+    for shorten in (stem_of, lambda file: normalize("NFC", splitext(file)[0])):
         names = [shorten(file) for file in files]
         if len(set(names)) == len(files):
             return names

@@ -63,6 +63,8 @@ def spread(indices: np.ndarray, store: Store, count: int) -> np.ndarray:
         store: whose names and labels are used.
         count: how many; where there are fewer than classes, each is of another class.
     """
+    if count >= len(indices):
+        return indices
     order = hash_order([store.files[row] for row in indices], "evaluation")
     of_patch = strata(store.labels[indices])[order]
     depth = np.empty(len(order))  # of a patch within its class, from 0 to 1

@@ -16,6 +16,7 @@ import numpy as np
 from eurosat_cls.data.patch import BoundingBox, Patch
 from eurosat_cls.data.store.store_spec import Label, Recipe
 from eurosat_cls.utils.cache import require_space
+from eurosat_cls.utils.cores import available_cores
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import sync_folder
 from eurosat_cls.utils.progress import progress
@@ -72,7 +73,7 @@ def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> tuple[lis
     Plain writes, not a writable memory map: a full disk is then an error and not a signal that kills the process, and
     the patches never count as this process's memory. At most two chunks for each thread are held.
     """
-    threads = _num_cores()
+    threads = available_cores()
     rows = max(1, min(512, _CHUNK_BYTES // recipe.row_bytes))
     failed: dict[int, str] = {}
     places: list[BoundingBox | None] = []
@@ -196,10 +197,3 @@ def _order(pair: tuple[str, Label]) -> tuple[int, list[str | int]]:
 def _natural(file: str) -> list[str | int]:
     """Sort key that puts ``River_2`` before ``River_10``; digits and text alternate, so keys always compare."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", file)]
-
-
-def _num_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1

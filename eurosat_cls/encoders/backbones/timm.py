@@ -6,13 +6,14 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from torch import Tensor, nn
 
 from eurosat_cls.checkpoints.tensors import read_tensors
 from eurosat_cls.encoders.backbones.base import Backbone, check_arguments, unknown_argument
-from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, without_prefix
+from eurosat_cls.encoders.backbones.weights import is_file_name, is_reachable, load_into, without_prefix
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import nearest
@@ -190,7 +191,7 @@ def _build(
     if download:
         print(f"weights: {place}", file=sys.stderr)
     try:
-        with _quiet_hub(), online(download):
+        with _quiet_hub(download), online(download):
             model: nn.Module = timm.create_model(
                 name, pretrained=download, num_classes=0, in_chans=channels, **arguments
             )
@@ -212,15 +213,17 @@ def _build(
 
 
 @contextmanager
-def _quiet_hub() -> Iterator[None]:
-    """Silence the client of the hub, which tells of every attempt to reach it."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
+def _quiet_hub(download: bool = False) -> Iterator[None]:
+    """Silence the hub's client, which tells of every attempt; let it look into its cache only where none can work."""
+    logger, settings = logging.getLogger("huggingface_hub"), import_module("huggingface_hub").constants
+    level, offline = logger.level, settings.HF_HUB_OFFLINE
     logger.setLevel(logging.ERROR)
+    settings.HF_HUB_OFFLINE = offline or (download and not is_reachable(settings.ENDPOINT))
     try:
         yield
     finally:
         logger.setLevel(level)
+        settings.HF_HUB_OFFLINE = offline
 
 
 def _first_layers(model: Any, name: str) -> list[nn.Conv2d]:

@@ -4,6 +4,7 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from eurosat_cls.checkpoints.tensors import read_tensors
 from eurosat_cls.encoders.backbones.base import Backbone, check_arguments
-from eurosat_cls.encoders.backbones.weights import is_file_name, load_into, without_prefix
+from eurosat_cls.encoders.backbones.weights import is_file_name, is_reachable, load_into, without_prefix
 from eurosat_cls.encoders.first_layer import FirstLayer, adapt_first_layers
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import nearest
@@ -165,7 +166,10 @@ def _find_weights(builder: Callable[..., nn.Module], name: str, weights: str | b
     key = weights.rpartition(".")[2] if isinstance(weights, str) else "DEFAULT"
     if key not in named.__members__:
         raise UserError(f"{name} has no weights {weights!r}; it has {', '.join(named.__members__)}. A file also works.")
+    kept = Path(torch.hub.get_dir()) / "checkpoints" / Path(named[key].url).name
     try:
+        if not kept.is_file() and not is_reachable(named[key].url):
+            raise OSError("the server does not answer")
         state: dict[str, Tensor] = named[key].get_state_dict(check_hash=True, weights_only=True, map_location="cpu")
     except (OSError, RuntimeError) as error:  # no network, no such address, a damaged download
         raise UserError(

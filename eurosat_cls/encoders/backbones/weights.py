@@ -1,17 +1,40 @@
 """Weights of a library's networks, with nothing left out in silence."""
 
+import socket
+import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from torch import Tensor, nn
 
 from eurosat_cls.utils.errors import UserError
 
 SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
+PATIENCE_SECONDS = 3.0  # for a server to answer at all; the libraries' own clients try for minutes
 
 
 def is_file_name(weights: str) -> bool:
     """Whether ``weights`` means a local file, not the name of weights of a library."""
     return weights.endswith(SUFFIXES) or "/" in weights or "\\" in weights
+
+
+def is_reachable(url: str, seconds: float = PATIENCE_SECONDS) -> bool:
+    """Whether the server of an address, or the proxy that stands before it, takes a connection in time."""
+    address = urlsplit(getproxies().get(urlsplit(url).scheme, url))
+    port = address.port or (80 if address.scheme == "http" else 443)
+    answered = threading.Event()
+
+    def connect() -> None:
+        with suppress(OSError), socket.create_connection((address.hostname, port), seconds):
+            answered.set()
+
+    # Looking a name up knows no time limit: the thread is left to itself.
+    attempt = threading.Thread(target=connect, daemon=True)
+    attempt.start()
+    attempt.join(seconds)
+    return answered.is_set()
 
 
 def without_prefix(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:

@@ -22,7 +22,8 @@ def statistics(bands: list[str], classes: int, dtype: str = "uint16") -> Statist
     edges = np.linspace(values.min(1), values.max(1), BINS + 1, axis=1)
     histogram = np.array([np.histogram(v, e)[0] for v, e in zip(values, edges, strict=True)])
     return Statistics(
-        bands, dtype, 100, values.mean(1), values.std(1), values.min(1), values.max(1),
+        bands, dtype, 100, values.mean(1), values.std(1), values.min(1), values.max(1), values.std(1),
+        np.percentile(values, (1, 25, 50, 75, 99), axis=1).T,
         np.percentile(values, PERCENTILES, axis=1).T, edges, histogram, np.arange(classes) + 10,
         generator.uniform(500, 3000, (classes, c)), generator.uniform(50, 300, (classes, c)),
     )  # fmt: skip

@@ -37,10 +37,12 @@ def test_a_run_and_its_test_leave_table_scalars_and_pictures(run: Run) -> None:
     assert list(rows) == [1, 2]
     events = EventAccumulator(str(RUN))
     events.Reload()
-    tags = [tag for tag in events.Tags()["scalars"] if tag.startswith("class_")]
+    tags = [tag for tag in events.Tags()["scalars"] if tag.startswith("val_class_")]
     # There is no precision of a class that is never predicted.
     assert 30 < len(tags) <= 40
-    points = events.Scalars("class_f1/DemoForest")
+    assert sorted(events.Tags()["scalars"])[-len(tags) :] == sorted(tags), "behind those of the whole"
+    assert {tag.split("/")[0] for tag in events.Tags()["images"]} == {"pictures_of_classes"}
+    points = events.Scalars("val_class_f1/DemoForest")
     assert [point.value for point in points] == pytest.approx([rows[e]["DemoForest"].f1 for e in (1, 2)], abs=1e-5)
     assert [point.step for point in points] == [3, 6]
 

@@ -499,7 +499,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
     out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     array = 1500 * 13 * 64 * 64 * 2 / 2**20  # 152 MiB
-    chunks = 2 * build._num_cores() * 4 + 40
+    chunks = 2 * build.available_cores() * 4 + 40
     assert int(out) < max(chunks, array / 2)
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from eurosat_cls.analysis.ranking import Ranking
-from eurosat_cls.utils.files import csv_text, write_text
+from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import csv_text, growing, write_text
+from eurosat_cls.utils.limits import RESULTS, bounded, read_bytes
 
 SCORES = ("precision", "recall", "f1", "average_precision")
 
@@ -97,14 +99,10 @@ def read_scores(path: Path) -> dict[int, dict[str, ClassScore]]:
     """
     found: dict[int, dict[str, ClassScore]] = {}
     try:
-        with open(path, encoding="utf-8", errors="replace", newline="") as stream:
-            # A last line without its end may have lost digits.
-            lines = [line for line in stream.read().splitlines(keepends=True) if line.endswith("\n")]
-    except OSError:
-        return {}
-    try:
-        rows = list(csv.reader(lines))
-    except csv.Error:
+        text = read_bytes(path, RESULTS).decode("utf-8", "replace")
+        # A last line without its end may have lost digits.
+        rows = list(bounded(csv.reader(line for line in text.splitlines(keepends=True) if line.endswith("\n")), path))
+    except UserError:
         return {}
     for row in rows[1:]:
         try:
@@ -134,8 +132,8 @@ def append_scores(path: Path, epoch: int, scores: Mapping[str, ClassScore]) -> N
     if not path.is_file():
         write_scores(path, {epoch: scores})
         return
-    with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-        stream.write(_rows(epoch, scores))
+    with growing(path) as stream:
+        stream.write(_rows(epoch, scores).encode("utf-8", "backslashreplace"))
 
 
 def _rows(epoch: int, scores: Mapping[str, ClassScore]) -> str:

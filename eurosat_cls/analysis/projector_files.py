@@ -10,7 +10,7 @@ from PIL import Image
 
 from eurosat_cls.data.splits.base import strata
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import replacing, write_text
+from eurosat_cls.utils.files import created, write_text
 
 CONFIG = "projector_config.pbtxt"  # the name that TensorBoard looks for in a run
 FOLDER = "projector"
@@ -80,7 +80,7 @@ def write_arrays(path: Path, embeddings: Embeddings) -> None:
     files, predicted, class_names = (
         np.array(names, dtype=str) for names in (embeddings.files, embeddings.predicted, embeddings.class_names)
     )
-    with replacing(path) as part, open(part, "wb") as stream:
+    with created(path) as stream:
         np.savez(
             stream, features=embeddings.features, labels=embeddings.labels, files=files, predicted=predicted,
             class_names=class_names,
@@ -114,8 +114,8 @@ def write_projector(
     rows += zip(embeddings.label_names, embeddings.predicted, right, embeddings.files, strict=True)
     metadata = "".join("\t".join(" ".join(cell.split()) or "none" for cell in row) + "\n" for row in rows)
     write_text(folder / FOLDER / "metadata.tsv", metadata)
-    with replacing(folder / FOLDER / "sprite.png") as part:
-        Image.fromarray(sprite).save(part, "PNG")
+    with created(folder / FOLDER / "sprite.png") as stream:
+        Image.fromarray(sprite).save(stream, "PNG")
     write_text(folder / CONFIG, "".join(_entry(name, thumbnail) for name in kinds))
 
 

@@ -1,8 +1,6 @@
 """Keep the best and the last checkpoint of a run."""
 
 import math
-import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,8 +12,9 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from eurosat_cls.callbacks.run_folder import run_folder
 from eurosat_cls.callbacks.stop import check_logged, settled_mode
+from eurosat_cls.checkpoints.files import copy_checkpoint
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import remove_parts, replacing, writing
+from eurosat_cls.utils.files import remove_parts
 from eurosat_cls.utils.lightning_private import validates_next
 from eurosat_cls.utils.signals import Stopped, StopRequest
 
@@ -125,7 +124,7 @@ class Checkpoints(Checkpoint):
             best = last.with_name("best.ckpt")
             self._save(trainer, best)
             if trainer.is_global_zero:
-                _put_in_place(best, last)
+                copy_checkpoint(best, last)
         else:
             self._save(trainer, last)
         _, number = any_process_stops(trainer, False, self._request.signal)
@@ -167,16 +166,3 @@ def any_process_stops(trainer: Trainer, due: bool, number: int | None) -> tuple[
     torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
     wanted, signal = wishes.tolist()
     return bool(wanted), signal
-
-
-def _put_in_place(best: Path, last: Path) -> None:
-    """Let ``last`` be what ``best`` is now; an earlier one stays whole until then.
-
-    Raises:
-        UserError: when the disk is full or the folder cannot be written.
-    """
-    with writing(last, f"{best} is whole: go on from it."), replacing(last) as part:
-        try:
-            os.link(best, part)  # checkpoints are replaced, never changed in place, so the link keeps this epoch
-        except OSError:  # a file system without links
-            shutil.copyfile(best, part)

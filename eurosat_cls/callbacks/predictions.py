@@ -1,9 +1,9 @@
 """Write predictions to a file while they are made."""
 
-import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
@@ -13,14 +13,14 @@ from eurosat_cls.analysis.places import write_geojson
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.utils.distributed import gather_objects
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import csv_text, writing
+from eurosat_cls.utils.files import created, csv_text, writing
 
 
 class PredictionWriter(BasePredictionWriter):
     """Write CSV files: of each patch what the model has to say, for a classifier its class and probabilities.
 
-    Rows go to a file beside, with ``.part`` in its name, batch by batch; when all are written it is renamed, so that an
-    earlier file stays whole until then and a file of the final name is never half of one. With several processes the
+    Rows go to new files beside, batch by batch, which replace earlier ones when all are written; files of a prediction
+    that ends before are removed. With several processes the
     first one writes what all have to say, in the order of the data. Where patches have places, each table is
     written as polygons too, as GeoJSON.
 
@@ -33,7 +33,8 @@ class PredictionWriter(BasePredictionWriter):
         super().__init__(write_interval="batch")
         self.paths, self.path_of = list(paths), path_of
         self.rows = [0] * len(self.paths)
-        self._files: list[IO[str]] = []
+        self._open = ExitStack()
+        self._files: list[BinaryIO] = []
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the files and write their headers."""
@@ -41,12 +42,10 @@ class PredictionWriter(BasePredictionWriter):
             return
         for path in self.paths:
             with writing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                part = path.with_name(path.name + ".part")
-                self._files.append(part.open("w", newline="", encoding="utf-8", errors="backslashreplace"))
+                self._files.append(self._open.enter_context(created(path)))
         head = csv_text([["file", *pl_module.prediction_columns()]])  # type: ignore[operator]
         for file in self._files:
-            file.write(head)
+            file.write(head.encode("utf-8", "backslashreplace"))
 
     def write_on_batch_end(
         self,
@@ -68,25 +67,20 @@ class PredictionWriter(BasePredictionWriter):
             return
         for line in lines:
             number = self.path_of(str(line[0]))
-            self._files[number].write(csv_text([line]))
+            self._files[number].write(csv_text([line]).encode("utf-8", "backslashreplace"))
             self.rows[number] += 1
-        for file in self._files:
-            file.flush()
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the finished files their names."""
-        for file, path, rows in zip(self._files, self.paths, self.rows, strict=False):
-            os.fsync(file.fileno())
-            file.close()
-            os.replace(file.name, path)
+        self._open.close()
+        for _, path, rows in zip(self._files, self.paths, self.rows, strict=False):
             print(f"{rows} predictions in {path}")
             write_polygons(path, trainer)
         self._files = []
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Close what was written so far; it stays as ``.part``."""
-        for file in self._files:
-            file.close()
+        """Remove what was written so far."""
+        self._open.__exit__(type(exception), exception, None)
         self._files = []
 
 

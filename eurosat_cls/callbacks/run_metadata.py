@@ -10,7 +10,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls.checkpoints.files import RUN
 from eurosat_cls.data.module import PatchDataModule
-from eurosat_cls.utils.files import read_json, write_json, write_text, writing
+from eurosat_cls.utils.files import write_bytes, write_json, write_text, writing
+from eurosat_cls.utils.limits import SECONDS, SETTINGS, checked, read_bytes, read_json
 from eurosat_cls.utils.machine import cpu_name
 
 
@@ -42,15 +43,16 @@ class RunMetadata(Callback):
         if stage != "fit" or not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
         path = self.folder / "config.yaml"
-        if path.is_file() and path.read_text(encoding="utf-8") != self.config:
+        before = read_bytes(path, SETTINGS) if path.is_file() else self.config.encode()
+        if before != self.config.encode():
             number = 1
             while (former := self.folder / f"config.{number}.yaml").exists():
                 number += 1
-            write_text(former, path.read_text(encoding="utf-8"))
+            write_bytes(former, before)
         write_text(path, self.config)
         path = self.folder / "environment.json"
-        before = read_json(path).get("training", {}).get("seconds", 0.0)
-        self._start = time.monotonic() - before
+        taken = checked(read_json(path), {"training": {"seconds": SECONDS}}, str(path))
+        self._start = time.monotonic() - taken.get("training", {}).get("seconds", 0.0)
         write_json(path, self.environment)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,20 +1,23 @@
 """Checkpoints: written whole or not at all, read without ever executing what they hold."""
 
+import shutil
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from eurosat_cls.checkpoints.portable import is_portable, read_portable
-from eurosat_cls.checkpoints.tensors import SETTINGS, read_plain
+from eurosat_cls.checkpoints.tensor_limits import check_form
+from eurosat_cls.checkpoints.tensors import SETTINGS, Damaged, read_plain
 from eurosat_cls.config.former_names import present_checkpoint
 from eurosat_cls.config.limits import check_size
 from eurosat_cls.config.roles import check_settings
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import replacing, writing
+from eurosat_cls.utils.files import created, writing
 from eurosat_cls.utils.network import check_local
 
 
@@ -22,14 +25,20 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     """Load a checkpoint with ``weights_only=True``, or an exported model in the form of one.
 
     Raises:
-        UserError: when the file is missing, truncated, no checkpoint, or holds pickled code.
+        UserError: when the file is missing, truncated, no checkpoint, or holds pickled code or odd tensors.
     """
-    loaded = read_portable(path) if is_portable(path) else read_plain(path, map_location)
+    try:
+        loaded = read_portable(path) if is_portable(path) else read_plain(path, map_location)
+    except Damaged as error:
+        whole = _newest_whole(Path(path))
+        way_out = f" The newest one beside it that is whole is {whole}." if whole else ""
+        raise UserError(f"{error}{way_out}") from None
     if not isinstance(loaded, dict) or not isinstance(loaded.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of a training run (no state_dict in it).")
     if not isinstance(loaded.get("hyper_parameters", {}), Mapping):
         raise UserError(f"{path}: its settings (hyper_parameters) are no mapping.")
     check_size([loaded.get(key) for key in SETTINGS], str(path))
+    check_form(loaded, str(path))
     return present_checkpoint(loaded)
 
 
@@ -44,11 +53,11 @@ class SafeCheckpointIO(TorchCheckpointIO):
         """
         path = Path(path)
         kept = f"The one before it is whole: continue from {path}." if path.is_file() else ""
-        with writing(path, kept), replacing(path) as part:
+        with writing(path, kept), created(path) as stream:
             try:
-                with open(part, "wb") as stream:
-                    torch.save(checkpoint, stream)
-                _check_whole(part)
+                torch.save(checkpoint, stream)
+                stream.flush()
+                _check_whole(stream)
             except (RuntimeError, zipfile.BadZipFile) as error:
                 # torch tells of a full disk by a place in its own sources, raised while the system's was handled.
                 raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from None
@@ -82,13 +91,38 @@ def checkpoint_in(path: Path) -> Path:
     return found
 
 
-def _check_whole(path: Path) -> None:
-    """Read a file that was just saved once more: all of its parts, against their checksums.
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Let ``target`` hold what ``source`` does, in bytes of its own; an earlier file stays whole until then.
+
+    Raises:
+        UserError: when the disk is full or the folder cannot be written.
+    """
+    with writing(target, f"{source} is whole: go on from it."), created(target) as stream:
+        with open(source, "rb") as original:
+            shutil.copyfileobj(original, stream, 2**20)
+        stream.flush()
+        try:
+            _check_whole(stream)
+        except zipfile.BadZipFile as error:
+            raise OSError(str(error)) from None
+
+
+def _newest_whole(damaged: Path) -> Path | None:
+    beside = [path for path in damaged.parent.glob("*.ckpt") if path.is_file() and path.name != damaged.name]
+    for path in sorted(beside, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        with suppress(OSError, zipfile.BadZipFile), open(path, "rb") as stream:
+            _check_whole(stream)
+            return path
+    return None
+
+
+def _check_whole(stream: BinaryIO) -> None:
+    """Read what was just saved once more: all of its parts, against their checksums.
 
     Raises:
         zipfile.BadZipFile: when it is not what was written.
     """
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(stream) as archive:
         if (damaged := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged} does not read as it was written")
 

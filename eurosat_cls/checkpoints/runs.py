@@ -60,6 +60,16 @@ def run_folder_of(checkpoint: Path) -> Path | None:
     return folder if checkpoint.resolve().parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
 
 
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a run, ``config.yaml`` in its folder, with the names of today.
+
+    Raises:
+        UserError: when there is none, or it is damaged.
+    """
+    found: dict[str, Any] = present_settings(plain(read(str(folder / "config.yaml"))))
+    return found
+
+
 def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str, Any]) -> tuple[Path, list[str]]:
     """Find the best or last checkpoint of the newest run of ``config`` under ``root``.
 
@@ -101,11 +111,11 @@ def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str
 
 def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Run folders with their saved configurations, newest first."""
-    saved = sorted(root.glob("**/config.yaml"), key=lambda path: path.lstat().st_mtime_ns, reverse=True)
+    saved = (path for path in root.glob("**/config.yaml") if path.is_file())
+    saved = sorted(saved, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in saved:
-        with suppress(UserError):  # what is no configuration is no run
-            config = plain(read(str(path)))
-            yield path.parent, present_settings(config)
+        with suppress(UserError):  # one that is damaged is not meant
+            yield path.parent, saved_settings(path.parent)
 
 
 def _compare(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

@@ -12,14 +12,20 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from eurosat_cls.checkpoints.tensor_limits import check_tensors
 from eurosat_cls.config.roles import check_settings, is_loaded_part
 from eurosat_cls.config.trust import trusting
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.limits import check_file
 from eurosat_cls.utils.network import check_local
 
 # What trainings wrap around the weights, the averaged ones first.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
 SETTINGS = ("hyper_parameters", "run")  # where a checkpoint keeps names of classes
+
+
+class Damaged(UserError):
+    """A file is not whole, or of another format."""
 
 
 def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpoint") -> Any:
@@ -31,14 +37,16 @@ def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpo
         kind: what the file should be, for the error.
 
     Raises:
-        UserError: when the file is missing, truncated, of another format, or holds pickled code.
+        UserError: when the file is missing, truncated, of another format, or holds pickled code or odd tensors.
     """
     check_local(path, kind)
     try:
         _check_archive(path, kind)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on foreign pickles before it refuses them
-            return torch.load(path, map_location=map_location, weights_only=True)
+            content = torch.load(path, map_location=map_location, weights_only=True)
+        check_tensors(content, Path(path).stat().st_size, str(path))
+        return content
     except UserError:
         raise
     except FileNotFoundError:
@@ -50,15 +58,20 @@ def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpo
     except pickle.UnpicklingError as error:
         if re.search(r"unsupported (global|class)", str(error), re.IGNORECASE):
             raise UserError(f"{path}: refused, it holds pickled code, not only weights and plain data.") from None
-        raise UserError(f"{path}: not a {kind}.") from None
+        raise Damaged(f"{path}: not a {kind}.") from None
     except Exception as error:  # whatever foreign bytes make the readers of zip and pickle raise
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise UserError(f"{path}: truncated or not a {kind} ({reason}).") from None
+        raise Damaged(f"{path}: truncated or not a {kind} ({reason}).") from None
 
 
 def _check_archive(path: str | Path, kind: str) -> None:
     """Refuse an archive that would unpack to more than it is: torch stores tensors as they are."""
-    if isinstance(path, (str, Path)) and zipfile.is_zipfile(path):
+    check_file(Path(path), Path(path), 2**63)
+    with open(path, "rb") as stream:
+        begins = stream.read(4) == b"PK\3\4"
+    if begins and not zipfile.is_zipfile(path):
+        raise Damaged(f"{path}: truncated, the end of this {kind} is missing.")
+    if begins:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
         packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)

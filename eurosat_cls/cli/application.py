@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,9 @@ from eurosat_cls.training.execution import Execution, resolve_auto
 from eurosat_cls.training.trainer import Trainer
 from eurosat_cls.utils.distributed import is_first_process, rank_zero_print
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import look_through
 from eurosat_cls.utils.git import revisions
+from eurosat_cls.utils.locks import locked
 from eurosat_cls.utils.machine import environment, versions
 
 LOOKS = ("statistics", "show", "summary")  # these look at data or network only: no checkpoint, no run
@@ -76,9 +78,12 @@ class EuroSATCLI(LightningCLI):
             options are known.
     """
 
+    patience = 0.0  # seconds to wait for another training that writes the same run folder
+
     def __init__(self, arguments: list[str], commands: Collection[str]) -> None:
         self._whole = commands
-        super().__init__(**SETTINGS, args=arguments)
+        with ExitStack() as self._held:
+            super().__init__(**SETTINGS, args=arguments)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -231,6 +236,8 @@ class EuroSATCLI(LightningCLI):
             trainer = super().instantiate_trainer(**kwargs)
         except Exception:
             with suppress(OSError):  # which is that of a folder with something in it
+                self._held.close()
+                (folder / ".lock").unlink(missing_ok=True)
                 folder.rmdir()
                 folder.parent.rmdir()
             raise
@@ -252,8 +259,15 @@ class EuroSATCLI(LightningCLI):
         if not is_first_process():
             return self.root
         folder = run_folder_of(Path(config.ckpt_path)) if config.ckpt_path else None
-        if folder is None:
-            folder = self.new_folder() if not config.trainer.fast_dev_run else self.root
+        if folder is not None:
+            look_through(folder)
+        elif config.trainer.fast_dev_run:
+            folder = self.root
+        else:
+            folder = self.new_folder()
+        if self.subcommand == "fit" and not config.trainer.fast_dev_run:
+            way_out = "wait for it, or start a run of its own without --ckpt_path"
+            self._held.enter_context(locked(folder / ".lock", str(folder), way_out, self.patience))
         rank_zero_print(f"run folder: {folder}")
         return folder
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from eurosat_cls.callbacks.nonfinite_loss import NonFiniteLossError
@@ -15,9 +14,8 @@ from eurosat_cls.cli import run as dispatch
 from eurosat_cls.cli.application import EuroSATCLI
 from eurosat_cls.search.channel import OVERLAY, RESULT, Channel
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import read_json, write_json
-
-LOCK_SECONDS = 120.0  # for a process of the same trial whose search died, to notice
+from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.limits import NUMBER, checked, read_json
 
 
 class ReportToSearch(Callback):
@@ -38,7 +36,7 @@ class ReportToSearch(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on from the best epoch of a training that is continued."""
         if trainer.ckpt_path:
-            self.best = read_json(self.path).get("value")
+            self.best = checked(read_json(self.path), {"value": NUMBER}, str(self.path)).get("value")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at the metrics."""
@@ -73,6 +71,7 @@ class TrialCLI(EuroSATCLI):
 
     folder: Path
     channel: Channel | None = None
+    patience = 120.0  # for a process of the same trial whose search died, to notice
 
     def new_folder(self) -> Path:
         """The folder of the trial."""
@@ -98,8 +97,7 @@ def run(arguments: list[str]) -> None:
     if int(os.environ.get("LOCAL_RANK", 0)) != 0:  # another process of a training that has several
         return dispatch.run(["fit", *arguments[1:]], TrialCLI)
     TrialCLI.channel = Channel()
-    with FileLock(TrialCLI.folder / ".lock", timeout=LOCK_SECONDS):
-        dispatch.run(["fit", *arguments[1:]], TrialCLI)
+    dispatch.run(["fit", *arguments[1:]], TrialCLI)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import reading
+from eurosat_cls.utils.limits import COLUMNS, ROWS, TABLE, bounded, check_file
 from eurosat_cls.utils.names import did_you_mean, nearest, some
 
 Cell = str | list[str]  # text, or the texts of a list
@@ -65,6 +66,7 @@ def read_table(path: Path, wanted: Sequence[str]) -> TableFile:
         UserError: when the file cannot be read, is no table, lacks a column, or has no rows or ragged ones.
     """
     digest = hashlib.sha256()
+    check_file(path, path, TABLE)
     with reading(path), open(path, "rb") as stream:
         start = stream.read(4)
         digest.update(start)
@@ -92,7 +94,7 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cell]],
             positions = [header.index(name) for name in wanted]
             cells: list[list[Cell]] = [[] for _ in wanted]
             places = []
-            for row in rows:
+            for row in bounded(rows, path):
                 if not any(row):  # an empty line
                     continue
                 if len(row) != len(header):
@@ -125,17 +127,26 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cel
     try:
         with parquet.ParquetFile(path) as file:
             _check_columns(path, file.schema_arrow.names, wanted)
-            table = file.read(columns=list(dict.fromkeys(wanted)))
-            values = {name: table.column(name).to_pylist() for name in wanted}
+            groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+            size = sum(group.column(k).total_uncompressed_size for group in groups for k in range(group.num_columns))
+            if size > TABLE or file.metadata.num_rows > ROWS or file.metadata.num_columns > COLUMNS:
+                raise UserError(f"{path}: refused, it unpacks to more than {ROWS:,} rows or {TABLE:,} bytes.")
+            values: dict[str, list[Any]] = {name: [] for name in wanted}
+            unpacked = 0  # what it says of itself need not be so
+            for batch in file.iter_batches(1024, columns=list(values)):
+                if (unpacked := unpacked + batch.nbytes) > TABLE:
+                    raise UserError(f"{path}: refused, it unpacks to more than {TABLE:,} bytes.")
+                for name, column in values.items():
+                    column += batch.column(name).to_pylist()
     except UserError:
         raise
     except (OSError, ValueError, KeyError, arrow.ArrowException) as error:
         raise UserError(f"{path} is no readable Parquet file ({' '.join(str(error).split())[:150]})") from error
-    places = [f"row {number}" for number in range(1, table.num_rows + 1)]
+    places = [f"row {number}" for number in range(1, len(values[wanted[0]]) + 1)]
     columns: dict[str, list[Cell]] = {}
-    for name, column in values.items():
+    for name, found in values.items():
         columns[name] = cells = []
-        for place, value in zip(places, column, strict=True):
+        for place, value in zip(places, found, strict=True):
             with _naming(path, place, name):
                 cells.append([_text(item) for item in value] if isinstance(value, list) else _text(value))
     return columns, places

@@ -11,7 +11,7 @@ from eurosat_cls.data.sentinel2 import find_band
 from eurosat_cls.data.splits.check import split_of
 from eurosat_cls.export.network import Model
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.utils.files import read_json
+from eurosat_cls.utils.limits import read_json
 from eurosat_cls.utils.machine import versions
 
 RESOLUTION = 10.0  # metres of a pixel of Sentinel-2's finest bands, to which all are brought here

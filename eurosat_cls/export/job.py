@@ -1,8 +1,6 @@
 """From a checkpoint to the files of an export: written aside, proved, and only then given their names."""
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +21,7 @@ from eurosat_cls.export.patches import Patches, patches_of
 from eurosat_cls.export.proof import check_extra
 from eurosat_cls.models.loading import model_of
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import file_digest, sync_folder, writing
+from eurosat_cls.utils.files import file_digest, look_through, private_folder, publish, writing
 
 
 def export_model(
@@ -55,6 +53,9 @@ def export_model(
     saved, run = read_checkpoint(file), run_folder_of(file)
     out = Path(options.out) if options.out is not None else (run or file.parent) / "export"
     _check_free(out, options)
+    for folder in (out, *([run] if run is not None and options.out is None else [])):
+        if folder.exists():
+            look_through(folder)
     with trusting(trust) as trusted:
         model = model_of(
             saved, file, trusted, **({} if options.calibrate is None else {"calibrate": options.calibrate})
@@ -90,20 +91,17 @@ def _placing(out: Path, names: Sequence[str]) -> Iterator[Path]:
     made = not out.exists()
     with writing(out, "Name another folder with --out."):
         out.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".export-", dir=out))
         try:
-            yield folder
-            for name in names:
-                target = out / name
-                if target.is_dir():
-                    shutil.rmtree(target)
-                elif not (folder / name).exists():
-                    target.unlink(missing_ok=True)  # of an earlier export: what is not kept now
-                if (folder / name).exists():
-                    os.replace(folder / name, target)
-            sync_folder(out)
+            with private_folder(out / "export") as folder:
+                yield folder
+                for name in names:
+                    if (folder / name).exists():
+                        publish(folder / name, out / name)
+                    elif (out / name).is_dir():  # of an earlier export: what is not kept now
+                        shutil.rmtree(out / name)
+                    else:
+                        (out / name).unlink(missing_ok=True)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
             if made:
                 with suppress(OSError):  # not empty: it is what was asked for
                     out.rmdir()

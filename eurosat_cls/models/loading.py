@@ -1,7 +1,8 @@
 """A ready model from a checkpoint alone."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import checkpoint_in, read_checkpoint
 from eurosat_cls.checkpoints.portable import GRAPH
+from eurosat_cls.checkpoints.tensor_limits import Budget
 from eurosat_cls.config.roles import check_settings, parameters, resolve
 from eurosat_cls.config.settings import elements
 from eurosat_cls.config.trust import trusting
@@ -79,12 +81,25 @@ def model_of(
         with trusting(trust):
             check_settings(saved, str(file))
             kinds = parameters(kind)
-            made = {key: _made(settings[key], str(file), kinds.get(key)) for key in needed & settings.keys()}
-            model = kind(**made)
+            with _described_by(file), Budget(checkpoint["state_dict"], str(file)):
+                made = {key: _made(settings[key], str(file), kinds.get(key)) for key in needed & settings.keys()}
+                model = kind(**made)
         check_fits(dict(checkpoint), model, file)
     model.load_state_dict(checkpoint["state_dict"], strict=graph is None)
     found: Classifier | AutoEncoder = model.eval()
     return found
+
+
+@contextmanager
+def _described_by(file: Path) -> Iterator[None]:
+    """Name the file whose settings, which may be anything, make a constructor fail."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".splitlines()[0][:150]
+        raise UserError(f"{file}: the network that its settings describe cannot be built ({said}).") from error
 
 
 def _made(value: Any, file: str, kind: Any) -> Any:

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from eurosat_cls.models.optimization import OptimizedModule
 from eurosat_cls.models.resume import within_epoch
+from eurosat_cls.models.states import settle_states
 from eurosat_cls.utils.errors import UserError
 
 SCHEDULE = ("lr_scheduler", "lr_scheduler_interval", "total_steps")
@@ -55,8 +56,9 @@ def before_restoring(module: OptimizedModule, checkpoint: dict[str, Any]) -> Res
         checkpoint: changed in place.
 
     Raises:
-        UserError: when its epoch is beyond the last one of the training.
+        UserError: for states of another form, and when its epoch is beyond the last one of the training.
     """
+    settle_states(module.trainer, checkpoint)
     saved, epoch = checkpoint.get("hyper_parameters", {}), checkpoint.get("epoch", 0)
     last = module.trainer.max_epochs
     if last is not None and 0 <= last <= epoch:

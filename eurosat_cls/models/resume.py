@@ -11,6 +11,7 @@ from torchmetrics import Metric
 
 from eurosat_cls.models.stage_scores import StageScores
 from eurosat_cls.utils.distributed import gather_objects
+from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.seeds import random_state, set_random_state
 
 STATE = "progress"  # the key in a checkpoint
@@ -40,6 +41,14 @@ def restore_progress(trainer: Trainer, scores: StageScores, saved: dict[str, Any
     The first process takes up the metrics of all. With more processes than the checkpoint was written by, the further
     ones draw random numbers as a new training would.
     """
+    try:
+        _restore(trainer, scores, saved)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        said = f"{type(error).__name__} {error}"[:100]
+        raise UserError(f"{trainer.ckpt_path}: its random numbers or metrics are damaged ({said}).") from error
+
+
+def _restore(trainer: Trainer, scores: StageScores, saved: dict[str, Any]) -> None:
     if trainer.global_rank < len(saved["random"]):
         set_random_state(saved["random"][trainer.global_rank])
     if trainer.is_global_zero:

@@ -16,7 +16,7 @@ from eurosat_cls.scenes.folder import read_manifest
 from eurosat_cls.scenes.hectares import HEAD, harmless_csv
 from eurosat_cls.scenes.legend import NODATA
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import replacing, write_text
+from eurosat_cls.utils.files import write_bytes, write_text
 
 
 class FinishedMap(NamedTuple):
@@ -144,6 +144,5 @@ def write_vrt(path: Path, sources: list[Path], pixel: tuple[float, float]) -> li
             ET.SubElement(part, "DstRect", {name: f"{value:.6f}" for name, value in place.items()})
             ET.SubElement(part, "NODATA").text = str(NODATA)
     ET.indent(root)
-    with replacing(path) as temporary:
-        temporary.write_bytes(ET.tostring(root, encoding="utf-8") + b"\n")
+    write_bytes(path, ET.tostring(root, encoding="utf-8") + b"\n")
     return boxes

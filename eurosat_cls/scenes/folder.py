@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import NO_SPACE
 
@@ -47,26 +45,6 @@ def is_complete(folder: Path, prints: Sequence[list[int]], paths: Sequence[Path]
     if [path for path, _ in before] != [path for path, _ in now]:
         raise UserError(f"{folder} holds the map of {before[0][0]}, another scene of this name; give another --out.")
     return False
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Let no other run work in a folder; a killed one gives it back.
-
-    Raises:
-        UserError: when another one does.
-    """
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"{folder}: another run is mapping into it; wait for it, or give another --out.") from None
-    except NotImplementedError:
-        raise UserError(f"{folder}: files cannot be locked there; give an --out on a local disk.") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

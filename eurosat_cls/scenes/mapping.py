@@ -10,7 +10,7 @@ from typing import Any
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.scenes.dense import Geometry, check_multiples, geometry_of, rows_together
 from eurosat_cls.scenes.finish import fineness
-from eurosat_cls.scenes.folder import WORK, fingerprint, is_complete, locked, plain_disk_errors
+from eurosat_cls.scenes.folder import WORK, fingerprint, is_complete, plain_disk_errors
 from eurosat_cls.scenes.job import Job
 from eurosat_cls.scenes.layout import Layout
 from eurosat_cls.scenes.network import Network
@@ -22,6 +22,8 @@ from eurosat_cls.scenes.scene import Scene
 from eurosat_cls.scenes.settings import EUROSAT_PATCH, MapOptions, settings_of, short_digest
 from eurosat_cls.scenes.source import Source, check_same_grid, source_of
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import look_through
+from eurosat_cls.utils.locks import locked
 
 Print = Callable[[str], None]
 
@@ -92,6 +94,8 @@ class Mapper:
             more = f"_and_{len(paths) - 1}_more" if len(paths) > 1 else ""
             folder = self.out / f"{scenes[0].name}{more}-{short_digest(settings)}"
             prints = [fingerprint(path) for path in paths]
+            if folder.exists():
+                look_through(folder)
             if not dry_run and is_complete(folder, prints, paths):
                 shutil.rmtree(folder / WORK, ignore_errors=True)  # of a run that was killed behind its manifest
                 self.message(f"{folder}: there already")
@@ -102,7 +106,7 @@ class Mapper:
             if dry_run:
                 return None
             check_space(folder, job.disk)
-            stack.enter_context(locked(folder))
+            stack.enter_context(locked(folder / ".lock", str(folder), "wait for it, or give another --out"))
             with plain_disk_errors(folder):
                 job.run()
             return folder

@@ -15,6 +15,7 @@ from eurosat_cls.scenes.source import Source
 from eurosat_cls.scenes.strips import groups_per_strip
 from eurosat_cls.scenes.work import Work
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import private_folder
 
 _BASE_BYTES = 450e6  # of Python, torch and GDAL with its cache
 _PIXELS_OF_JP2 = 7.5e6  # decoded in a second by one core
@@ -96,9 +97,8 @@ def check_space(folder: Path, needed: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         free = disk_usage(folder).free
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        with private_folder(folder / "probe"):
+            pass
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be written ({error.strerror}); name another folder.") from None
     if free < needed:

@@ -69,7 +69,7 @@ def write_polygons(
                         names.append(known[int(value)])
                         hectares.append(area)
     with replacing(path) as part, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the temporary name, which does not end in .gpkg, and of a missing CRS
+        warnings.simplefilter("ignore")  # of a missing CRS
         pyogrio.raw.write(
             part, shapely.to_wkb(np.array(geometries, object)), [np.array(values, np.int32), np.array(names, object),
             np.array(hectares)], ["value", "class", "hectares"], driver="GPKG", layer="classes",

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from eurosat_cls.scenes.images import Images
 from eurosat_cls.utils.figures import new_figure, png_of
-from eurosat_cls.utils.files import replacing
+from eurosat_cls.utils.files import write_bytes
 
 
 def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], rows: Sequence[tuple[str, str, str]],
@@ -48,8 +48,7 @@ def draw_preview(images: Images, painted: np.ndarray, extent: tuple[int, int], r
 
 def write_preview(path: Path, figure: Figure) -> None:
     """Write a figure as PNG."""
-    with replacing(path) as part:
-        part.write_bytes(png_of(figure))
+    write_bytes(path, png_of(figure))
 
 
 def _short(text: str) -> str:

@@ -1,7 +1,6 @@
 """Write maps as Cloud Optimized GeoTIFFs, with names and colours."""
 
 import errno
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from rasterio.windows import Window
 
 from eurosat_cls.scenes.legend import Entry, colour_table, tags_of, write_names, write_style
 from eurosat_cls.scenes.scene import Grid
-from eurosat_cls.utils.files import replacing
+from eurosat_cls.utils.files import replacing, write_bytes
 
 Rows = tuple[int, np.ndarray]  # first row, and values [bands, h, w]
 _BLOCK = 256
@@ -55,29 +54,26 @@ def write_raster(
     Raises:
         OSError: when the disk is full.
     """
-    flat = path.with_name(f".{path.name}.flat.part")
     profile: dict[str, Any] = {
         "driver": "GTiff", "height": grid.height, "width": grid.width, "count": len(bands), "dtype": dtype,
         "nodata": nodata, "crs": grid.crs, "transform": grid.transform, "tiled": True, "blockxsize": _BLOCK,
         "blockysize": _BLOCK, "compress": "deflate", "zlevel": 1, "bigtiff": "if_safer", "interleave": "band",
     }  # fmt: skip
     try:
-        with rasterio.Env(GDAL_PAM_ENABLED=False):
+        with rasterio.Env(GDAL_PAM_ENABLED=False), replacing(path) as part:
+            flat = part.with_name("flat.tif")
             with rasterio.open(flat, "w", **profile) as dataset:
                 for start, values in blocks:
                     dataset.write(values, window=Window(0, start, grid.width, values.shape[1]))
                 dataset.descriptions = tuple(bands)
                 finish(dataset)
-            with replacing(path) as part:
-                rasterio.shutil.copy(
-                    flat, part, driver="COG", compress="deflate", level=9, predictor="yes" if dtype[0] == "f" else "no",
-                    blocksize=_BLOCK, resampling=overviews, num_threads=2, bigtiff="if_safer",
-                )  # fmt: skip
+            rasterio.shutil.copy(
+                flat, part, driver="COG", compress="deflate", level=9, predictor="yes" if dtype[0] == "f" else "no",
+                blocksize=_BLOCK, resampling=overviews, num_threads=2, bigtiff="if_safer",
+            )  # fmt: skip
     except (RasterioError, CPLE_BaseError) as error:  # GDAL tells of a full disk in words only
         number = errno.ENOSPC if "space left" in str(error).lower() else errno.EIO
         raise OSError(number, str(error).splitlines()[0], str(path)) from error
-    finally:
-        flat.unlink(missing_ok=True)
 
 
 def write_classes(
@@ -109,11 +105,5 @@ def write_classes(
 
     write_raster(path, grid, counted(), list(bands), "uint8", 255, "mode", finish)
     by_value = [{value: int(n) for value, n in enumerate(row) if n} for row in counts]
-    _write_bytes(path.with_name(path.name + ".aux.xml"), write_names(legends, by_value))
-    _write_bytes(path.with_suffix(".qml"), write_style(legends))
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    with replacing(path) as part:
-        part.write_bytes(content)
-        os.chmod(part, 0o644)
+    write_bytes(path.with_name(path.name + ".aux.xml"), write_names(legends, by_value))
+    write_bytes(path.with_suffix(".qml"), write_style(legends))

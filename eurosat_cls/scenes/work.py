@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eurosat_cls.scenes.layout import Layout
-from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.files import growing, write_json
 
 JOURNAL = "journal.json"
 
@@ -125,7 +125,8 @@ def _allocate(path: Path, size: int) -> None:
     Raises:
         OSError: when the disk is full.
     """
-    with open(path, "wb") as file:
+    with growing(path) as file:
+        file.truncate(0)
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
             return

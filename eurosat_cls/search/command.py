@@ -24,7 +24,7 @@ from eurosat_cls.search.study import PrunerName, open_storage, open_study, prune
 from eurosat_cls.search.sweep import write_sweep
 from eurosat_cls.search.worker_lock import WorkerLock
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import full_disk, writing
+from eurosat_cls.utils.files import full_disk, look_through, writing
 
 DEFAULT_TRIALS = 20
 DESCRIPTION = """\
@@ -54,6 +54,8 @@ def search(arguments: Sequence[str], merge: Merge, program: str) -> None:
     if not re.fullmatch(r"[\w.-]+", name):
         raise UserError(f"--study: {name!r} has other characters than letters, digits, '.', '-' and '_'.")
     folder = base.root / f"search_{name}"
+    if folder.exists():
+        look_through(folder)
     with writing(folder):
         owner = WorkerLock(folder)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eurosat_cls.utils.cores import available_cores, decided
-from eurosat_cls.utils.files import NO_SPACE
+from eurosat_cls.utils.files import NO_SPACE, growing
 
 LOG = "log.txt"  # in the run folder: what the process printed
 _LITTLE = 2**16  # bytes left on a disk that is as good as full
@@ -25,7 +25,7 @@ def start(
 
     A session of its own keeps a terminal's Ctrl-C from it: the search decides what becomes of it.
     """
-    with open(folder / LOG, "ab") as log:
+    with growing(folder / LOG) as log:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             text=True, env={**os.environ, **environment}, start_new_session=True,

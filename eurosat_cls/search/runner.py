@@ -1,6 +1,7 @@
 """Run the trials of a study, several at a time, each in a process of its own."""
 
 import json
+import re
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from eurosat_cls.search.queue import FOLDER, REASON, RETRIES, VOID, Queue
 from eurosat_cls.search.rows import format_value, short_names
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text
+from eurosat_cls.utils.limits import read_json
 from eurosat_cls.utils.names import nearest
 
 POLL_SECONDS = 1.0
@@ -118,9 +120,10 @@ class Runner:
                 kept = {key: twin.user_attrs[key] for key in (FOLDER, "epoch", "metrics") if key in twin.user_attrs}
                 self._close(trial, TrialState.COMPLETE, {**kept, "same_as": twin.number}, twin.value)
                 return
-            former = Path(str(trial.user_attrs.get(FOLDER, "")))
+            # By its name in this folder: a search may have been moved, and a journal may be a stranger's.
+            former = self.folder / Path(str(trial.user_attrs.get(FOLDER, ""))).name
             last = former / "checkpoints" / "last.ckpt"
-            continued = FOLDER in trial.user_attrs and last.is_file()
+            continued = re.fullmatch(r"trial_\d+(_\d+)?", former.name) is not None and last.is_file()
             folder = former if continued else self._new_folder(trial.number)
             trial.set_user_attr(FOLDER, str(folder))
             overlay = self.base.overlay(self.queue.space, trial.params)
@@ -247,13 +250,12 @@ def _hang_up(process: "Popen[str]") -> None:
 
 
 def _result(folder: Path) -> dict[str, Any]:
-    path = folder / RESULT
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return read_json(folder / RESULT)
 
 
 def _test_metrics(folder: Path) -> dict[str, float]:
-    content = json.loads((folder / "test.json").read_text(encoding="utf-8"))
-    return {key: value for key, value in content.items() if key.startswith("test/") and isinstance(value, float)}
+    content = read_json(folder / "test.json").items()
+    return {key: value for key, value in content if key.startswith("test/") and isinstance(value, float)}
 
 
 def _unknown(monitor: str, logged: list[str]) -> str:

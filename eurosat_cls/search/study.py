@@ -13,12 +13,13 @@ import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from eurosat_cls.config.differences import differences
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import growing
 
 BUSY_SECONDS = 60.0  # for a database file that another process has locked
 KEY = "eurosat_cls"  # the study's attribute that says what it searches
@@ -64,7 +65,7 @@ def open_storage(place: str) -> BaseStorage:
 
 def _journal(path: Path) -> JournalStorage:
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = JournalFileSymlinkLock(str(path.resolve()))
+    lock = JournalFileOpenLock(str(path.resolve()))
     if path.is_file():
         lock.acquire()
         try:
@@ -76,7 +77,8 @@ def _journal(path: Path) -> JournalStorage:
 
 def _drop_torn_line(path: Path) -> None:
     """Take away what a full disk or a lost machine left of a last line: the next one would be appended to it."""
-    with open(path, "rb+") as file:
+    with growing(path.resolve()) as file:
+        file.seek(0)
         content = file.read()
         if content and not content.endswith(b"\n"):
             file.truncate(content.rfind(b"\n") + 1)

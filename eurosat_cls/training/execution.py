@@ -16,7 +16,8 @@ from eurosat_cls.training.timing import Candidate, rates_of
 from eurosat_cls.utils.cache import cache_folder, exclusive
 from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import read_json, write_json
+from eurosat_cls.utils.files import write_json
+from eurosat_cls.utils.limits import read_json
 from eurosat_cls.utils.machine import cpu_name
 
 # Compiling takes about this long; it is only tried where a tenth of the training would pay for it.

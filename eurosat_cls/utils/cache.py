@@ -5,12 +5,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.locks import locked
 
 _WAY_OUT = "make room or set EUROSAT_CACHE to another folder"
 _REASONS = {
@@ -71,17 +70,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
 
     The operating system drops the lock of a killed process. A process that has to wait says so once on stderr.
     """
-    with plain_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=1)
-        except Timeout:
-            print(f"waiting for another process to finish {what}", file=sys.stderr, flush=True)
-            lock.acquire()
-        except NotImplementedError as error:
-            raise UserError(f"{path.parent} cannot lock files; set EUROSAT_CACHE to a local folder") from error
-    try:
+    with ExitStack() as stack:
+        with plain_errors(path.parent):
+            stack.enter_context(locked(path, what, seconds=None))
         yield
-    finally:
-        lock.release()

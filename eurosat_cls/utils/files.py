@@ -1,39 +1,157 @@
-"""Write files so that a reader never sees half of one."""
+"""The one writer: what this package writes gets its name when it is whole, and goes through no link.
+
+- A file (:func:`created`) is made anew, under a random name, in its folder as that was opened, and through no link;
+  it is flushed to disk and renamed. A reader never sees half of one; a link of its name is replaced, not followed.
+- What a library writes by itself (:func:`replacing`) goes into a fresh folder that is closed to others, and from there
+  to its name in the same way.
+- A file that grows (:func:`growing`) is opened where it is a plain file of one name.
+- A folder that others may have made is looked through before anything is written into it (:func:`look_through`).
+"""
 
 import csv
 import errno
 import hashlib
 import json
 import os
+import secrets
+import shutil
+import stat
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO
 
 from eurosat_cls.utils.errors import UserError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk, and of a full share of one
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor a wait for the other end of a pipe
+
+
+@contextmanager
+def created(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new binary file, to write and to read; when the block ends well, it replaces what has the name ``path``.
+
+    When the block raises, the new file is removed and ``path`` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _opened(path.parent) as folder:
+        part = _named(_part_of(path), folder)
+        try:
+            with open(part, "x+b", opener=_opener(folder)) as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(part, _named(path, folder), src_dir_fd=folder, dst_dir_fd=folder)
+            _sync(folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part, dir_fd=folder)
+            raise
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; when the block ends well, flush it to disk and rename it onto ``path``.
+    """Yield a path of the same name in a fresh folder beside, for a library that makes a file, or a folder, by itself.
 
-    The rename is flushed too, so that it lasts through a power cut. When the block raises, the temporary file is
-    removed and ``path`` stays as it was.
+    When the block ends well, that replaces what has the name ``path``; else ``path`` stays as it was.
+    """
+    with private_folder(path) as folder:
+        yield folder / path.name
+        publish(folder / path.name, path)
+
+
+@contextmanager
+def private_folder(beside: Path) -> Iterator[Path]:
+    """Yield a fresh folder beside a path, which nobody else may enter; it is removed with what is left in it."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    folder = _part_of(beside)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(made: Path, path: Path) -> None:
+    """Flush a file, or a folder of files, to disk, and let it replace what has the name ``path`` on the same disk."""
+    for file in (file for file in (made, *made.rglob("*")) if file.is_file()):
+        with open(file, "rb+") as stream:
+            os.fsync(stream.fileno())
+    with _opened(path.parent) as folder:
+        if made.is_dir() and os.path.lexists(path):
+            former = made.with_name(f"{made.name}.former")  # goes with the fresh folder
+            os.replace(_named(path, folder), former, src_dir_fd=folder)
+        os.replace(made, _named(path, folder), dst_dir_fd=folder)
+        _sync(folder)
+
+
+def growing(path: Path) -> BinaryIO:
+    """Open a file, made where there is none, to read it and to write at its end.
+
+    Raises:
+        OSError: when it cannot be, and for a link, a pipe or such, or a file that has other names too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _opened(path.parent) as folder:
+        stream = open(_named(path, folder), "a+b", opener=_opener(folder))  # noqa: SIM115 - the caller closes it
+    state = os.fstat(stream.fileno())
+    if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1:
+        stream.close()
+        raise OSError(errno.EPERM, "it is no plain file of one name", str(path))
+    return stream
+
+
+def look_through(folder: Path) -> Path:
+    """Return a folder that others may have made, when nothing in it leads elsewhere; the way to it may be a link.
+
+    Raises:
+        UserError: naming the first symbolic link, pipe, socket or device in it, at any depth.
+    """
+    waiting = [str(folder)]
+    with reading(folder):
+        while waiting:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif not entry.is_file(follow_symlinks=False):
+                        kind = "a link" if entry.is_symlink() else "no plain file"
+                        raise UserError(f"{entry.path}: refused, it is {kind}; what is written must stay in {folder}.")
+    return folder
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    """Yield the folder's descriptor, where the system takes names relative to one."""
+    if os.open not in os.supports_dir_fd:
+        yield None
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield part
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        sync_folder(path.parent)
+        yield descriptor
     finally:
-        part.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _opener(folder: int | None) -> Any:
+    return lambda name, flags: os.open(name, flags | _NO_LINK, 0o666, dir_fd=folder)
+
+
+def _named(path: Path, folder: int | None) -> str:
+    return str(path) if folder is None else path.name
+
+
+def _part_of(path: Path) -> Path:
+    name = path.name if len(os.fsencode(path.name)) <= 200 else path.name[-50:]  # systems take 255 bytes
+    return path.with_name(f".{name}.{secrets.token_hex(8)}.part")
+
+
+def _sync(folder: int | None) -> None:
+    """Make a rename last through a power cut."""
+    if folder is not None:
+        os.fsync(folder)
 
 
 @contextmanager
@@ -80,28 +198,26 @@ def full_disk(error: BaseException | None) -> OSError | None:
 
 
 def remove_parts(folder: Path, pattern: str) -> None:
-    """Remove what processes that were killed inside :func:`replacing` left of files of these names.
+    """Remove what processes that were killed while they wrote files of these names have left.
 
     No other process may be writing such files into the folder.
     """
     for part in folder.glob(f".{pattern}.*.part"):
-        part.unlink(missing_ok=True)
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in ``folder`` last through a power cut, where the system can."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes through :func:`created`."""
+    with created(path) as stream:
+        stream.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text through :func:`replacing`; bytes of names that are not in UTF-8 are spelt with backslashes."""
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+    """Write UTF-8 text through :func:`created`; bytes of names that are not in UTF-8 are spelt with backslashes."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -116,15 +232,6 @@ def file_digest(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that a JSON file holds; nothing where there is no such file, or it is damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:

@@ -68,7 +68,7 @@ def test_a_kill_between_best_and_last_leaves_a_last_that_comes_before_both(
 
     assert run("fit", "--trainer.max_epochs", "1")[0] == 0
     with monkeypatch.context() as patched:
-        patched.setattr("eurosat_cls.callbacks.checkpoints.os.link", killed)
+        patched.setattr("eurosat_cls.callbacks.checkpoints.copy_checkpoint", killed)
         assert run("fit", "--trainer.max_epochs", "1", "--checkpoint.every_minutes", "1e-9")[0] != 0
     folder = Path("lightning_logs/version_1/checkpoints")
     assert torch.load(folder / "best.ckpt", weights_only=True)["global_step"] == 3

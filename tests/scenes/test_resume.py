@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from eurosat_cls import UserError, map_scene
-from eurosat_cls.scenes.folder import locked
 from eurosat_cls.scenes.settings import MapOptions
 from eurosat_cls.scenes.work import Work
+from eurosat_cls.utils.locks import locked
 from tests.conftest import REPOSITORY, subprocess_env
 from tests.scenes.killing import results
 from tests.scenes.maps import pixels, save, small_model, write_scene
@@ -117,14 +117,15 @@ def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
     model, scene = small_model(), scene_of(tmp_path)
     folder = map_scene(model, scene, tmp_path / "maps", options=options())
     (folder / "map.json").unlink()
-    holding = f"from eurosat_cls.scenes.folder import locked\nfrom pathlib import Path\n" \
-              f"with locked(Path({str(folder)!r})):\n    print('held', flush=True)\n    input()"  # fmt: skip
+    holding = f"from eurosat_cls.utils.locks import locked\nfrom pathlib import Path\n" \
+              f"with locked(Path({str(folder)!r}) / '.lock', ''):\n    print('held', flush=True)\n" \
+              "    input()"  # fmt: skip
     other = subprocess.Popen([sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                              env=subprocess_env())  # fmt: skip
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
     try:
-        with pytest.raises(UserError, match="another run is mapping into it"):
+        with pytest.raises(UserError, match="in use by process"):
             map_scene(model, scene, tmp_path / "maps", options=options())
     finally:
         other.kill()
@@ -132,7 +133,7 @@ def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
     until = time.monotonic() + 20
     while time.monotonic() < until:  # the system gives a killed process's lock back in a moment
         try:
-            with locked(folder):
+            with locked(folder / ".lock", ""):
                 break
         except UserError:
             time.sleep(0.05)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from eurosat_cls.utils.files import replacing
+from eurosat_cls.utils.files import created
 
 if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
     from matplotlib.figure import Figure
@@ -28,5 +28,5 @@ def write_png(path: Path, picture: "Figure | np.ndarray") -> None:
     Raises:
         OSError: when it cannot be written.
     """
-    with replacing(path) as part:
-        Image.fromarray(pixels_of(picture)).save(part, "PNG")
+    with created(path) as stream:
+        Image.fromarray(pixels_of(picture)).save(stream, "PNG")

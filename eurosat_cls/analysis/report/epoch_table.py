@@ -1,20 +1,19 @@
 """``metrics.csv``: the metrics of every epoch."""
 
-import csv
 from pathlib import Path
 
 from eurosat_cls.utils.files import csv_text, write_text
+from eurosat_cls.utils.limits import read_rows
 
 
 def read_metrics(path: Path) -> dict[int, dict[str, float]]:
     """Return the rows of ``metrics.csv`` by epoch, from 1; none where there is no such file or it is damaged."""
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return {
-                int(row["epoch"]): {name: float(value) for name, value in row.items() if name != "epoch" and value}
-                for row in csv.DictReader(stream)
-            }
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return {
+            int(row["epoch"]): {name: float(value) for name, value in row.items() if name != "epoch" and value}
+            for row in read_rows(path)
+        }
+    except (ValueError, KeyError):
         return {}
 
 

@@ -11,12 +11,14 @@ from PIL import Image
 
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_text, writing
+from eurosat_cls.utils.limits import PICTURE, read_bytes
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 SMALL = 200_000  # bytes above which a picture is packed tighter
 LARGEST = 50_000_000  # pixels of a picture
+PACKED = 12_000_000  # pixels above which packing takes seconds
 
 
 class Table(NamedTuple):
@@ -72,21 +74,21 @@ def read_picture(path: Path, caption: str) -> Picture:
     """Return a picture with its content, packed tighter when it is large.
 
     Raises:
-        UserError: when it cannot be read, is no PNG, is a link (to what was never meant to be shown), or a bomb.
+        UserError: when it cannot be read, is no PNG, or a bomb.
     """
     try:
-        if path.is_symlink():
-            raise ValueError("it is a link")
-        data, kind = path.read_bytes(), "png"
+        data, kind = read_bytes(path, PICTURE), "png"
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.width * image.height > LARGEST:
                 raise ValueError(f"{image.width} x {image.height} pixels")
             packed = io.BytesIO()
-            if len(data) > SMALL:
+            if len(data) > SMALL and image.width * image.height <= PACKED:
                 image.convert("RGB").save(packed, "WEBP", quality=80)
             if 0 < packed.tell() < len(data):
                 data, kind = packed.getvalue(), "webp"
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except UserError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: cannot be read ({error}).") from None
     return Picture(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", caption)
 

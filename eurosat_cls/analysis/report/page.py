@@ -28,6 +28,7 @@ CLASSES = {
     "class_scores": "the lines show the F1 score of each class in the validations of the training.",
 }
 MULTILABEL = "each row shows for one label how many patches without it, and how many with it, were decided rightly."
+MOST = 500  # pictures of a run
 _STAGES = {"test": "In the test, ", "val": "In the last validation, ", "train": "Among the training patches, "}
 
 
@@ -78,12 +79,12 @@ def _about(run: Run) -> Iterable[tuple[str, str]]:
     yield "trained", run.state
     yield "trained in", format_duration(training["seconds"]) if "seconds" in training else ""
     if "patches" in training:
-        patches, all_patches = training["patches"], training.get("of", 0)
+        patches, all_patches = training["patches"], training.get("of", training["patches"])
         share = f"{100 * patches / all_patches:.3g} %" if patches < all_patches else "all"
         yield "training patches", f"{patches:,} of {all_patches:,} in each epoch ({share})"
     device, processes = training.get("device", machine.get("cpu", "")), training.get("processes", 1)
-    threads, all_cores = machine.get("threads"), machine.get("cores")
-    cores = f", {threads} of {all_cores} cores" if device == machine.get("cpu") and device else ""
+    known = device and device == machine.get("cpu") and {"threads", "cores"} <= machine.keys()
+    cores = f", {machine['threads']} of {machine['cores']} cores" if known else ""
     yield "hardware", f"{f'{processes} x ' if processes > 1 else ''}{device}{cores}"
     yield "precision", ", ".join(str(execution[key]) for key in ("precision", "memory_format") if key in execution)
     yield "data", str(data.get("source", ""))
@@ -110,7 +111,7 @@ def _classes(run: Run) -> Table:
     """Patches of each class in each part, and what the test found of them."""
     counts: dict[str, dict[str, int]] = run.environment.get("data", {}).get("patches", {})
     scores: dict[str, dict[str, float | None]] = (run.test or {}).get("per_class", {})
-    tested = {name: int(score.get("images") or 0) for name, score in scores.items()}
+    tested = {name: score.get("images", 0) for name, score in scores.items()}
     if scores and tested != counts.get("test"):  # a part of the test patches, or other ones
         counts = {**counts, "tested": tested}
     names = dict.fromkeys([name for part in counts.values() for name in part] + list(scores))
@@ -127,7 +128,9 @@ def _pictures(run: Run) -> Iterable[Shown]:
     """The pictures of a run folder in their order, each content once."""
     order = {name: place for place, name in enumerate([*MAIN, *CLASSES])}
     found = []
-    for path in run.folder.glob("*.png"):
+    if len(paths := list(run.folder.glob("*.png"))) > MOST:
+        raise UserError(f"{run.folder}: has {len(paths):,} pictures, more than the {MOST} that a report shows.")
+    for path in paths:
         name, _, stage = path.stem.rpartition("_")
         name, stage = (name, stage) if stage in _STAGES else (path.stem, "")
         # Those of the test come first: what has no stage may be a copy of one of them.

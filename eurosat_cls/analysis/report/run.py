@@ -1,24 +1,29 @@
 """What a run folder holds."""
 
-import csv
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from eurosat_cls.analysis.report.epoch_table import read_metrics
+from eurosat_cls.checkpoints.runs import saved_settings
 from eurosat_cls.config.differences import flatten
-from eurosat_cls.config.files import read
-from eurosat_cls.config.former_names import present_settings
-from eurosat_cls.config.limits import LONGEST_NUMBER, read_bytes
-from eurosat_cls.config.tree import plain
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import look_through
+from eurosat_cls.utils.limits import COUNT, NUMBER, SECONDS, TEXT, checked, read_object, read_rows
 
-MOST_JSON = 2**24  # bytes
-FILES = ("config.yaml", "environment.json", "test.json", "metrics.csv", "test_predictions.csv")
+# The form of what is used of environment.json and test.json; what else is there is only shown.
+_SPLIT = {"split_method": TEXT, "split_sha256": TEXT}
+ENVIRONMENT = {
+    "data": {"source": TEXT, **_SPLIT, "patches": {"*": {"*": COUNT}}},
+    "training": {"seconds": SECONDS, "patches": COUNT, "of": COUNT, "processes": COUNT, "device": TEXT},
+    "machine": {"cpu": TEXT, "threads": COUNT, "cores": COUNT},
+    "execution": {},
+}
+_SCORES = {"images": COUNT, "precision": NUMBER, "recall": NUMBER, "f1": NUMBER}
+TEST = {
+    "checkpoint": TEXT, "split": _SPLIT, "patches": {"scored": COUNT, "of": COUNT}, "per_class": {"*": _SCORES},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,7 @@ class Run:
         told = f"{trained}; interrupted or still running" if unfinished else trained
         if self.test is None:
             return f"{told}; not tested yet"
-        patches = self.test.get("patches")
-        scored, of = (patches.get(key) for key in ("scored", "of")) if isinstance(patches, dict) else (None, None)
+        scored, of = (self.test.get("patches", {}).get(key) for key in ("scored", "of"))
         return told if scored == of else f"{told}; tested on {scored} of {of} patches only"
 
     @property
@@ -91,55 +95,28 @@ def read_run(folder: Path) -> Run:
     """
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder} is no run folder: it has no config.yaml.")
-    for name in FILES:
-        if (folder / name).is_symlink():
-            raise UserError(f"{folder / name}: refused, it is a link; a report would show what lies elsewhere.")
+    look_through(folder)
     return Run(
         folder=folder,
-        config=present_settings(plain(read(str(folder / "config.yaml")))),
-        environment=_json(folder / "environment.json", _ENVIRONMENT) or {},
-        test=_json(folder / "test.json", _TEST),
+        config=saved_settings(folder),
+        environment=_json(folder / "environment.json", ENVIRONMENT) or {},
+        test=_json(folder / "test.json", TEST),
         epochs=read_metrics(folder / "metrics.csv"),
         answers=_answers(folder / "test_predictions.csv"),
     )
 
 
-# What is looked at in these files, by key or, under str, by any key; a tuple has types of which one is right.
-_SCORES = {"images": (int, NoneType), **dict.fromkeys(("precision", "recall", "f1"), (int, float, NoneType))}
-_TRAINING = {"seconds": (int, float), "device": str, **dict.fromkeys(("patches", "of", "processes"), int)}
-_ENVIRONMENT = {"data": {"patches": {str: {str: int}}}, "training": _TRAINING, "machine": {}, "execution": {}}
-_TEST = {"split": {}, "per_class": {str: _SCORES}}
-
-
-def _json(path: Path, shape: Mapping[Any, Any]) -> dict[str, Any] | None:
+def _json(path: Path, form: Mapping[str, Any]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    try:
-        content = json.loads(read_bytes(path, MOST_JSON).decode())
-        json.dumps(content, ensure_ascii=False).encode()  # half a pair of characters can be read, and not be written
-    except (OSError, ValueError, RecursionError) as error:
-        reason = str(error).removeprefix(f"{path}: ").splitlines()[0]
-        raise UserError(f"{path}: cannot be read ({reason}).") from None
-    if not _conforms(content, shape):
-        raise UserError(f"{path}: cannot be read (it holds other things than a run writes).")
-    return dict(content)
-
-
-def _conforms(value: Any, shape: Any) -> bool:
-    if isinstance(shape, Mapping):
-        return isinstance(value, dict) and all(
-            _conforms(item, shape.get(key, shape.get(str, object))) for key, item in value.items()
-        )
-    too_long = isinstance(value, int) and value.bit_length() > LONGEST_NUMBER
-    endless = shape is not object and isinstance(value, float) and not math.isfinite(value)
-    return isinstance(value, shape) and not too_long and not endless
+    found: dict[str, Any] = checked(read_object(path), form, str(path))
+    return found
 
 
 def _answers(path: Path) -> dict[str, tuple[str, str]]:
     if not path.is_file():
         return {}
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return {row["file"]: (row["true"], row["predicted"]) for row in csv.DictReader(stream)}
-    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read ({type(error).__name__} {error}).") from None
+        return {row["file"]: (row["true"], row["predicted"]) for row in read_rows(path, 2**26)}
+    except KeyError as error:
+        raise UserError(f"{path}: has no column {error}.") from None

@@ -1,6 +1,5 @@
 """How far the probabilities can be taken at their word."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.models.temperature import HIGHEST, LOWEST
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import read_json, replacing, write_json, writing
+from eurosat_cls.utils.files import write_bytes, write_json, writing
+from eurosat_cls.utils.limits import read_json
 
 
 class Calibration(PlotCallback):
@@ -60,5 +60,5 @@ def _write(folder: Path, stage: Stage, found: dict[str, Any]) -> None:
         write_json(path, {**stages, stage: found})
     if stage == "test":
         path = folder / "calibration.png"
-        with writing(path), replacing(path) as part:
-            shutil.copyfile(folder / "calibration_test.png", part)
+        with writing(path):
+            write_bytes(path, (folder / "calibration_test.png").read_bytes())

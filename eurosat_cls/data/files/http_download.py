@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import os
 import re
 import time
 import urllib.error
@@ -13,6 +12,7 @@ from typing import BinaryIO
 
 from eurosat_cls.utils.cache import exclusive, plain_errors, require_space
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.files import growing, publish
 from eurosat_cls.utils.network import online
 from eurosat_cls.utils.progress import progress
 
@@ -64,13 +64,13 @@ def fetch(
             return destination
         with plain_errors(destination.parent):
             _receive_all(url, part, limit, timeout, retries, pause)
-            with open(part, "rb+") as stream:
-                os.fsync(stream.fileno())
+            with growing(part) as stream:
+                stream.seek(0)
                 actual = digest_of(stream, kind)
             if actual != expected:
                 part.unlink()
                 raise UserError(f"{url} has {kind} {actual}, expected {expected}: removed what was received")
-            os.replace(part, destination)
+            publish(part, destination)
     return destination
 
 
@@ -141,7 +141,7 @@ def _receive(url: str, part: Path, limit: int, timeout: float, retry_connecting:
 def _copy(url: str, response: http.client.HTTPResponse, part: Path, start: int, total: int | None, limit: int) -> None:
     """Append the response to ``part`` at ``start``; anything after that is dropped."""
     end = start
-    with open(part, "ab") as stream, progress(total, f"downloading {part.stem}") as advance:
+    with growing(part) as stream, progress(total, f"downloading {part.stem}") as advance:
         stream.truncate(start)
         advance(start)
         while True:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import re
 import shutil
 from collections import deque
@@ -18,7 +17,7 @@ from eurosat_cls.data.store.store_spec import Label, Recipe
 from eurosat_cls.utils.cache import require_space
 from eurosat_cls.utils.cores import available_cores
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import sync_folder
+from eurosat_cls.utils.files import remove_parts, replacing, write_text
 from eurosat_cls.utils.progress import progress
 
 VERSION = 3  # of a store's files, and of how images are decoded; another version is built again
@@ -46,24 +45,16 @@ def build(recipe: Recipe, target: Path, skip: bool) -> None:
         OSError: when the disk refuses.
     """
     pairs = sorted(recipe.files(), key=_order)
-    _remove(target.parent, rf"\.{re.escape(recipe.name)}-[0-9a-f]{{16}}\.(building|old)")
+    remove_parts(target.parent, f"{recipe.name}-*")
     require_space(target.parent, len(pairs) * (recipe.row_bytes + 200) + 2**20)
-    building = target.with_name(f".{target.name}.building")
-    building.mkdir()
-    try:
+    with replacing(target) as building:  # in place of one that is damaged, or was built while files were skipped
+        building.mkdir()
         places, failed = _write_images(building / "images.npy", recipe, [file for file, _ in pairs])
         reasons = {pairs[row][0]: reason.removeprefix(pairs[row][0] + ": ") for row, reason in failed.items()}
         if failed:
             _report(reasons, len(pairs), recipe, target, skip)
         good = [pair for row, pair in enumerate(pairs) if row not in failed]
         _write_manifest(building, recipe, good, places, reasons)
-        if target.exists():  # damaged, or built while files were skipped
-            target.rename(target.with_name(f".{target.name}.old"))
-        building.rename(target)
-        sync_folder(target.parent)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
     _remove(target.parent, rf"\.?{re.escape(recipe.name)}-[0-9a-f]{{16}}(\.old)?", keep=target.name)
 
 
@@ -98,8 +89,6 @@ def _write_images(path: Path, recipe: Recipe, files: Sequence[str]) -> tuple[lis
         if failed:
             stream.seek(0)
             assert _write_header(stream, recipe, len(files) - len(failed)) == header, "the header must keep its length"
-        stream.flush()
-        os.fsync(stream.fileno())
     return places, failed
 
 
@@ -162,9 +151,6 @@ def _write_manifest(
     }
     with open(building / "manifest.json", "w", encoding="ascii") as stream:
         json.dump(manifest, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    sync_folder(building)
 
 
 def _report(reasons: dict[str, str], total: int, recipe: Recipe, target: Path, skip: bool) -> None:
@@ -174,7 +160,7 @@ def _report(reasons: dict[str, str], total: int, recipe: Recipe, target: Path, s
     listed = "".join(f"\n  {line}" for line in lines[:_MAX_LISTED])
     if len(reasons) > _MAX_LISTED:
         path = target.with_name(f"{recipe.name}-unusable-files.txt")
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+        write_text(path, "\n".join(lines) + "\n")
         listed += f"\n  ... all of them are listed in {path}"
     if not skip:
         raise UserError(f"{what} (mend or remove them, or set on_error: skip):{listed}")

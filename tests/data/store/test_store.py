@@ -308,7 +308,7 @@ def test_a_build_killed_at_any_moment_leaves_the_old_store_and_the_next_build_is
         process = run_python(BUILD, str(tmp_path), "1", str(deadly))
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-        assert any(name.endswith(".building") for name in stores(tmp_path))
+        assert any(name.endswith(".part") for name in stores(tmp_path))
         assert open_store(old.path).images.sum(dtype=np.uint64) == old_sum
     new = open_or_build(generated_recipe(400, seed=1), tmp_path)
     expected = open_or_build(generated_recipe(400, seed=1), tmp_path / "other")

@@ -75,14 +75,19 @@ class PredictionWriter(BasePredictionWriter):
         self._open.close()
         for _, path, rows in zip(self._files, self.paths, self.rows, strict=False):
             print(f"{rows} predictions in {path}")
-            try:
-                if polygons := write_geojson(path, trainer.datamodule):  # type: ignore[attr-defined]
-                    print(f"the same as polygons in {polygons}")
-            except UserError as error:
-                print(f"no polygons of the predictions: {error}")
+            write_polygons(path, trainer)
         self._files = []
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Remove what was written so far."""
         self._open.__exit__(type(exception), exception, None)
         self._files = []
+
+
+def write_polygons(table: Path, trainer: Trainer) -> None:
+    """Write a table of predictions as polygons too, where patches have places; say in a line what came of it."""
+    try:
+        if path := write_geojson(table, trainer.datamodule):  # type: ignore[attr-defined]
+            print(f"the same as polygons in {path}")
+    except UserError as error:
+        print(f"no polygons of the predictions: {error}")

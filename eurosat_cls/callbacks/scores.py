@@ -10,8 +10,8 @@ from rich.table import Table
 
 from eurosat_cls.analysis.calibration import before_and_after, describe
 from eurosat_cls.analysis.class_scores import format_score, plain_scores
-from eurosat_cls.analysis.places import write_geojson
 from eurosat_cls.analysis.report.page import write_report
+from eurosat_cls.callbacks.predictions import write_polygons
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.errors import UserError
@@ -110,7 +110,7 @@ class TestReport(Callback):
             if answers:
                 with writing(path, optional=True):
                     write_text(path, answers)
-                    write_geojson(path, trainer.datamodule)  # type: ignore[attr-defined]
+                    write_polygons(path, trainer)
             print(f"report: {write_report(self.folder)}", file=sys.stderr)
         except UserError as error:
             warnings.warn(f"there is no report: {error}", stacklevel=2)

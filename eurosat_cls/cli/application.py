@@ -279,11 +279,7 @@ class EuroSATCLI(LightningCLI):
         if self.subcommand == "predict":
             return [prediction_writer(self.datamodule, folder, config.output, self.checkpoint, self._plain_config())]
         split = self.datamodule.state_dict() if hasattr(self.datamodule, "state_dict") else {}
-        settings = {
-            "precision": execution.precision,
-            "memory_format": execution.memory_format,
-            "compile": execution.compile,
-        }
+        settings = {name: getattr(execution, name) for name in ("precision", "memory_format", "compile")}
         if self.subcommand != "fit":
             details = {"split": split, "execution": settings, "versions": versions()}
             report = [TestReport(folder)] if self.subcommand == "test" else []

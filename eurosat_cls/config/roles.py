@@ -55,8 +55,8 @@ Metric torchmetrics.wrappers: BootStrapper ClasswiseWrapper MinMaxMetric
 LightningModule eurosat_cls: AutoEncoder Classifier
 LightningDataModule eurosat_cls.data: CIFAR10 Demo EuroSAT ImageFolder Table
 Callback eurosat_cls.callbacks: AttentionMaps BatchPicture BatchSizeFinder Checkpoints EncoderExport EpochBar
-  EpochSummary FallingRate Freeze LearningCurves LearningRateFinder Reconstructions StopAtTarget StopOnNonFiniteLoss StopRecord
-  WeightAverage
+  EpochSummary FallingRate Freeze LearningCurves LearningRateFinder Reconstructions StopAtTarget StopOnNonFiniteLoss
+  StopRecord WeightAverage
 Callback lightning.pytorch.callbacks: BackboneFinetuning BatchSizeFinder DeviceStatsMonitor EMAWeightAveraging
   EarlyStopping GradientAccumulationScheduler LearningRateFinder LearningRateMonitor ModelCheckpoint ModelPruning
   ModelSummary OnExceptionCheckpoint RichModelSummary RichProgressBar StochasticWeightAveraging TQDMProgressBar

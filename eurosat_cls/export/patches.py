@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from lightning.pytorch import LightningDataModule
 
 from eurosat_cls.checkpoints.files import saved_configuration
 from eurosat_cls.config.roles import resolve
 from eurosat_cls.config.trust import trusting
 from eurosat_cls.data.module import PatchDataModule
+from eurosat_cls.data.splits import SplitMethod
 from eurosat_cls.data.splits.check import split_of
 from eurosat_cls.data.table import Table
 from eurosat_cls.utils.errors import UserError
@@ -43,7 +45,7 @@ def patches_of(
     if not isinstance(spec, Mapping) or "class_path" not in spec or not (source.exists() or str(source) == "demo data"):
         raise UserError(f"{where}: the data of its training are not on this machine ({source}).")
     with trusting(trust):
-        kind = resolve(str(spec["class_path"]), where)
+        kind = resolve(str(spec["class_path"]), where, LightningDataModule)
         arguments = {
             key: _made(value, where) for key, value in (spec.get("init_args") or {}).items() if key != "augment"
         }
@@ -58,9 +60,9 @@ def patches_of(
 
 
 def _made(value: Any, where: str) -> Any:
-    """Build what ``class_path`` and ``init_args`` describe, at any depth."""
+    """Build the split methods that ``class_path`` and ``init_args`` describe: nothing else belongs in there."""
     if isinstance(value, Mapping) and "class_path" in value:
-        return resolve(str(value["class_path"]), where)(**_made(value.get("init_args") or {}, where))
+        return resolve(str(value["class_path"]), where, SplitMethod)(**_made(value.get("init_args") or {}, where))
     if isinstance(value, Mapping):
         return {key: _made(item, where) for key, item in value.items()}
     return [_made(item, where) for item in value] if isinstance(value, list) else value

@@ -1,5 +1,6 @@
 """The map of a validation or a test is drawn where patches have places, and shows what was wrong there."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from eurosat_cls import Classifier, Trainer
 from eurosat_cls.analysis.places import PatchPlaces
 from eurosat_cls.analysis.plots import places as plots
 from eurosat_cls.callbacks import Locations
+from eurosat_cls.callbacks.predictions import write_polygons
 from eurosat_cls.data import Demo, EuroSAT
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.predictions import EpochOutputs
@@ -52,3 +54,17 @@ def test_errors_are_drawn_where_they_are(tmp_path: Path, monkeypatch: pytest.Mon
 def test_patches_without_places_have_no_map(tmp_path: Path) -> None:
     draw(tmp_path, Demo(patches_per_class=5))
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_without_pyproj_a_table_of_predictions_stays_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_tiff_tree(tmp_path / "EuroSATallBands/tif", 2)
+    trainer = Trainer(accelerator="cpu", default_root_dir=tmp_path, **BARE)
+    trainer.datamodule = data = EuroSAT(str(tmp_path), "all")  # type: ignore[attr-defined]
+    table = tmp_path / "predictions.csv"
+    table.write_text(f"file,predicted\n{data.store.files[0]},River\n")
+    monkeypatch.setitem(sys.modules, "pyproj", None)
+    write_polygons(table, trainer)
+    assert "no polygons of the predictions" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.geojson"))

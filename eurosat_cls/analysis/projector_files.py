@@ -114,8 +114,8 @@ def write_projector(
     rows += zip(embeddings.label_names, embeddings.predicted, right, embeddings.files, strict=True)
     metadata = "".join("\t".join(" ".join(cell.split()) or "none" for cell in row) + "\n" for row in rows)
     write_text(folder / FOLDER / "metadata.tsv", metadata)
-    with created(folder / FOLDER / "sprite.png") as stream:
-        Image.fromarray(sprite).save(stream, "PNG")
+    with created(folder / FOLDER / "sprite.png") as file:
+        Image.fromarray(sprite).save(file, "PNG")
     write_text(folder / CONFIG, "".join(_entry(name, thumbnail) for name in kinds))
 
 

@@ -111,8 +111,8 @@ def find_checkpoint(which: Literal["best", "last"], root: Path, config: dict[str
 
 def _runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Run folders with their saved configurations, newest first."""
-    saved = (path for path in root.glob("**/config.yaml") if path.is_file())
-    saved = sorted(saved, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    found = (path for path in root.glob("**/config.yaml") if path.is_file())
+    saved = sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in saved:
         with suppress(UserError):  # one that is damaged is not meant
             yield path.parent, saved_settings(path.parent)

@@ -89,7 +89,7 @@ def _described(tensor: Tensor) -> str:
     return f"{tensor.dtype}, {tensor.layout}, {tensor.device.type}".replace("torch.", "")
 
 
-class Budget(TorchDispatchMode):
+class Budget(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While entered, refuse to make more numbers than the weights in a file can need.
 
     Args:
@@ -98,7 +98,7 @@ class Budget(TorchDispatchMode):
     """
 
     def __init__(self, state: Mapping[str, Tensor], where: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.where = where
         self.numbers = 4 * sum(tensor.numel() for tensor in state.values()) + _SPARE_NUMBERS
         self.steps = 200 * len(state) + _SPARE_STEPS

@@ -66,7 +66,7 @@ def read_plain(path: str | Path, map_location: Any = "cpu", kind: str = "checkpo
 
 def _check_archive(path: str | Path, kind: str) -> None:
     """Refuse an archive that would unpack to more than it is: torch stores tensors as they are."""
-    if not Path(path).is_dir():
+    if Path(path).exists() and not Path(path).is_dir():
         check_file(Path(path), Path(path), 2**63)
     with open(path, "rb") as stream:
         begins = stream.read(4) == b"PK\3\4"

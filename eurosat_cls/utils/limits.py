@@ -41,7 +41,8 @@ def check_file(path: Path, file: int | Path, most: int) -> None:
     Raises:
         UserError: naming ``path``.
     """
-    state = os.stat(file)
+    with reading(path):
+        state = os.stat(file)
     if not stat.S_ISREG(state.st_mode):
         raise UserError(f"{path}: cannot be read (it is no plain file).")
     if state.st_size > most:
@@ -61,7 +62,7 @@ def read_object(path: Path, most: int = RESULTS) -> dict[str, Any]:
             raise
         raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no object with names and values.")
+        raise UserError(f"{path}: cannot be read (it holds no names with values).")
     return content
 
 

@@ -20,7 +20,7 @@ from tests.hostile.odd_runs import report_odd_runs
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><a href='javascript:alert(1)'>x</a>"
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "div", "b", "table", "tr", "th", "td", "figure",
-    "img", "figcaption", "details", "summary", "pre",
+    "img", "figcaption", "details", "summary", "pre", "label", "input",
 }  # fmt: skip
 
 

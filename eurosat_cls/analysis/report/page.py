@@ -111,7 +111,7 @@ def _classes(run: Run) -> Table:
     """Patches of each class in each part, and what the test found of them."""
     counts: dict[str, dict[str, int]] = run.environment.get("data", {}).get("patches", {})
     scores: dict[str, dict[str, float | None]] = (run.test or {}).get("per_class", {})
-    tested = {name: score.get("images", 0) for name, score in scores.items()}
+    tested = {name: int(score.get("images") or 0) for name, score in scores.items()}
     if scores and tested != counts.get("test"):  # a part of the test patches, or other ones
         counts = {**counts, "tested": tested}
     names = dict.fromkeys([name for part in counts.values() for name in part] + list(scores))

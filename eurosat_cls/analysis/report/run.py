@@ -119,4 +119,4 @@ def _answers(path: Path) -> dict[str, tuple[str, str]]:
     try:
         return {row["file"]: (row["true"], row["predicted"]) for row in read_rows(path, 2**26)}
     except KeyError as error:
-        raise UserError(f"{path}: has no column {error}.") from None
+        raise UserError(f"{path}: cannot be read (it has no column {error}).") from None

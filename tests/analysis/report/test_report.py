@@ -198,10 +198,10 @@ def test_two_runs_are_compared_patch_by_patch(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("config.yaml", "a: [", "config.yaml: cannot be read"),
-        ("config.yaml", "text", "is no configuration"),
+        ("config.yaml", "a: [", r"config.yaml:1: not valid YAML"),
+        ("config.yaml", "text", "config.yaml:1: expected settings"),
         ("test.json", "{", "test.json: cannot be read"),
-        ("test.json", "[1]", "holds no metrics"),
+        ("test.json", "[1]", "holds no names with values"),
         ("test_predictions.csv", "file,predicted\na,b\n", "test_predictions.csv: cannot be read"),
     ],
 )

@@ -90,6 +90,8 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cell]],
                 skipped, delimiter = 0, _delimiter(first, wanted)
             rows = csv.reader(stream, delimiter=delimiter, strict=True)
             header = [name.strip() for name in next(rows, [])]
+            if len(header) > COLUMNS:
+                raise UserError(f"{path}: refused, it has more than {COLUMNS:,} columns.")
             _check_columns(path, header, wanted)
             positions = [header.index(name) for name in wanted]
             cells: list[list[Cell]] = [[] for _ in wanted]
@@ -133,7 +135,7 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> tuple[dict[str, list[Cel
                 raise UserError(f"{path}: refused, it unpacks to more than {ROWS:,} rows or {TABLE:,} bytes.")
             values: dict[str, list[Any]] = {name: [] for name in wanted}
             unpacked = 0  # what it says of itself need not be so
-            for batch in file.iter_batches(1024, columns=list(values)):
+            for batch in file.iter_batches(256, columns=list(values)):
                 if (unpacked := unpacked + batch.nbytes) > TABLE:
                     raise UserError(f"{path}: refused, it unpacks to more than {TABLE:,} bytes.")
                 for name, column in values.items():

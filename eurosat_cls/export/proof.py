@@ -62,7 +62,7 @@ def prove(
         NotEqual: when it does not run, or differs by more than rounding.
     """
     found, seconds = _answers(kind, file, batches, len(outputs))
-    said: dict[str, Any] = {"patches": sum(map(len, batches)), "batches": [len(b) for b in batches if len(b) < 8]}
+    said: dict[str, Any] = {"patches": sum(map(len, batches)), "batches": [len(b) for b in batches if len(b) < 8][:4]}
     for place, name in enumerate(outputs):
         pairs = [(ours[place], theirs[place]) for ours, theirs in zip(expected, found, strict=True)]
         if any(ours.shape != theirs.shape or not np.isfinite(theirs).all() for ours, theirs in pairs):

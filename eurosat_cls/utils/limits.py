@@ -9,6 +9,7 @@ a signal is bounded by these sizes too.
 """
 
 import csv
+import errno
 import json
 import math
 import os
@@ -43,6 +44,8 @@ def check_file(path: Path, file: int | Path, most: int) -> None:
     """
     with reading(path):
         state = os.stat(file)
+        if stat.S_ISDIR(state.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(state.st_mode):
         raise UserError(f"{path}: cannot be read (it is no plain file).")
     if state.st_size > most:

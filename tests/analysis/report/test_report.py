@@ -198,7 +198,7 @@ def test_two_runs_are_compared_patch_by_patch(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("config.yaml", "a: [", r"config.yaml:1: not valid YAML"),
+        ("config.yaml", "a: [", r"config.yaml:\d: not valid YAML"),
         ("config.yaml", "text", "config.yaml:1: expected settings"),
         ("test.json", "{", "test.json: cannot be read"),
         ("test.json", "[1]", "holds no names with values"),

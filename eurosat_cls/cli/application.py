@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -36,6 +35,7 @@ from eurosat_cls.cli.commands import CONFIGURED
 from eurosat_cls.cli.first_options import HELPS
 from eurosat_cls.cli.input_options import COMMANDS as WITH_INPUT
 from eurosat_cls.cli.input_options import add_input_options, apply_input_options
+from eurosat_cls.cli.lightning_settings import SETTINGS
 from eurosat_cls.cli.pictures import DRAW, warn_of_undrawn
 from eurosat_cls.cli.predict import add_image_options, images_of, prediction_writer
 from eurosat_cls.cli.settle import settle
@@ -45,14 +45,12 @@ from eurosat_cls.config.failures import explaining
 from eurosat_cls.config.former_names import is_run_config
 from eurosat_cls.config.jsonargparse_private import set_helps
 from eurosat_cls.config.parse import parse
-from eurosat_cls.config.parser import Parser
 from eurosat_cls.config.roles import check_settings
 from eurosat_cls.config.secrets import keep_references
 from eurosat_cls.data.images import ImageFiles
 from eurosat_cls.data.splits.check import check_split, split_of
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.training.execution import Execution, resolve_auto
-from eurosat_cls.training.trainer import Trainer
 from eurosat_cls.utils.distributed import is_first_process, rank_zero_print
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import look_through
@@ -296,18 +294,3 @@ class EuroSATCLI(LightningCLI):
         kept = [RunMetadata(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
         own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
         return [StopOnNonFiniteLoss(), FallingRate(), EpochSummary(), StopRecord(), *kept, *own]
-
-
-SETTINGS: dict[str, Any] = {  # of LightningCLI
-    "parser_kwargs": {"prog": "eurosat_cls"},
-    "model_class": LightningModule,
-    "datamodule_class": LightningDataModule,
-    "subclass_mode_model": True,
-    "subclass_mode_data": True,
-    "trainer_class": Trainer,
-    "parser_class": Parser,
-    "save_config_callback": None,
-    "seed_everything_default": 0,
-    "auto_configure_optimizers": False,
-    "load_from_checkpoint_support": False,
-}

@@ -41,6 +41,7 @@ Optimizer torch.optim: ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax LBFGS M
   SparseAdam
 LRScheduler torch.optim.lr_scheduler: ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR
   LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR ReduceLROnPlateau StepLR
+LRScheduler lightning.pytorch.cli: ReduceLROnPlateau
 Metric eurosat_cls.metrics: Accuracy BinaryMacroF1 MacroF1 MeanLoss
 Metric torchmetrics.classification: *AUROC *Accuracy *AveragePrecision CalibrationError BinaryCalibrationError
   MulticlassCalibrationError CohenKappa BinaryCohenKappa MulticlassCohenKappa *ConfusionMatrix ExactMatch *F1Score

@@ -105,7 +105,9 @@ def read_legend(path: Path, class_names: Sequence[str]) -> dict[int, str]:
         raise UserError(f"--legend {path}: it must say what values mean, e.g. `1: {class_names[0]}`, a line each.")
     legend: dict[int, str] = {}
     for key, value in content.items():
-        by_value = isinstance(value, str) and (class_label(value) in class_names or not _WHOLE.fullmatch(value))
+        by_value = isinstance(value, str) and (
+            class_label(value) in class_names or not (_WHOLE.fullmatch(value) or class_label(key) in class_names)
+        )
         name, numbers = (value, [key]) if by_value else (key, value if isinstance(value, list) else [value])
         if (name := class_label(name)) not in class_names:
             raise UserError(f"--legend {path}: {name!r} is no class of the model: {', '.join(class_names)}.")

@@ -62,7 +62,8 @@ def test_a_checkpoint_of_a_trainer_by_hand_is_described_as_far_as_it_goes(
     odd = {"config": [1], "data": 3, "parameters": "x", "versions": None}
     settings = {"class_names": 3, "bands": {"a": 1}, "encoder": []}
     torch.save({"state_dict": {}, "hyper_parameters": settings, "run": odd, "callbacks": 1}, path)
-    assert exit_code(["describe", str(path)]) == 0
+    assert exit_code(["describe", str(path)]) == 2
+    assert "its class_names are no names" in capsys.readouterr().err
 
 
 def test_what_is_no_checkpoint_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

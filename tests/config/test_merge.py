@@ -94,11 +94,11 @@ def test_arguments_reach_a_class_that_stands_there_by_its_name() -> None:
     assert part(config, "loss") == {"class_path": "FocalLoss", "init_args": {"gamma": "1"}}
 
 
-def test_a_later_file_wins_over_an_earlier_option() -> None:
+def test_an_option_wins_over_a_later_file() -> None:
     tree = Node({}, "")
     for layer in sort(["--trainer.max_epochs", "3", "--config", "{trainer: {max_epochs: 5}}"]).layers:
         tree = merge(tree, layer)
-    assert plain(tree) == {"trainer": {"max_epochs": 5}}
+    assert plain(tree) == {"trainer": {"max_epochs": "3"}}
 
 
 def test_origins_survive() -> None:

@@ -201,7 +201,7 @@ def test_a_store_folder_that_cannot_be_written_is_no_error(store: Store, monkeyp
     def refused(*_: object, **__: object) -> None:
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(Path, "write_text", refused)
+    monkeypatch.setattr(statistics, "write_json", refused)
     split = random_split(store.files, store.labels)
     np.testing.assert_array_equal(band_statistics(store, split)[0], compute_statistics(store, split.train)[0])
     assert not list(store.path.glob("statistics-*"))

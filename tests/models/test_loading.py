@@ -45,7 +45,7 @@ def checkpoint(path: Path, **changed: Any) -> Path:
     [
         ({"class_path": "antigravity.Fly"}, "antigravity.Fly is refused"),
         ({"class_path": "pip_install.Fly"}, "pip_install.Fly is of a package that is not trusted: --trust pip_install"),
-        ({"class_path": "torch.load", "init_args": {"f": "x"}}, r"torch.load is refused, .*torch.serialization.load"),
+        ({"class_path": "torch.load", "init_args": {"f": "x"}}, "torch.load is refused"),
         ({"class_path": "torch.nn.Nothing"}, "torch.nn.Nothing cannot be imported"),
         ({"class_path": "eurosat_cls.encoders.ResNet", "init_args": {"widths": {"class_path": "os.system"}}},
          "os.system"),

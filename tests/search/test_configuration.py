@@ -52,10 +52,11 @@ def test_the_metric_is_that_of_the_checkpoints(quick: list[str]) -> None:
         (None, None, ("val/brier", "min")),
         ("val/macro_f1", None, ("val/macro_f1", "max")),
         ("val/loss", None, ("val/loss", "min")),
-        ("val/loss", "max", ("val/loss", "max")),
     ):
         base = read_base([*quick, *configured], metric, mode, merged)
         assert (base.monitor, base.mode) == expected
+    with pytest.raises(UserError, match="'max' contradicts val/loss"):
+        read_base([*quick, *configured], "val/loss", "max", merged)
 
 
 @pytest.mark.parametrize(

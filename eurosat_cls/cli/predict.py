@@ -20,7 +20,7 @@ _SAME_DATA = ("predict_split", "batch_size", "on_error", "augment")  # settings 
 def add_image_options(parser: LightningArgumentParser) -> None:
     """Add ``--images`` and ``--output`` to the parser of ``predict``."""
     what = "Folders, patterns or files of images to predict on instead of the data, as often as needed."
-    parser.add_argument("--images", type=Optional[list[str]], default=None, help=what)
+    parser.add_argument("--images", type=Optional[list[str] | str], default=None, help=what)
     what = "CSV file for all predictions, or a folder; by default a file for each source in the run folder."
     parser.add_argument("--output", type=Optional[str], default=None, help=what)
 

@@ -39,6 +39,6 @@ def known_mode(monitor: str, metrics: Mapping[str, Any] | None) -> Mode | None:
 
 def contradiction(monitor: str, known: Mode | None, given: str | None) -> str | None:
     """Return what is wrong with a direction that was given, in a sentence; None where nothing is."""
-    if None in (known, given) or known == given:
+    if known is None or given not in ("min", "max") or known == given:
         return None
     return f"{given!r} contradicts {monitor}, of which {'more' if known == 'max' else 'less'} is better: leave it out."

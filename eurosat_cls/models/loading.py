@@ -16,7 +16,7 @@ from eurosat_cls.config.settings import elements
 from eurosat_cls.config.trust import trusting
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.onnx_classifier import OnnxClassifier
+from eurosat_cls.models.onnx_classifier import ExportedNetwork
 from eurosat_cls.utils.errors import UserError
 
 _KINDS: dict[type[Classifier | AutoEncoder], set[str]] = {
@@ -76,7 +76,7 @@ def model_of(
     settings = {**saved, **chosen, "memory_format": "contiguous"}
     if graph is not None:
         plain = needed - {"encoder", "decoder", "loss", "indices", "weights"}
-        model: Any = OnnxClassifier(graph, str(file), {key: settings[key] for key in plain & settings.keys()})
+        model: Any = ExportedNetwork(graph, str(file), {key: settings[key] for key in plain & settings.keys()})
     else:
         with trusting(trust):
             check_settings(saved, str(file))

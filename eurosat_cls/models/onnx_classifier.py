@@ -51,7 +51,7 @@ class OnnxNetwork(Encoder):
         return self.sha256
 
 
-class OnnxClassifier(Classifier):
+class ExportedNetwork(Classifier):
     """Classify with the network of an exported file on the CPU; thresholds, views and probabilities as ever.
 
     Args:

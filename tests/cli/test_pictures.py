@@ -17,9 +17,9 @@ Run = Callable[..., tuple[int, str]]
 @pytest.mark.parametrize(
     ("command", "picture", "told"),
     [
-        ("validate", "ConfusionMatrix", "--pictures has no effect: validate draws nothing, fit and test do"),
-        ("test", "LearningCurves", "--pictures: LearningCurves is not drawn by test"),
-        ("test", "{class_path: AttentionMaps}", "--pictures: AttentionMaps is not drawn by test"),
+        ("validate", "ConfusionMatrix", "--pictures+ has no effect: validate draws nothing, fit and test do"),
+        ("test", "LearningCurves", "--pictures+: LearningCurves is not drawn by test"),
+        ("test", "{class_path: AttentionMaps}", "--pictures+: AttentionMaps is not drawn by test"),
         ("test", "ConfusionMatrix", ""),
     ],
 )
@@ -33,6 +33,6 @@ def test_a_picture_that_a_command_cannot_draw_is_told(run: Run, command: str, pi
 def test_a_picture_for_classifiers_is_told_so_where_there_is_none() -> None:
     asked = Node({"pictures+": Node([Node("ConfusionMatrix", "--pictures+")], "--pictures+")}, "")
     written = Node({"pictures+": Node([Node("ConfusionMatrix", "a.yaml:3")], "a.yaml:3")}, "")
-    with pytest.warns(UserWarning, match="--pictures: ConfusionMatrix is for classifiers, not for LightningModule"):
+    with pytest.warns(UserWarning, match=r"--pictures\+: ConfusionMatrix is for classifiers, not for LightningModule"):
         warn_of_undrawn(asked, "fit", [ConfusionMatrix()], LightningModule())
     warn_of_undrawn(written, "fit", [ConfusionMatrix()], LightningModule())

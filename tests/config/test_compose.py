@@ -88,6 +88,7 @@ def test_an_overlay_with_another_class_takes_none_of_its_arguments(files: list[s
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

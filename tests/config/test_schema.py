@@ -62,6 +62,7 @@ def test_what_is_wrong_is_found(config: str, valid: bool) -> None:
     assert validator().is_valid(yaml.safe_load(config)) is valid
 
 
+@pytest.mark.slow
 def test_it_suggests_short_names_and_paths() -> None:
     encoder = validator().schema["$defs"]["Encoder_1"]["anyOf"][0]["anyOf"][0]["enum"]
     assert {"ResNet", "eurosat_cls.encoders.ResNet", "Transformer"} <= set(encoder)

@@ -26,6 +26,7 @@ CONFIG = {
         "loss": {"class_path": "NAME.Margin", "init_args": {"margin": 0.5}},
         "optimizer": {"class_path": "NAME.SignSGD", "init_args": {"lr": 0.002}},
         "lr_scheduler": {"class_path": "NAME.Warmup", "init_args": {"steps": 4}},
+        "lr_scheduler_interval": "step",
         "metrics": {"accuracy": {"class_path": "NAME.WorstClass"}},
     }},
     "data": {"class_path": "NAME.MyDemo", "init_args": {"patches_per_class": 20, "batch_size": 40}},

@@ -113,6 +113,7 @@ def test_all_other_tensors_are_those_of_the_file(key: tuple[str, str], folder: P
     assert left_out <= {"classifier", "fc", "head", "heads", "pre_logits", "conv_head", "norm_head"}
 
 
+@pytest.mark.slow
 @EVERY
 def test_features_and_map(key: tuple[str, str], folder: Path) -> None:
     encoder, _ = loaded(key, folder)

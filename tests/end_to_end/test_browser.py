@@ -10,7 +10,9 @@ from tests.tensorboard_server import tensorboard
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
 RUN = Path("lightning_logs/version_0")
-PICTURES = "[{class_path: ConfusionMatrix}, {class_path: LearningCurves}, {class_path: Projector}]"
+PICTURES = (
+    "[{class_path: BatchPicture}, {class_path: ConfusionMatrix}, {class_path: LearningCurves}, {class_path: Projector}]"
+)
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ def test_a_former_checkpoint_loads_by_itself(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err.count("cannot be checked") == 1
 
 
+@pytest.mark.slow
 def test_former_runs_are_upgraded_from_their_own_data(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("classifier", "autoencoder"):
         main(["upgrade", str(runs / name)])

@@ -58,7 +58,7 @@ def test_what_is_found_out_after_the_import_is_told_with_its_place(run: Run, tmp
     overlay = tmp_path / "evil.yaml"
     overlay.write_text(
         "trainer:\n  max_epochs: 1\n  callbacks:\n    - class_path: lightning.pytorch.callbacks.Timer\n"
-        f"    - class_path: eurosat_cls.callbacks.RunMetadata\n      init_args: {RECORD}\n"
+        "    - class_path: eurosat_cls.callbacks.TestReport\n      init_args: {folder: .}\n"
     )
     refused(run, "fit", "evil.yaml:5: trainer.callbacks[1].class_path: ", "--config", str(overlay))
 

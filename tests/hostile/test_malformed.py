@@ -172,6 +172,7 @@ WHOLES = ["{}", "trainer: {}", "model: {{init_args: {}}}", "hyperparameters: {{a
 SEED, COUNT = 17, int(os.environ.get("GARBLED", 25))
 
 
+@pytest.mark.slow
 def test_a_garbled_config_is_taken_or_a_mistake() -> None:
     chosen = random.Random(SEED)
     for number in range(COUNT):

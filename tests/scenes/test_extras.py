@@ -131,7 +131,7 @@ def test_dense_maps_do_not_depend_on_how_much_is_read_at_once(tmp_path: Path) ->
         assert (found[0] / name).read_bytes() == (found[1] / name).read_bytes()
 
 
-class Global(ResNet):
+class WholeWindow(ResNet):
     """Features that depend on the whole image."""
 
     def forward_map(self, x: torch.Tensor) -> torch.Tensor:
@@ -145,7 +145,7 @@ class Pooled(ResNet):
         return feature_map.amax(dim=(2, 3))
 
 
-@pytest.mark.parametrize("kind", [Global, Pooled])
+@pytest.mark.parametrize("kind", [WholeWindow, Pooled])
 def test_dense_is_refused_where_it_is_another_function(kind: type[Encoder]) -> None:
     model = small_model()
     model.encoder = kind(3, (8, 16), (1, 1))  # type: ignore[call-arg]

@@ -177,6 +177,7 @@ def test_the_commands_of_the_readme_fit_their_configurations(tmp_path: Path) -> 
         check_space(read_base(of_fit, given.metric, given.mode, merged), _plan(given).space)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_named(
     quick: list[str], space: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

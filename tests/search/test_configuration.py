@@ -44,6 +44,7 @@ def test_a_setting_that_the_search_varies_is_named(
     assert "--trainer.max_epochs has no effect" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_metric_is_that_of_the_checkpoints(quick: list[str]) -> None:
     chosen = read_base(quick, None, None, merged)
     assert (chosen.monitor, chosen.mode) == ("val/accuracy", "max")
@@ -74,6 +75,7 @@ def test_what_fit_or_a_search_cannot_do_is_refused(arguments: list[str], match: 
         read_base([*quick, *arguments], None, None, merged)
 
 
+@pytest.mark.slow
 def test_the_best_configuration_is_whole_and_is_read_alike(quick: list[str], tmp_path: Path) -> None:
     space = tmp_path / "space.yaml"
     space.write_text("model.init_args.loss: [{class_path: FocalLoss, init_args: {gamma: {low: 1.0, high: 3.0}}}]")

@@ -79,6 +79,7 @@ class Deadly(nn.Module):
         return image * 1.0
 
 
+@pytest.mark.slow
 def test_a_candidate_that_dies_is_out_and_asked_for_all_the_same_it_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_network_that_cannot_be_handed_over_is_timed_here() -> None:
     assert not died
 
 
+@pytest.mark.slow
 def test_a_network_without_bfloat16_units_is_not_tried_in_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path))
     monkeypatch.setattr(execution, "supports_bf16", lambda device: False)

@@ -129,6 +129,7 @@ def test_processes_of_a_program_share_what_a_quota_leaves(monkeypatch: pytest.Mo
     assert cores.decided(), "to the processes that are started"
 
 
+@pytest.mark.slow
 def test_the_number_is_set_before_torch_is_imported() -> None:
     code = (
         "import sys; from eurosat_cls.cli import entrypoint; from eurosat_cls.utils import cores;"

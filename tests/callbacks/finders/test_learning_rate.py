@@ -120,7 +120,8 @@ def test_a_resumed_training_does_not_look_again_and_ends_alike(run: Run) -> None
 
 @pytest.mark.slow
 def test_without_a_rising_schedule_the_steepest_descent_is_suggested(run: Run) -> None:
-    plain = ("--model.init_args.lr_scheduler", "null", "--model.init_args.optimizer", "null")
+    Path("plain.yaml").write_text("model: {init_args: {lr_scheduler: null, optimizer: null}}")
+    plain = ("--config", "plain.yaml")
     code, printed = run("lr_find", *TEST, *plain)
     assert code == 0, printed
     values = json.loads((FOUND / "lr_find.json").read_text())

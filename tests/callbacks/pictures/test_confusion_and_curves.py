@@ -54,10 +54,10 @@ def test_the_table_of_epochs_survives_a_resume(run: Run) -> None:
 def test_a_picture_that_cannot_be_written_ends_no_training(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.replace
 
-    def full(source: str, target: str) -> None:
+    def full(source: str, target: str, **folders: int) -> None:
         if str(target).endswith((".png", ".csv")):
             raise OSError(28, "No space left on device")
-        real(source, target)
+        real(source, target, **folders)
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.warns(UserWarning, match="cannot be written"):

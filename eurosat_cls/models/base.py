@@ -139,6 +139,8 @@ class PatchModule(OptimizedModule, Configurable):
         self.loaded_steps = None if resuming else checkpoint.get("global_step")
         self._saved_progress = checkpoint.get(STATE) if resuming else None
         self._restored = before_restoring(self, checkpoint) if resuming else None
+        if not resuming:  # what the weights know, whatever data are at hand
+            self.input_check.learn(checkpoint.get("hyper_parameters", {}))
         self.weights = None  # a training that goes on has its own
         if resuming and self.trainer.precision == "64-true":
             self.double()  # Lightning does so after loading the weights, which would lose half of their digits

@@ -52,13 +52,19 @@ class InputCheck:
         unit: Mapping[str, Any] | None,
         statistics: Mapping[str, Any] | None,
     ) -> None:
-        self.bands, self.mean, self.std = list(bands), list(mean or ()), list(std or ())
-        self.statistics = None if statistics is None else InputStatistics.from_plain(statistics, len(bands))
-        self.unit, self.guess = (Unit.from_plain(unit), "") if unit else guess_unit(self.mean, class_names)
+        self.bands, self.class_names = list(bands), list(class_names)
+        self.learn({"mean": mean, "std": std, "unit": unit, "input_statistics": statistics})
         self._given: UnitName | None = None
         self._stretch: Sequence[float] | None = None
         self._conversion: Conversion | None = None
         self._lines: set[str] = set()
+
+    def learn(self, settings: Mapping[str, Any]) -> None:
+        """Take what the training patches were from a model's settings, such as those that a checkpoint holds."""
+        self.mean, self.std = (list(settings.get(name) or ()) for name in ("mean", "std"))
+        unit, statistics = settings.get("unit"), settings.get("input_statistics")
+        self.statistics = None if statistics is None else InputStatistics.from_plain(statistics, len(self.bands))
+        self.unit, self.guess = (Unit.from_plain(unit), "") if unit else guess_unit(self.mean, self.class_names)
 
     def begin(self, unit: UnitName | None = None, stretch: Sequence[float] | None = None) -> None:
         """Begin with other patches.

@@ -1,5 +1,6 @@
 """Foreign patches on every way into a model."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from eurosat_cls.utils.errors import UserError
 from tests.data.files.test_depth import deep_png
 from tests.data.helpers import description_tag, tiff
 
+Run = Callable[..., tuple[int, str]]
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.integers(300, 2500, (5, 3, 32, 32), dtype=np.uint16)
 
@@ -135,3 +137,16 @@ def test_images_that_cannot_be_used_get_one_line(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             network.predict(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("trained")
+def test_images_are_held_against_the_training_that_the_checkpoint_remembers(run: Run, tmp_path: Path) -> None:
+    right = RNG.integers(40, 160, (4, 64, 64, 3), dtype=np.uint8)
+    for name, images in (("right", right), ("dark", np.ones_like(right))):
+        (tmp_path / name).mkdir()
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(tmp_path / name / f"{number}.png")
+    code, printed = run("predict", "--ckpt_path", "best", "--images", "right")
+    assert (code, "cannot be checked" in printed, "outside the range" in printed) == (0, False, False), printed
+    code, printed = run("predict", "--ckpt_path", "best", "--images", "dark")
+    assert (code, "outside the range of the training: B04 1, in training" in printed) == (0, True), printed

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from eurosat_cls.checkpoints.runs import run_folder_of
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.text import printable
 
 MOST = 10**9  # epochs, batches and steps
 _ANY = object()  # of what nothing is expected
@@ -60,6 +61,8 @@ def _mapping(checkpoint: dict[str, Any], key: str, path: Path) -> dict[Any, Any]
 
 def _settled(value: Any, own: Any, where: str, folders: list[str], name: str = "") -> Any:
     """Return a value as far as it is of the kind of ``own``, which the callback or loop has there now."""
+    if name == "stopping_reason_message":  # a sentence that is printed, and names a metric with a slash
+        return None if value is None else printable(str(value))[:500]
     if not isinstance(value, _kinds(own)):
         raise UserError(f"{where}: is damaged ({name} is a {type(value).__name__}).")
     if isinstance(value, str):

@@ -87,7 +87,7 @@ def test_a_truncated_checkpoint_is_refused(run: Run) -> None:
     for command in ("fit", "validate", "test", "predict"):
         code, printed = run(command, "--ckpt_path", "last")
         assert code == 2
-        assert "last.ckpt: truncated or not a checkpoint" in printed
+        assert "last.ckpt: truncated, the end of this checkpoint is missing" in printed
 
 
 def test_a_loss_that_is_no_number_stops_and_names_step_and_files(run: Run) -> None:

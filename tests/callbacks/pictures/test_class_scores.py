@@ -104,10 +104,10 @@ def test_nan_logits_are_one_warning(run: Run, monkeypatch: pytest.MonkeyPatch) -
 def test_a_folder_that_cannot_be_written_ends_no_training(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.replace
 
-    def full(source: str, target: str) -> None:
+    def full(source: str, target: str, **folders: int) -> None:
         if str(target).endswith((".png", ".csv")):
             raise OSError(28, "No space left on device")
-        real(source, target)
+        real(source, target, **folders)
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.warns(UserWarning, match="cannot be written") as told:

@@ -141,10 +141,10 @@ def test_the_picture_grows_with_the_patches_asked_for(tmp_path: Path) -> None:
 def test_a_table_that_cannot_be_written_ends_no_training(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.replace
 
-    def full(source: str, target: str) -> None:
+    def full(source: str, target: str, **folders: int) -> None:
         if str(target).endswith(".csv"):
             raise OSError(28, "No space left on device")
-        real(source, target)
+        real(source, target, **folders)
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.warns(UserWarning, match=r"Misclassified: .*misclassified.csv: cannot be written"):

@@ -6,6 +6,7 @@ that holds it. A link is no lock.
 
 import os
 import socket
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,8 +33,10 @@ def locked(path: Path, what: str, way_out: str = "wait for it", seconds: float |
         OSError: when the system does not let it be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink():
-        raise UserError(f"{path}: refused, it is a link and no lock.")
+    with suppress(FileNotFoundError):
+        there = path.lstat()
+        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:  # some versions of filelock empty what they open
+            raise UserError(f"{path}: refused, it is a link and no lock.")
     holder = _holder(path)
     lock = FileLock(path)
     try:

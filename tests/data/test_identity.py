@@ -9,7 +9,6 @@ from eurosat_cls.data.identity import InputStatistics, Verdict, judge, look_at, 
 from eurosat_cls.data.unit import Unit, ValueRange, conversion_for
 from eurosat_cls.utils.errors import UserError
 
-RNG = np.random.default_rng(0)
 # Means of EuroSAT's patches at 0, 1, 50, 99 and 100 %, their mean and deviation, from real ones
 EUROSAT = {
     "B02": ([677, 718, 1083, 1814, 1977], 1117, 327),
@@ -28,7 +27,7 @@ def statistics(dtype: str, between: Any, high: float = 20000) -> InputStatistics
 
 def patches(means: Any, dtype: str = "uint16", spread: float = 0.1, count: int = 8) -> np.ndarray:
     means = np.array(means, float)[:, None, None]
-    values = means * (1 + spread * RNG.standard_normal((count, len(means), 16, 16)))
+    values = means * (1 + spread * np.random.default_rng(0).standard_normal((count, len(means), 16, 16)))
     return values.astype(dtype) if dtype.startswith("float") else values.clip(0).round().astype(dtype)
 
 

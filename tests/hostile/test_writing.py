@@ -202,7 +202,7 @@ def test_a_link_is_no_lock(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="it is a link and no lock"), locked(tmp_path / ".lock", "a run"):
         pass
     os.link(tmp_path / "mine", tmp_path / "hard.lock")
-    with locked(tmp_path / "hard.lock", "a run"):
+    with pytest.raises(UserError, match="it is a link and no lock"), locked(tmp_path / "hard.lock", "a run"):
         pass
     assert (tmp_path / "mine").read_text() == "mine"
 

@@ -19,6 +19,7 @@ from eurosat_cls.cli.help import answer
 from eurosat_cls.cli.other_commands import COMMANDS
 from eurosat_cls.config.roles import LISTED
 from eurosat_cls.config.settings import Base, Setting, bases, class_settings, settings_of, shown, type_text
+from eurosat_cls.embeddings import BandsEncoder, PositionEncoder
 from eurosat_cls.export import ExportOptions
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.models.classifier import Classifier
@@ -131,6 +132,8 @@ def _groups() -> Iterable[tuple[str, str, Sequence[type], int, Sequence[str]]]:
     names = short_names
     model = class_settings(Classifier, filled=FROM_DATA)
     encoder, decoder, loss = (_given(model[key]) for key in ("encoder", "decoder", "loss"))
+    positions = [cls for cls in names.EMBEDDINGS if issubclass(cls, PositionEncoder)]
+    bands = [cls for cls in names.EMBEDDINGS if issubclass(cls, BandsEncoder)]
     pictures = {cls.__name__ for cls in names.PICTURES}
     own = sorted(LISTED["Callback"]["eurosat_cls.callbacks"] - pictures)
     callbacks = [getattr(import_module("eurosat_cls.callbacks"), name) for name in own]
@@ -140,7 +143,8 @@ def _groups() -> Iterable[tuple[str, str, Sequence[type], int, Sequence[str]]]:
     yield "Models", "model", names.MODELS, 0, FROM_DATA
     yield "Data", "data", names.DATA, 0, ()
     yield "Encoders", "model.init_args.encoder", names.ENCODERS, encoder.given, encoder.filled
-    yield "Embeddings", "model.init_args.encoder.init_args", names.EMBEDDINGS, 0, ()
+    yield "Positions", "model.init_args.encoder.init_args.position_encoder", positions, 1, ()
+    yield "Bands", "model.init_args.encoder.init_args.bands_encoder", bands, 2, ()
     yield "Decoders", "model.init_args.decoder", names.DECODERS, decoder.given, decoder.filled
     yield "Losses", "model.init_args.loss", names.LOSSES, loss.given, ("weight",)
     yield "Splits", "data.init_args.split", names.SPLITS, 0, ()

@@ -49,7 +49,7 @@ def test_the_citation_is_of_this_version() -> None:
 
 @pytest.mark.slow
 def test_the_python_example_of_the_docs_runs(tmp_path: Path) -> None:
-    text = (REPOSITORY / "docs/how-to/python.md").read_text()
+    text = (REPOSITORY / "docs/how-to/parts-in-python.md").read_text()
     example = text[text.index("```python") + 9 :]
     example = example[: example.index("```")]
     script = tmp_path / "example.py"

@@ -14,7 +14,8 @@ from tests.docs.pages import reference_pages
 REFERENCE = REPOSITORY / "docs" / "reference"
 MODULES = sorted((REPOSITORY / "eurosat_cls").rglob("*.py"))
 # Of other places than a person's folders, and no file.
-INTERNAL = {"manifest.json", "overlay.yaml", "machine.json", "inputs.npz", "outputs.npz", "sprite.png", "torch.onnx"}
+INTERNAL = {"manifest.json", "overlay.yaml", "machine.json", "inputs.npz", "outputs.npz", "sprite.png", "schema.json",
+            "torch.onnx"}  # fmt: skip
 
 
 def constants(pattern: str) -> dict[str, str]:

@@ -11,19 +11,46 @@ if sys.argv[:1] == ["-m"] and any(argument.split(".")[0] in (__name__, f"-m{__na
     sys.path[:] = [*_kept, _here] if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == _here else _kept
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what the table below loads when it is first used, for type checkers and editors
+    from eurosat_cls.cli.evaluation import Evaluation as Evaluation
+    from eurosat_cls.cli.evaluation import evaluate as evaluate
+    from eurosat_cls.cli.evaluation import predict as predict
+    from eurosat_cls.cli.python import Run as Run
+    from eurosat_cls.cli.python import fit as fit
+    from eurosat_cls.export.job import export_model as export_model
+    from eurosat_cls.export.options import ExportOptions as ExportOptions
+    from eurosat_cls.models.autoencoder import AutoEncoder as AutoEncoder
+    from eurosat_cls.models.classifier import Classifier as Classifier
+    from eurosat_cls.models.loading import load as load
+    from eurosat_cls.models.predictions import Predictions as Predictions
+    from eurosat_cls.scenes.array import ArrayMap as ArrayMap
+    from eurosat_cls.scenes.array import map_scene as map_scene
+    from eurosat_cls.scenes.settings import MapOptions as MapOptions
+    from eurosat_cls.training.trainer import Trainer as Trainer
+    from eurosat_cls.utils.errors import UserError as UserError
 
 __version__ = "0.1.0"
-__all__ = ["AutoEncoder", "Classifier", "Trainer", "UserError", "__version__", "load", "map_scene"]
-
 _LAZY = {
+    "ArrayMap": "scenes.array",
     "AutoEncoder": "models.autoencoder",
     "Classifier": "models.classifier",
+    "Evaluation": "cli.evaluation",
+    "ExportOptions": "export.options",
+    "MapOptions": "scenes.settings",
+    "Predictions": "models.predictions",
+    "Run": "cli.python",
     "Trainer": "training.trainer",
     "UserError": "utils.errors",
+    "evaluate": "cli.evaluation",
+    "export_model": "export.job",
+    "fit": "cli.python",
     "load": "models.loading",
     "map_scene": "scenes.array",
+    "predict": "cli.evaluation",
 }
+__all__ = ["__version__", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,3 +58,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(f"eurosat_cls.{_LAZY[name]}"), name)
     raise AttributeError(f"module 'eurosat_cls' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -167,7 +167,7 @@ def fit_gaussians(features: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         features: ``[N, D]`` of training patches, finite.
         label: ``[N]`` int64.
     """
-    classes, place = label.unique(return_inverse=True)
+    classes, place = torch.unique(label, return_inverse=True)
     means = torch.stack([features[place == k].double().mean(0) for k in range(len(classes))])
     size, count = features.shape[1], len(features)
     second, fourth = (torch.zeros(size, size, dtype=torch.float64) for _ in range(2))

@@ -75,7 +75,7 @@ def test_familiarity_is_a_p_value_of_the_distance_from_the_nearest_class() -> No
 
 def test_a_covariance_of_few_patches_is_pulled_towards_a_sphere() -> None:
     features = torch.randn(12, 30, generator=torch.Generator().manual_seed(0))
-    means, whitening = fit_gaussians(features, torch.zeros(12, dtype=torch.int64))
+    _, whitening = fit_gaussians(features, torch.zeros(12, dtype=torch.int64))
     assert whitening.isfinite().all()
     assert float(whitening.diag().max()) < 3, "a singular covariance would have an infinite one"
     same = fit_gaussians(torch.ones(5, 4), torch.zeros(5, dtype=torch.int64))

@@ -41,7 +41,7 @@ def describe(arguments: Sequence[str]) -> None:
 
 
 def upgrade(arguments: Sequence[str]) -> None:
-    """Add to the checkpoints of an older run what today's hold: unit, size and spread of its training patches."""
+    """Add to the checkpoints of an older run what today's hold: unit, size, spread and familiarity of its patches."""
     parser = argparse.ArgumentParser("eurosat_cls upgrade", description=upgrade.__doc__, allow_abbrev=False)
     parser.add_argument("run", type=Path, help="a run folder, e.g. lightning_logs/version_0")
     parser.add_argument(

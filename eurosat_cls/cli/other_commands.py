@@ -9,6 +9,7 @@ from typing import Any
 from eurosat_cls.utils.errors import UserError
 
 TRIAL = "eurosat_cls.cli.trial"  # the module that a search runs for each of its trials
+MERGED_TEST = "eurosat_cls.cli.out_of_fold"  # and the one for what the folds of a cross-validation say together
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -60,7 +61,7 @@ def search(arguments: Sequence[str]) -> None:
         raise UserError("search needs Optuna: pip install 'eurosat-cls[search]', or pip install 'optuna>=5'")
     from eurosat_cls.search.command import search as run
 
-    run(arguments, _merge, TRIAL)
+    run(arguments, _merge, TRIAL, MERGED_TEST)
 
 
 def _merge(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -55,6 +55,18 @@ def upgrade(arguments: Sequence[str]) -> None:
         print(line)
 
 
+def audit(arguments: Sequence[str]) -> None:
+    """List the labels that are probably wrong, with a page to look through them."""
+    parser = argparse.ArgumentParser("eurosat_cls audit", description=audit.__doc__, allow_abbrev=False)
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of search --folds, or tested run folders")
+    parser.add_argument("--output", type=Path, default=Path("audit"), help="folder of suggestions.csv and gallery.html")
+    given, options = parser.parse_known_args(arguments)
+    from eurosat_cls.cli.audit import audit as run
+
+    for line in run(given.runs, given.output, options):
+        print(line)
+
+
 def search(arguments: Sequence[str]) -> None:
     """Train with many settings, overlays or seeds, and say which are good."""
     if find_spec("optuna") is None:
@@ -90,6 +102,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "map": map_,
     "export": export,
     "search": search,
+    "audit": audit,
     "report": report,
     "describe": describe,
     "upgrade": upgrade,

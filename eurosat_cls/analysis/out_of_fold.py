@@ -14,6 +14,7 @@ from eurosat_cls.utils.limits import TABLE, TEXT, checked, read_object, read_row
 from eurosat_cls.utils.names import some
 
 FOLDS = "folds.csv"
+_HEAD = ["file", "true", "predicted", "confidence"]  # before the classes
 _SPLIT = dict.fromkeys(("source", "fingerprint", "split_sha256", "labels"), TEXT)
 
 
@@ -59,8 +60,8 @@ def read_answers(folders: Sequence[Path]) -> OutOfFold:
     Runs of one seed may not have tested the same patch; what several seeds say of a patch is kept side by side.
 
     Raises:
-        UserError: for folders of other kinds, runs without a test, or one on a part of its patches or on another split
-            than the trained one, runs of different data, labels or classes, and tests that overlap.
+        UserError: for folders of other kinds, runs without a test, or with one on another split than the trained one,
+            runs of different data, labels or classes, and tests that overlap.
     """
     runs = [run for folder in folders for run in _runs(folder)]
     if len({run.resolve() for run in runs}) < len(runs):
@@ -76,8 +77,11 @@ def read_answers(folders: Sequence[Path]) -> OutOfFold:
     for run in runs:
         own = by_seed.setdefault(saved_settings(run).get("seed_everything"), {})
         rows = read_rows(run / "test_predictions.csv", TABLE)
-        names = names or list(rows[0])[4:]
-        if list(rows[0])[4:] != names:
+        head = list(rows[0]) if rows else []
+        if head[:4] != _HEAD:
+            raise UserError(f"{run / 'test_predictions.csv'}: is no table of a test's answers.")
+        names = names or head[4:]
+        if head[4:] != names:
             raise UserError(f"{run} and {runs[0]} have different classes.")
         if twice := [row["file"] for row in rows if row["file"] in own]:
             theirs = own[twice[0]][0]

@@ -31,6 +31,7 @@ from eurosat_cls.losses import FocalLoss, GaussianReconstruction, SigmoidFocalLo
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.masking import BandMasking, CellMasking
+from eurosat_cls.optimizers import SAM
 
 
 def _public(package: ModuleType, base: type) -> tuple[Any, ...]:
@@ -42,7 +43,7 @@ def _public(package: ModuleType, base: type) -> tuple[Any, ...]:
 MODELS = (AutoEncoder, Classifier)
 ENCODERS, DECODERS, EMBEDDINGS = (_public(package, nn.Module) for package in (encoders, decoders, embeddings))
 LOSSES = (FocalLoss, GaussianReconstruction, SigmoidFocalLoss)
-TRAINING = (BandMasking, CellMasking, Freeze, StopAtTarget, WeightAverage, Weights)
+TRAINING = (SAM, BandMasking, CellMasking, Freeze, StopAtTarget, WeightAverage, Weights)
 DATA = tuple(cls for cls in _public(data, data.PatchDataModule) if cls is not data.ImageFiles)  # those are for predict
 SPLITS, AUGMENTATIONS = _public(splits, splits.SplitMethod), _public(augment, augment.Augmentation)
 PICTURES = (

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from eurosat_cls.data.augment import Augmentation, Mixing, augment_batch
+from eurosat_cls.data.augment import Augmentation, augment_batch
 from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.data.corrections import corrected, digest_of_labels
 from eurosat_cls.data.identity import InputStatistics
@@ -244,6 +244,8 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; a last one that is not full is left out."""
         assert self.train_batches
+        for part in self.augment:
+            part.prepare(self.store.files, self.split.train, self.class_names, self.task)
         return self._loader(self.split.train, training=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -273,7 +275,7 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
             batch = batch._replace(target=batch.target.float())
         if self.trainer is None or not self.trainer.training or not self.augment:
             return batch
-        if any(isinstance(part, Mixing) for part in self.augment) and not batch.target.is_floating_point():
+        if any(part.needs_shares for part in self.augment) and not batch.target.is_floating_point():
             shares = batch.target.float() if self.task == "binary" else self._one_hot(batch.target)
             batch = batch._replace(target=shares)
         epoch, epochs = self.trainer.current_epoch, self.trainer.max_epochs

@@ -21,7 +21,7 @@ from eurosat_cls.utils.files import replacing, writing
 ADDED = ("unit", "input_statistics")
 
 
-class _Building(EuroSATCLI):
+class Building(EuroSATCLI):
     """Build model and data of a configuration, and do nothing with them."""
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -46,7 +46,7 @@ def upgrade(run: Path, options: Sequence[str]) -> list[str]:
     config, files = run / "config.yaml", sorted(run.glob("checkpoints/*.ckpt"))
     if not config.is_file() or not files:
         raise UserError(f"{run}: not a run folder (config.yaml and checkpoints/*.ckpt).")
-    building = _Building(["summary", "--config", str(config), *options], ("summary",))
+    building = Building(["summary", "--config", str(config), *options], ("summary",))
     data = require_patches(building.datamodule, "upgrade")
     return [_upgrade(file, data, building.model) for file in files]
 

@@ -100,7 +100,7 @@ def parse(arguments: list[str]) -> None:
     elif command in OTHERS:
         parser = reference_pages.parser_of(command)
         read, of_fit = parser.parse_known_args(rest)
-        assert command == "search" or not of_fit, of_fit
+        assert command in ("search", "audit") or not of_fit, of_fit
         if command == "search":
             merged(of_fit)
             if read.space and read.space.is_file():

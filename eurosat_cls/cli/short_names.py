@@ -8,6 +8,7 @@ from torch import nn
 
 from eurosat_cls import data, decoders, embeddings, encoders
 from eurosat_cls.callbacks import (
+    AccuracyOverCoverage,
     AttentionMaps,
     BatchPicture,
     Calibration,
@@ -31,7 +32,6 @@ from eurosat_cls.losses import FocalLoss, GaussianReconstruction, SigmoidFocalLo
 from eurosat_cls.models.autoencoder import AutoEncoder
 from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.models.masking import BandMasking, CellMasking
-from eurosat_cls.optimizers import SAM
 
 
 def _public(package: ModuleType, base: type) -> tuple[Any, ...]:
@@ -43,12 +43,12 @@ def _public(package: ModuleType, base: type) -> tuple[Any, ...]:
 MODELS = (AutoEncoder, Classifier)
 ENCODERS, DECODERS, EMBEDDINGS = (_public(package, nn.Module) for package in (encoders, decoders, embeddings))
 LOSSES = (FocalLoss, GaussianReconstruction, SigmoidFocalLoss)
-TRAINING = (SAM, BandMasking, CellMasking, Freeze, StopAtTarget, WeightAverage, Weights)
+TRAINING = (BandMasking, CellMasking, Freeze, StopAtTarget, WeightAverage, Weights)
 DATA = tuple(cls for cls in _public(data, data.PatchDataModule) if cls is not data.ImageFiles)  # those are for predict
 SPLITS, AUGMENTATIONS = _public(splits, splits.SplitMethod), _public(augment, augment.Augmentation)
 PICTURES = (
-    AttentionMaps, BatchPicture, Calibration, ClassScores, ConfusionMatrix, GradCAM, LearningCurves, Misclassified,
-    Locations, Projector,
+    AccuracyOverCoverage, AttentionMaps, BatchPicture, Calibration, ClassScores, ConfusionMatrix, GradCAM,
+    LearningCurves, Misclassified, Locations, Projector,
 )  # fmt: skip
 SHORT_NAMES = (
     *MODELS, *ENCODERS, *EMBEDDINGS, *DECODERS, *LOSSES, *TRAINING, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES,

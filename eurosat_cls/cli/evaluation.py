@@ -29,6 +29,7 @@ from eurosat_cls.utils.names import did_you_mean, nearest
 if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
     from matplotlib.figure import Figure
 
+QUIET = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
 PICTURES = ("ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM")
 
 
@@ -68,7 +69,8 @@ class Evaluation:
         Raises:
             UserError: for what is no picture, and for one that was asked for and cannot be drawn.
         """
-        self._trainer.figures = found = {}
+        found: dict[str, Figure] = {}
+        self._trainer.figures = found
         with TemporaryDirectory() as folder:
             self._trainer.run_folder = Path(folder)  # tables that pictures write, too
             for picture in pictures or PICTURES:
@@ -197,8 +199,8 @@ def _check_classes(model: Classifier, data: PatchDataModule) -> None:
 def _trainer() -> Trainer:
     """A trainer that looks and says nothing of it."""
     quieten()
-    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    return Trainer(devices=1, precision="32-true", **dict.fromkeys(quiet, False))
+    quiet: dict[str, Any] = dict.fromkeys(QUIET, False)
+    return Trainer(devices=1, precision="32-true", **quiet)
 
 
 def _predictions(model: Classifier, probabilities: Tensor) -> Predictions:

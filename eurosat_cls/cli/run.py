@@ -70,7 +70,7 @@ def perform(
     end_with_parent()
     if arguments[:1] != ["search"] and not {"-h", "--help"} & set(arguments):
         share_cores(before)
-    named = (*CONFIGURED, "search", "upgrade")
+    named = (*CONFIGURED, "search", "upgrade", "audit")
     given = expand(expand_names(arguments, rank_zero_print) if {*arguments[:1]} & {*named} else arguments)
     with stopping(), offline(), trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
         if given and given[0] in COMMANDS:

@@ -22,6 +22,7 @@ from eurosat_cls.cli.run_argument import expand
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.parse import read_settings
 from eurosat_cls.config.parser import closed_parser
+from eurosat_cls.config.shipped import expand_names
 from eurosat_cls.config.trust import config_folders, trusting
 from eurosat_cls.search.space_file import read_space
 from tests.conftest import CONFIGS, REPOSITORY
@@ -94,6 +95,7 @@ def parse(arguments: list[str]) -> None:
         UserError: or ``SystemExit`` for what they refuse.
     """
     given, packages = split_trust(arguments)
+    given = expand_names(given, print)
     command, rest = given[0], given[1:]
     if HELP & set(given):
         assert answer(given, lambda asked: None) is not None

@@ -22,7 +22,7 @@ from eurosat_cls.cli.run_argument import expand
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.parse import read_settings
 from eurosat_cls.config.parser import closed_parser
-from eurosat_cls.config.shipped import expand_names
+from eurosat_cls.config.shipped import expand_names, find
 from eurosat_cls.config.trust import config_folders, trusting
 from eurosat_cls.search.space_file import read_space
 from tests.conftest import CONFIGS, REPOSITORY
@@ -117,7 +117,7 @@ def provide(page: Path, arguments: list[str]) -> None:
     """Make the configurations that a page speaks of: its own, or a copy of the main one."""
     own = [one.text for one in run_here(page, "yaml") if not one.mark]
     for before, name in pairwise(arguments):
-        if before == "--config" and not Path(name).exists():
+        if before == "--config" and not Path(name).exists() and find(name) is None:
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             Path(name).write_text(own[0] if own else (CONFIGS / "tiny_resnet18.yaml").read_text())
             for module, text in own_modules(page).items():

@@ -3,6 +3,7 @@
 from eurosat_cls.callbacks.averaging import WeightAverage
 from eurosat_cls.callbacks.checkpoints import Checkpoints
 from eurosat_cls.callbacks.encoder_export import EncoderExport
+from eurosat_cls.callbacks.evidence import KeepEvidence
 from eurosat_cls.callbacks.falling_rate import FallingRate
 from eurosat_cls.callbacks.finders.batch_size import BatchSizeFinder
 from eurosat_cls.callbacks.finders.learning_rate import LearningRateFinder
@@ -13,6 +14,7 @@ from eurosat_cls.callbacks.pictures.batch import BatchPicture
 from eurosat_cls.callbacks.pictures.calibration import Calibration
 from eurosat_cls.callbacks.pictures.class_scores import ClassScores
 from eurosat_cls.callbacks.pictures.confusion_matrix import ConfusionMatrix
+from eurosat_cls.callbacks.pictures.coverage import AccuracyOverCoverage
 from eurosat_cls.callbacks.pictures.curves import LearningCurves
 from eurosat_cls.callbacks.pictures.gradcam import GradCAM
 from eurosat_cls.callbacks.pictures.locations import Locations
@@ -27,6 +29,7 @@ from eurosat_cls.callbacks.stop import StopAtTarget, StopRecord
 from eurosat_cls.callbacks.tensorboard import TensorBoardText
 
 __all__ = [
+    "AccuracyOverCoverage",
     "AttentionMaps",
     "BatchPicture",
     "BatchSizeFinder",
@@ -40,6 +43,7 @@ __all__ = [
     "FallingRate",
     "Freeze",
     "GradCAM",
+    "KeepEvidence",
     "LearningCurves",
     "LearningRateFinder",
     "Locations",

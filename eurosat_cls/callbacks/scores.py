@@ -10,10 +10,14 @@ from rich.table import Table
 
 from eurosat_cls.analysis.calibration import before_and_after, describe
 from eurosat_cls.analysis.class_scores import format_score, plain_scores
+from eurosat_cls.analysis.coverage import RATES, accuracy_by_doubt, at_shares, describe_coverage, set_coverage
 from eurosat_cls.analysis.report.page import write_report
+from eurosat_cls.callbacks.pictures.patches import decide
 from eurosat_cls.callbacks.predictions import write_polygons
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.evidence import LACKING
+from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import csv_text, write_json, write_text, writing
 from eurosat_cls.utils.text import print_table
@@ -51,13 +55,13 @@ class TestScores(Callback):
             found = before_and_after(outputs.logits, outputs.target, pl_module.task, float(pl_module.temperature))
             content |= {"per_class": scores, "confusion_matrix": matrix.tolist()}
             content["calibration"] = {"applied": pl_module.calibrate, **found}
-            calibration = describe(found, pl_module.calibrate)
+            lines = [describe(found, pl_module.calibrate), *_doubts(pl_module, outputs, content)]
         if not trainer.is_global_zero:
             return
         write_json(path, content)
         if "per_class" in content:
             self._print_table(scores, _part(trainer, "test"))
-            print(calibration)
+            print(*lines, sep="\n")
         print(f"{_part(trainer, 'test')}{_line(metrics)}\nwritten to {path}")
 
     def _print_table(self, scores: dict[str, dict[str, float | None]], part: str) -> None:
@@ -67,6 +71,27 @@ class TestScores(Callback):
         for name, s in scores.items():
             table.add_row(name, str(s["images"]), *(format_score(s[key]) for key in ("precision", "recall", "f1")))
         print_table(table)
+
+
+def _doubts(module: Classifier, outputs: EpochOutputs, content: dict[str, Any]) -> list[str]:
+    """Add to what ``test.json`` holds how far answers can be believed; return what is printed of it."""
+    decisions, evidence = decide(module, outputs), module.evidence
+    beliefs = {"confidence": None} if outputs.familiarity is None else {
+        "confidence": None, "familiarity": outputs.familiarity.cpu().numpy()
+    }  # fmt: skip
+    if len(outputs.indices):
+        content["accuracy_over_coverage"] = {
+            name: at_shares(accuracy_by_doubt(decisions, belief)) for name, belief in beliefs.items()
+        }
+    if evidence is None:
+        return [f"no familiarity and no sets of classes: {LACKING}"]
+    if module.task == "multilabel":
+        return []
+    rates = RATES if module.error_rate is None else (module.error_rate,)
+    logits, target = outputs.logits.cpu(), outputs.target.cpu()
+    names, evidence = module.class_names, evidence.to(logits.device)
+    content["conformal"] = set_coverage(evidence, module.expected(logits), target, names, rates)
+    return [line for line in [describe_coverage(content["conformal"])] if line]
 
 
 def _metrics(trainer: Trainer, stage: str) -> dict[str, float]:
@@ -120,6 +145,7 @@ class TestReport(Callback):
         probabilities = module.postprocessing.probabilities(epoch_outputs.logits)
         true = module.rules.names_of(epoch_outputs.target)
         files = trainer.datamodule.files(epoch_outputs.indices.tolist())  # type: ignore[attr-defined]
-        rows = zip(files, true, module.prediction_rows(probabilities), strict=True)
+        found = module.with_familiarity(probabilities, epoch_outputs.familiarity)
+        rows = zip(files, true, module.prediction_rows(found), strict=True)
         head = ["file", "true", *module.prediction_columns()]
         return csv_text([head, *([file, name, *row] for file, name, row in rows)])

@@ -16,6 +16,7 @@ from eurosat_cls.utils.network import check_local
 
 KEY = "eurosat_cls"  # of the card among a file's metadata
 FORMAT = 1  # of the card
+EVIDENCE = "evidence"  # of a checkpoint: what says whether to believe an answer; and what its tensors begin with
 GRAPH = "graph"  # where a checkpoint read from an ONNX file has its bytes
 SUFFIXES = (".onnx", ".safetensors")
 _LARGEST = 4_000_000  # letters of a card
@@ -31,7 +32,8 @@ def read_portable(path: str | Path) -> dict[str, Any]:
     """Read an exported model in the form of a checkpoint; nothing in it is run.
 
     Returns:
-        ``hyper_parameters``, ``state_dict``, ``data``, ``run``, and for ONNX the bytes of the network in ``graph``.
+        ``hyper_parameters``, ``state_dict``, ``data``, ``run``, ``evidence`` where a file of weights has it, and for
+        ONNX the bytes of the network in ``graph``.
 
     Raises:
         UserError: for a file that is missing, damaged, without this project's metadata, or that refers to others.
@@ -52,7 +54,10 @@ def _read_safetensors(path: Path) -> tuple[str | None, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: not a safetensors file, or truncated ({error}).") from None
-    return metadata.get(KEY), lambda card: {"state_dict": tensors}
+    start = f"{EVIDENCE}."
+    evidence = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+    content = {"state_dict": {name: value for name, value in tensors.items() if not name.startswith(start)}}
+    return metadata.get(KEY), lambda card: {**content, **({EVIDENCE: evidence} if evidence else {})}
 
 
 def _read_onnx(path: Path) -> tuple[str | None, Any]:

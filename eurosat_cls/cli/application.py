@@ -20,6 +20,7 @@ from eurosat_cls.callbacks import (
     EpochSummary,
     FallingRate,
     Freeze,
+    KeepEvidence,
     Reconstructions,
     RunMetadata,
     StopOnNonFiniteLoss,
@@ -35,7 +36,7 @@ from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, 
 from eurosat_cls.cli.commands import CONFIGURED
 from eurosat_cls.cli.first_options import HELPS
 from eurosat_cls.cli.input_options import COMMANDS as WITH_INPUT
-from eurosat_cls.cli.input_options import add_input_options, apply_input_options
+from eurosat_cls.cli.input_options import add_evidence_options, add_input_options, apply_input_options
 from eurosat_cls.cli.lightning_settings import SETTINGS
 from eurosat_cls.cli.pictures import DRAW, warn_of_undrawn
 from eurosat_cls.cli.predict import add_image_options, images_of, prediction_writer
@@ -63,8 +64,8 @@ LOOKS = ("statistics", "show", "summary")  # these look at data or network only:
 FINDS = ("lr_find", "batch_size_find")  # these train for some steps, and leave no run
 # Drawn when nothing else is said.
 PICTURES = (
-    "BatchPicture", "LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "GradCAM",
-    "Locations",
+    "BatchPicture", "LearningCurves", "ConfusionMatrix", "ClassScores", "Calibration", "AccuracyOverCoverage",
+    "Misclassified", "GradCAM", "Locations",
 )  # fmt: skip
 
 
@@ -116,6 +117,7 @@ class EuroSATCLI(LightningCLI):
         set_helps(parser, CONFIGURED[subcommand], HELPS)
         if subcommand in WITH_INPUT:
             add_input_options(parser)
+            add_evidence_options(parser, subcommand)
         if subcommand == "predict":
             add_image_options(parser)
         return parser
@@ -294,5 +296,5 @@ class EuroSATCLI(LightningCLI):
         }
         text = self._dump(folder)
         kept = [RunMetadata(folder, text, record), TensorBoardText(yaml.safe_load(text), split)]
-        own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else []
+        own = [Reconstructions(), EncoderExport()] if isinstance(self.model, AutoEncoder) else [KeepEvidence()]
         return [StopOnNonFiniteLoss(), FallingRate(), EpochSummary(), StopRecord(), *kept, *own]

@@ -19,6 +19,7 @@ OTHERS = {
     "map": "land-cover maps of whole Sentinel-2 scenes",
     "export": "write a model for use elsewhere: ONNX, torch.export, safetensors, QGIS",
     "search": "train with many settings, overlays or seeds",
+    "audit": "find labels that are probably wrong, from tests on unseen patches",
     "report": "make the page of a run anew, or compare runs",
     "describe": "say what a checkpoint is",
     "upgrade": "bring the checkpoints of an older run up to date",

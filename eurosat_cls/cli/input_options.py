@@ -1,4 +1,4 @@
-"""Options that say what the values of other images than the training's are."""
+"""Options that say what the values of other images than the training's are, and how sure answers have to be."""
 
 from typing import Any, Optional
 
@@ -7,6 +7,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from eurosat_cls.data.unit import UnitName
 from eurosat_cls.models.base import PatchModule
+from eurosat_cls.models.classifier import Classifier
 
 COMMANDS = ("validate", "test", "predict")
 
@@ -24,7 +25,23 @@ def add_input_options(parser: LightningArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_evidence_options(parser: LightningArgumentParser, command: str) -> None:
+    """Add ``--error_rate`` to the parser of ``test``, and it and ``--min_familiarity`` to that of ``predict``."""
+    if command in ("test", "predict"):
+        parser.add_argument(
+            "--error_rate", type=Optional[float], default=None,
+            help="Give each patch the set of classes that lacks the true one in this share of cases, e.g. 0.05.",
+        )  # fmt: skip
+    if command == "predict":
+        parser.add_argument(
+            "--min_familiarity", type=Optional[float], default=None,
+            help="Call patches unfamiliar whose features are so unlike those of the training, e.g. 0.01.",
+        )  # fmt: skip
+
+
 def apply_input_options(config: Any, model: LightningModule) -> None:
     """Hand to a model what the configuration of a command says of its input."""
     if isinstance(model, PatchModule):
         model.input_check.begin(config.unit, config.stretch)
+    if isinstance(model, Classifier):
+        model.error_rate, model.min_familiarity = config.get("error_rate"), config.get("min_familiarity")

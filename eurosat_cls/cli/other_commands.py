@@ -9,6 +9,7 @@ from typing import Any
 from eurosat_cls.utils.errors import UserError
 
 TRIAL = "eurosat_cls.cli.trial"  # the module that a search runs for each of its trials
+MERGED_TEST = "eurosat_cls.cli.out_of_fold"  # and the one for what the folds of a cross-validation say together
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -41,7 +42,7 @@ def describe(arguments: Sequence[str]) -> None:
 
 
 def upgrade(arguments: Sequence[str]) -> None:
-    """Add to the checkpoints of an older run what today's hold: unit, size and spread of its training patches."""
+    """Add to the checkpoints of an older run what today's hold: unit, size, spread and familiarity of its patches."""
     parser = argparse.ArgumentParser("eurosat_cls upgrade", description=upgrade.__doc__, allow_abbrev=False)
     parser.add_argument("run", type=Path, help="a run folder, e.g. lightning_logs/version_0")
     parser.add_argument(
@@ -54,13 +55,25 @@ def upgrade(arguments: Sequence[str]) -> None:
         print(line)
 
 
+def audit(arguments: Sequence[str]) -> None:
+    """List the labels that are probably wrong, with a page to look through them."""
+    parser = argparse.ArgumentParser("eurosat_cls audit", description=audit.__doc__, allow_abbrev=False)
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of search --folds, or tested run folders")
+    parser.add_argument("--output", type=Path, default=Path("audit"), help="folder of suggestions.csv and gallery.html")
+    given, options = parser.parse_known_args(arguments)
+    from eurosat_cls.cli.audit import audit as run
+
+    for line in run(given.runs, given.output, options):
+        print(line)
+
+
 def search(arguments: Sequence[str]) -> None:
     """Train with many settings, overlays or seeds, and say which are good."""
     if find_spec("optuna") is None:
         raise UserError("search needs Optuna: pip install 'eurosat-cls[search]', or pip install 'optuna>=5'")
     from eurosat_cls.search.command import search as run
 
-    run(arguments, _merge, TRIAL)
+    run(arguments, _merge, TRIAL, MERGED_TEST)
 
 
 def _merge(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -89,6 +102,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "map": map_,
     "export": export,
     "search": search,
+    "audit": audit,
     "report": report,
     "describe": describe,
     "upgrade": upgrade,

@@ -8,6 +8,7 @@ from torch import nn
 
 from eurosat_cls import data, decoders, embeddings, encoders
 from eurosat_cls.callbacks import (
+    AccuracyOverCoverage,
     AttentionMaps,
     BatchPicture,
     Calibration,
@@ -46,8 +47,8 @@ TRAINING = (BandMasking, CellMasking, Freeze, StopAtTarget, WeightAverage, Weigh
 DATA = tuple(cls for cls in _public(data, data.PatchDataModule) if cls is not data.ImageFiles)  # those are for predict
 SPLITS, AUGMENTATIONS = _public(splits, splits.SplitMethod), _public(augment, augment.Augmentation)
 PICTURES = (
-    AttentionMaps, BatchPicture, Calibration, ClassScores, ConfusionMatrix, GradCAM, LearningCurves, Misclassified,
-    Locations, Projector,
+    AccuracyOverCoverage, AttentionMaps, BatchPicture, Calibration, ClassScores, ConfusionMatrix, GradCAM,
+    LearningCurves, Misclassified, Locations, Projector,
 )  # fmt: skip
 SHORT_NAMES = (
     *MODELS, *ENCODERS, *EMBEDDINGS, *DECODERS, *LOSSES, *TRAINING, *DATA, *SPLITS, *AUGMENTATIONS, *PICTURES,

@@ -6,17 +6,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import LightningModule
 
+from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import SafeCheckpointIO, read_checkpoint
+from eurosat_cls.checkpoints.portable import EVIDENCE
 from eurosat_cls.cli.application import EuroSATCLI
 from eurosat_cls.data.module import PatchDataModule, require_patches
+from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.evidence_fit import fit_evidence
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import replacing, writing
 
 ADDED = ("unit", "input_statistics")
 
 
-class _Building(EuroSATCLI):
+class Building(EuroSATCLI):
     """Build model and data of a configuration, and do nothing with them."""
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -41,26 +46,39 @@ def upgrade(run: Path, options: Sequence[str]) -> list[str]:
     config, files = run / "config.yaml", sorted(run.glob("checkpoints/*.ckpt"))
     if not config.is_file() or not files:
         raise UserError(f"{run}: not a run folder (config.yaml and checkpoints/*.ckpt).")
-    data = require_patches(
-        _Building(["summary", "--config", str(config), *options], ("summary",)).datamodule, "upgrade"
-    )
-    return [_upgrade(file, data) for file in files]
+    building = Building(["summary", "--config", str(config), *options], ("summary",))
+    data = require_patches(building.datamodule, "upgrade")
+    return [_upgrade(file, data, building.model) for file in files]
 
 
-def _upgrade(file: Path, data: PatchDataModule) -> str:
+def _upgrade(file: Path, data: PatchDataModule, model: LightningModule) -> str:
     checkpoint = read_checkpoint(file)
     saved = checkpoint.get("hyper_parameters", {})
     _check_data(file, saved, data)
     added = {name: getattr(data, name) for name in ADDED if not saved.get(name)}
-    if not added:
+    evidence = _evidence(file, checkpoint, data, model)
+    if not added and not evidence:
         return f"{file}: up to date"
-    size = {"patch_size": data.patch_shape[1]}
+    size = {"patch_size": data.patch_shape[1]} if added else {}
     state = {type(data).__qualname__: {**checkpoint.get(type(data).__qualname__, {}), **size}}
-    upgraded = {**checkpoint, **state, "hyper_parameters": {**saved, **added}}
+    upgraded = {**checkpoint, **state, **evidence, "hyper_parameters": {**saved, **added}}
     with writing(file), replacing(file) as part:
         SafeCheckpointIO().save_checkpoint(upgraded, part)
         _compare(file, read_checkpoint(part), upgraded)
-    return f"{file}: {', '.join([*added, *size])} added"
+    named = [", ".join([*added, *size])] if added else []
+    named += ["statistics of familiarity and error rates"] if evidence else []
+    return f"{file}: {' added; '.join(named)} added"
+
+
+def _evidence(file: Path, checkpoint: dict[str, Any], data: PatchDataModule, model: LightningModule) -> dict[str, Any]:
+    """The statistics that a classifier's checkpoint lacks, found as at the end of its training."""
+    if EVIDENCE in checkpoint or not isinstance(model, Classifier):
+        return {}
+    check_fits(checkpoint, model, file)
+    model.load_state_dict(checkpoint["state_dict"])
+    half = "bf16" in str(checkpoint.get("execution", {}).get("precision"))
+    found = fit_evidence(model, data, lambda: torch.autocast("cpu", torch.bfloat16, enabled=half))
+    return {} if found is None else {EVIDENCE: found.plain()}
 
 
 def _check_data(file: Path, saved: Any, data: PatchDataModule) -> None:

@@ -35,6 +35,7 @@ Module torch.nn: BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntr
 Module torchvision.ops: MLP SqueezeExcitation StochasticDepth
 function torch.nn.functional: celu cosine_similarity elu gelu glu hardsigmoid hardswish hardtanh leaky_relu
   log_softmax logsigmoid mish pairwise_distance relu relu6 selu sigmoid silu softmax softplus softsign tanh
+Optimizer eurosat_cls.optimizers: SAM
 Optimizer torch.optim: ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax LBFGS Muon NAdam RAdam RMSprop Rprop SGD
   SparseAdam
 LRScheduler torch.optim.lr_scheduler: ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR

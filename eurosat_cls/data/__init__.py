@@ -24,6 +24,7 @@ _LAZY = {
     "Mixup": "augment",
     "Noise": "augment",
     "Shift": "augment",
+    "SoftLabels": "augment",
 }
 __all__ = sorted(_LAZY)
 

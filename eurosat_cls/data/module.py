@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from eurosat_cls.data.augment import Augmentation, Mixing, augment_batch
+from eurosat_cls.data.augment import Augmentation, augment_batch
 from eurosat_cls.data.batch import Batch, TaskName
+from eurosat_cls.data.corrections import corrected, digest_of_labels
 from eurosat_cls.data.identity import InputStatistics
 from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader, rows_within
+from eurosat_cls.data.resumed import print_changes
 from eurosat_cls.data.splits import (
     RandomSplit,
     SpatialSplit,
@@ -28,7 +31,6 @@ from eurosat_cls.data.statistics import BandStatistics, band_statistics
 from eurosat_cls.data.store.store import Store, class_counts
 from eurosat_cls.data.unit import Unit
 from eurosat_cls.utils.configurable import Configurable
-from eurosat_cls.utils.distributed import rank_zero_print
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.seeds import generator_for, run_seed
 
@@ -51,6 +53,8 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
         shots_per_class: train on that many patches of each class only.
         train_fraction: train on that share of the training patches only.
         subset_seed: picks the patches of the two settings above.
+        labels: CSV file of corrected labels, see :func:`~eurosat_cls.data.corrections.corrected`; they hold in all
+            parts, while the split stays that of the labels before.
 
     Attributes:
         task: what a label means, see :data:`eurosat_cls.data.batch.TaskName`.
@@ -73,12 +77,14 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
         shots_per_class: int | None = None,
         train_fraction: float = 1.0,
         subset_seed: int = 0,
+        labels: str | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
             raise UserError(f"data.batch_size must be at least 1, got {batch_size}.")
         self.wanted_bands, self.split_source = bands, split
         self.shots_per_class, self.train_fraction, self.subset_seed = shots_per_class, train_fraction, subset_seed
+        self.labels = labels
         self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
         self._first_index = self.train_available = 0
 
@@ -95,7 +101,11 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
 
     @cached_property
     def store(self) -> Store:
-        """The patches."""
+        """The patches, with corrected labels where there are such."""
+        return self._as_published if self.labels is None else corrected(self._as_published, Path(self.labels))
+
+    @cached_property
+    def _as_published(self) -> Store:
         return self.open_store()
 
     @property
@@ -107,7 +117,8 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
     def split(self) -> Split:
         """The indices of train, val and test."""
         store = self.store
-        split = self.split_method.divide(store)
+        # By the labels before any correction, so that no patch moves from one part to another.
+        split = self.split_method.divide(self._as_published)
         check_classes(split, store.labels, store.class_names)
         self.train_available = len(split.train)
         return take_subset(split, store, self.shots_per_class, self.train_fraction, self.subset_seed)
@@ -209,24 +220,13 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
             "seed": run_seed(),
             "global_batch": self.batch_size * self._processes,
             "patch_size": self.patch_shape[1],
+            **({} if self.labels is None else {"labels": digest_of_labels(self.store)}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Say what makes a training that goes on another one than it was."""
-        if self.trainer is None or self.trainer.state.fn != "fit":
-            return
-        if state.get("fingerprint", self.store.fingerprint) != self.store.fingerprint:
-            rank_zero_print(
-                f"warning: data: {self.store.source} is not what the checkpoint was trained on ({state['source']}), "
-                "or it has changed since."
-            )
-        ours = {"seed": run_seed(), "global_batch": self.batch_size * self._processes}
-        names = {"seed": "seed (seed_everything)", "global_batch": "patches of a step"}
-        for key, now in ours.items():
-            if state.get(key, now) != now:
-                rank_zero_print(
-                    f"warning: {names[key]}: {state[key]} in the checkpoint, {now} now; that makes it another training."
-                )
+        if self.trainer is not None and self.trainer.state.fn == "fit":
+            print_changes(state, self.state_dict())
 
     # --- batches -------------------------------------------------------------------------------------------------
 
@@ -244,6 +244,8 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; a last one that is not full is left out."""
         assert self.train_batches
+        for part in self.augment:
+            part.prepare(self.store.files, self.split.train, self.class_names, self.task)
         return self._loader(self.split.train, training=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -273,7 +275,7 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
             batch = batch._replace(target=batch.target.float())
         if self.trainer is None or not self.trainer.training or not self.augment:
             return batch
-        if any(isinstance(part, Mixing) for part in self.augment) and not batch.target.is_floating_point():
+        if any(part.needs_shares for part in self.augment) and not batch.target.is_floating_point():
             shares = batch.target.float() if self.task == "binary" else self._one_hot(batch.target)
             batch = batch._replace(target=shares)
         epoch, epochs = self.trainer.current_epoch, self.trainer.max_epochs

@@ -4,6 +4,7 @@ Shape legend: B batch, C input channels, D output features, H W patch size, h w 
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,11 +46,14 @@ class ResNet(Encoder):
         widths: channels of each stage; the last one is ``out_features``. Multiples of 16 are the fastest.
         blocks: basic blocks in each stage; ``(2, 2, 2, 2)`` makes the 18 layers.
         stem_stride: stride of the 3x3 stem; 2 quarters the cost on 64x64 patches.
+        downsample: how a stage halves the resolution: ``stride`` of its first convolution and shortcut, or
+            ``average`` of 2x2 pixels before both, which costs as much, uses every pixel and aliases less.
 
     Raises:
         UserError: when ``widths`` and ``blocks`` differ in length, are empty or hold values below 1.
 
-    Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+    Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; averages before strides: Zhang,
+    "Making Convolutional Networks Shift-Invariant Again", ICML 2019.
 
     Example:
         >>> import torch
@@ -64,6 +68,7 @@ class ResNet(Encoder):
         widths: Sequence[int] = (16, 48, 96, 160),
         blocks: Sequence[int] = (2, 2, 2, 2),
         stem_stride: int = 2,
+        downsample: Literal["stride", "average"] = "stride",
     ) -> None:
         super().__init__()
         if len(widths) != len(blocks) or not widths:
@@ -75,12 +80,14 @@ class ResNet(Encoder):
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(inplace=True),
         )
-        stages = []
+        stages: list[nn.Module] = []
         channels = widths[0]
         for stage, (width, count) in enumerate(zip(widths, blocks)):
             for block in range(count):
-                stride = 2 if stage > 0 and block == 0 else 1
-                stages.append(BasicBlock(channels, width, stride))
+                halves = stage > 0 and block == 0
+                if halves and downsample == "average":
+                    stages.append(nn.AvgPool2d(2, ceil_mode=True))
+                stages.append(BasicBlock(channels, width, 2 if halves and downsample == "stride" else 1))
                 channels = width
         self.stages = nn.Sequential(*stages)
         self.out_features = channels

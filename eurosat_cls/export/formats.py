@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import save
 from torch.export import ExportedProgram
 
-from eurosat_cls.checkpoints.portable import KEY
+from eurosat_cls.checkpoints.portable import EVIDENCE, KEY
 from eurosat_cls.export.network import Model, not_exportable
+from eurosat_cls.models.classifier import Classifier
 from eurosat_cls.utils.errors import UserError
 
 OPSET = 21  # the newest that onnxruntime 1.20 of November 2024 reads
@@ -86,5 +87,7 @@ def write_program(path: Path, program: ExportedProgram, metadata: Mapping[str, s
 def write_safetensors(path: Path, model: Model, card: str) -> None:
     """Write a model's weights with its card, as :func:`eurosat_cls.load` reads them."""
     kept = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("loss.")}
+    if isinstance(model, Classifier) and model.evidence is not None:
+        kept |= {f"{EVIDENCE}.{name}": tensor for name, tensor in model.evidence.plain().items()}
     state = {name: tensor.detach().contiguous().clone() for name, tensor in kept.items()}
     path.write_bytes(save(state, metadata={KEY: card, "format": "pt"}))

@@ -1,5 +1,6 @@
 """What every LightningModule of this package shares: its stages, how it is run, and how it goes on."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from eurosat_cls.models.stage_scores import StageScores
 from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.lightning_private import end_epoch_as_others
+from eurosat_cls.utils.modules import frozen_batch_statistics
 
 
 class PatchModule(OptimizedModule, Configurable):
@@ -212,7 +214,10 @@ class PatchModule(OptimizedModule, Configurable):
         raise NotImplementedError
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch."""
+        """Return the loss of one batch; what an optimizer asks for at other weights is not scored."""
+        if any(getattr(optimizer, "perturbed", False) for optimizer in self.trainer.optimizers):
+            with frozen_batch_statistics(self):
+                return self.step(batch, batch_idx, copy.deepcopy(self.train_scores), False)
         first, self._logs_anew = batch_idx == 0 or self._logs_anew, False  # also the first one after a resume
         return self.step(batch, batch_idx, self.train_scores, first)
 

@@ -4,36 +4,28 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.config.factories import accepts, build
-from eurosat_cls.data.augment import dihedral_view
 from eurosat_cls.data.batch import Batch, TaskName
-from eurosat_cls.data.files.patches import as_patches
-from eurosat_cls.data.unit import UnitName
 from eurosat_cls.decoders import Decoder, LinearHead
 from eurosat_cls.encoders import Encoder
-from eurosat_cls.models.base import PatchModule
-from eurosat_cls.models.indices import WithIndices, input_layer
+from eurosat_cls.models.answering import Answering
+from eurosat_cls.models.indices import input_layer
 from eurosat_cls.models.input_check import InputCheck, refuse_nonfinite
-from eurosat_cls.models.network import connect
-from eurosat_cls.models.normalize import NoNormalize, Normalize
 from eurosat_cls.models.optimization import OptimizerFactory, SchedulerFactory
-from eurosat_cls.models.postprocessing import Postprocessing, initial_threshold
-from eurosat_cls.models.predictions import Predictions
+from eurosat_cls.models.postprocessing import initial_threshold
 from eurosat_cls.models.stage_scores import STAGES, StageScores
 from eurosat_cls.models.tasks import LossFactory, MetricFactory, task_for
 from eurosat_cls.models.temperature import fit_temperature
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.modules import evaluating
 
 CLASS_WEIGHTS = ("loss.weight", "loss.pos_weight")  # what the configuration says, whatever a checkpoint holds
 
 
-class Classifier(PatchModule):
+class Classifier(Answering):
     """Classify raw patches with an injected encoder, decoder and loss.
 
     In YAML every part is a ``class_path`` with ``init_args``; in Python a class or a ``functools.partial``. What
@@ -92,9 +84,6 @@ class Classifier(PatchModule):
     """
 
     may_lack = ("temperature", *CLASS_WEIGHTS)  # tensors that checkpoints need not have, nor this model
-    normalize: NoNormalize | Normalize | WithIndices
-    threshold: Tensor  # [number of independent decisions], none in a multiclass task
-    temperature: Tensor
 
     def __init__(
         self,
@@ -165,62 +154,12 @@ class Classifier(PatchModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take tuned thresholds from a checkpoint, but configured ones and class weights from the configuration."""
         super().on_load_checkpoint(checkpoint)
+        if self._trainer is None or self.trainer.state.fn != "fit":
+            self.take_evidence(checkpoint, "the checkpoint" if self._trainer is None else str(self.trainer.ckpt_path))
         state = {name: value for name, value in checkpoint["state_dict"].items() if name not in CLASS_WEIGHTS}
         ours = self.state_dict()
         configured = CLASS_WEIGHTS if self.tune_threshold else (*CLASS_WEIGHTS, "threshold")
         checkpoint["state_dict"] = {**state, **{name: ours[name] for name in configured if name in ours}}
-
-    # --- the network -------------------------------------------------------------------------------------------
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Raw ``[B, C, H, W]`` -> logits ``[B, K]``."""
-        if self.memory_format == "channels_last":
-            image = image.contiguous(memory_format=torch.channels_last)
-        return connect(self.encoder, self.decoder, self.normalize(image))
-
-    @property
-    def postprocessing(self) -> Postprocessing:
-        """From logits to probabilities, calibrated where ``calibrate`` is set, and to decisions."""
-        return Postprocessing(self.rules, self.threshold, self.temperature if self.calibrate else None)
-
-    def predict_logits(self, image: Tensor) -> Tensor:
-        """Raw ``[B, C, H, W]`` -> logits in float32, over eight views where so configured."""
-        if not self.test_time_augmentation:
-            logits: Tensor = self(image)
-            return logits.float()
-        return self.rules.merge([self(dihedral_view(image, view)).float() for view in range(8)])
-
-    def predict(
-        self,
-        images: Tensor | np.ndarray | Sequence[Any],
-        batch_size: int = 256,
-        unit: UnitName | None = None,
-        stretch: Sequence[float] | None = None,
-    ) -> Predictions:
-        """Classify raw patches.
-
-        Args:
-            images: ``[N, C, H, W]`` with the model's bands in its order, in raw sensor values; ``[C, H, W]`` for one.
-                Or image files by their paths, or images of Pillow.
-            batch_size: patches in one go.
-            unit: what the values are: ``raw`` for the training's, ``dn`` for 10,000 times the reflectance,
-                ``reflectance`` for 0 to 1; None leaves it to dtype and range.
-            stretch: values of 10,000 times the reflectance that were 0 and 255 in the training's 8-bit images.
-
-        Raises:
-            UserError: for another number of bands, NaN or infinite values, values that are plainly in another unit
-                than the training data's, and files that cannot be used.
-        """
-        raw = as_patches(images, self.bands)
-        if batch_size < 1:
-            raise UserError(f"predict: batch_size must be at least 1, got {batch_size}.")
-        self.input_check.begin(unit, stretch)
-        with evaluating(self), torch.inference_mode():
-            batches = (self.input_check(batch).to(self.device) for batch in torch.split(raw, batch_size))
-            logits = torch.cat([self.predict_logits(batch) for batch in batches])
-            probabilities = self.postprocessing.probabilities(logits)
-            names, confidence = self.postprocessing.decide(probabilities)
-        return Predictions(names, confidence.cpu().numpy(), probabilities.cpu().numpy())
 
     # --- the stages --------------------------------------------------------------------------------------------
 
@@ -228,14 +167,14 @@ class Classifier(PatchModule):
         """Return the loss of a batch, and score what a test or any other stage makes of it."""
         self._check_batch(batch, first)
         testing = scores.stage == "test"
-        logits = self.predict_logits(batch.image) if testing else self(batch.image).float()
+        logits, familiarity = self.examine(batch.image) if testing else (self(batch.image).float(), None)
         judged, threshold = self.postprocessing.calibrated(logits) if testing else (logits, self.threshold)
         loss = self.batch_loss(judged, batch.target)
         # Metrics get detached float32 logits: the argmax of a half-precision tie would depend on the precision.
         scores.loss.update(loss, len(batch.target))
         scores.metrics.update(*self.rules.scored(judged.detach(), batch.target, threshold))
         if scores.stage != "train":
-            scores.outputs.update(logits.detach(), batch.target, batch.indices)
+            scores.outputs.update(logits.detach(), batch.target, batch.indices, familiarity)
         if first:
             scores.log(self)
         return loss
@@ -274,7 +213,7 @@ class Classifier(PatchModule):
     def on_validation_epoch_end(self) -> None:
         """Fit the temperature, and choose thresholds where they are tuned, before the epoch's checkpoint is saved."""
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            logits, target, _ = self.val_scores.epoch_outputs()
+            logits, target, *_ = self.val_scores.epoch_outputs()
             self.temperature.fill_(fit_temperature(logits, target, self.task))
             if self.tune_threshold:
                 self.threshold.copy_(self.rules.best_thresholds(logits, target))
@@ -282,17 +221,3 @@ class Classifier(PatchModule):
     def on_test_epoch_start(self) -> None:
         """Forget what the test before said."""
         self.test_scores.outputs.reset()
-
-    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return class probabilities ``[B, K]`` in float32."""
-        return self.postprocessing.probabilities(self.predict_logits(self.checked(batch).image))
-
-    def prediction_columns(self) -> list[str]:
-        """Names of the columns that :meth:`prediction_rows` fills."""
-        return ["predicted", "confidence", *self.class_names]
-
-    def prediction_rows(self, probabilities: Tensor) -> list[list[str]]:
-        """Write what ``predict_step`` returned as a row for each patch."""
-        names, confidence = self.postprocessing.decide(probabilities)
-        numbers = torch.cat([confidence[:, None], probabilities], dim=1).tolist()
-        return [[name, *(f"{number:.6f}" for number in row)] for name, row in zip(names, numbers, strict=True)]

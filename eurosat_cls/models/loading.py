@@ -86,6 +86,8 @@ def model_of(
                 model = kind(**made)
         check_fits(dict(checkpoint), model, file)
     model.load_state_dict(checkpoint["state_dict"], strict=graph is None)
+    if isinstance(model, Classifier):
+        model.take_evidence(checkpoint, str(file))
     found: Classifier | AutoEncoder = model.eval()
     return found
 

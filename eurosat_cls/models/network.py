@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,14 @@ from eurosat_cls.encoders import Encoder
 from eurosat_cls.utils.errors import UserError
 
 
+def encode(encoder: Encoder, decoder: Decoder, image: Tensor) -> Any:
+    """Hand normalised ``[B, C, H, W]`` through the encoder, in the form that the decoder takes."""
+    return encoder(image) if decoder.takes == "features" else getattr(encoder, f"forward_{decoder.takes}")(image)
+
+
 def connect(encoder: Encoder, decoder: Decoder, image: Tensor) -> Tensor:
-    """Hand normalised ``[B, C, H, W]`` through the encoder, in the form that the decoder takes, and the decoder."""
-    encoded = encoder(image) if decoder.takes == "features" else getattr(encoder, f"forward_{decoder.takes}")(image)
-    outputs: Tensor = decoder(encoded)
+    """Hand normalised ``[B, C, H, W]`` through encoder and decoder."""
+    outputs: Tensor = decoder(encode(encoder, decoder, image))
     return outputs
 
 

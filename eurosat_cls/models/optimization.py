@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from eurosat_cls.config.factories import accepts, build, target_of
 from eurosat_cls.metrics import Mode
 from eurosat_cls.models.directions import contradiction
+from eurosat_cls.optimizers import SAM
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.modules import matching
 
@@ -51,12 +52,18 @@ class OptimizedModule(LightningModule):
         self.lr_multipliers = dict(lr_multipliers or {})
 
     def configure_optimizers(self) -> Any:
-        """Build the optimizer and, where configured, its scheduler."""
+        """Build the optimizer and, where configured, its scheduler.
+
+        Raises:
+            UserError: for what cannot be built, or goes with the trainer's settings as little as SAM with accumulation.
+        """
         groups = parameter_groups(self, self.lr_multipliers) if self.lr_multipliers else self.parameters()
         if self.optimizer_factory is None:
             optimizer: Optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
         else:
             optimizer = build("optimizer", self.optimizer_factory, groups)
+        if isinstance(optimizer, SAM) and self._trainer is not None and self.trainer.accumulate_grad_batches > 1:
+            raise UserError("trainer.accumulate_grad_batches: SAM needs 1; raise data.batch_size instead.")
         keep_multipliers(optimizer)
         if self.scheduler_factory is None:
             return optimizer

@@ -15,11 +15,16 @@ class Predictions(NamedTuple):
         names: what each patch is called; several labels are joined by ``|``.
         confidence: float32 ``[N]``.
         probabilities: float32 ``[N, K]``.
+        familiarity: float32 ``[N]``, see :meth:`~eurosat_cls.models.evidence.Evidence.familiarity`; None where the
+            checkpoint has no statistics.
+        sets: classes that each may have, at the error rate that was asked for.
     """
 
     names: list[str]
     confidence: np.ndarray
     probabilities: np.ndarray
+    familiarity: np.ndarray | None = None
+    sets: list[list[str]] | None = None
 
 
 class EpochOutputs(NamedTuple):
@@ -29,11 +34,13 @@ class EpochOutputs(NamedTuple):
         logits: ``[n, outputs]`` float32.
         target: ``[n]`` int64, or ``[n, K]`` float32 where a patch has several labels.
         indices: ``[n]`` int64, positions in the store.
+        familiarity: ``[n]`` float32; None where it is not known.
     """
 
     logits: Tensor
     target: Tensor
     indices: Tensor
+    familiarity: Tensor | None = None
 
 
 class OutputCollector(Metric):
@@ -46,26 +53,31 @@ class OutputCollector(Metric):
     logits: list[Tensor]
     target: list[Tensor]
     indices: list[Tensor]
+    familiarity: list[Tensor]  # NaN where it is not known
 
     def __init__(self) -> None:
         super().__init__()
         for name in EpochOutputs._fields:
             self.add_state(name, [], dist_reduce_fx="cat")
 
-    def update(self, logits: Tensor, target: Tensor, indices: Tensor) -> None:
-        """Add a batch: detached ``[B, outputs]``, ``[B]`` or ``[B, K]``, ``[B]``."""
+    def update(self, logits: Tensor, target: Tensor, indices: Tensor, familiarity: Tensor | None = None) -> None:
+        """Add a batch: detached ``[B, outputs]``, ``[B]`` or ``[B, K]``, ``[B]``, ``[B]``."""
         self.logits.append(logits.float())
         self.target.append(target)
         self.indices.append(indices)
+        unknown = torch.full(indices.shape, torch.nan, device=logits.device)
+        self.familiarity.append(unknown if familiarity is None else familiarity)
 
     def compute(self) -> EpochOutputs:
         """Return what was collected; a patch that several processes have seen counts once."""
         # Lists before they are brought together, tensors after that.
-        logits, target, indices = (
-            torch.cat(state) if isinstance(state, list) else state for state in (self.logits, self.target, self.indices)
+        logits, target, indices, familiarity = (
+            torch.cat(state) if isinstance(state, list) else state
+            for state in (self.logits, self.target, self.indices, self.familiarity)
         )
         indices, order = indices.sort(stable=True)
         first = torch.ones_like(indices, dtype=torch.bool)
         first[1:] = indices[1:] != indices[:-1]
         order = order[first]
-        return EpochOutputs(logits[order], target[order], indices[first])
+        known = None if familiarity.isnan().any() else familiarity[order]
+        return EpochOutputs(logits[order], target[order], indices[first], known)

@@ -44,6 +44,9 @@ class StageScores(nn.Module):
 
     def epoch_outputs(self) -> EpochOutputs:
         """Return the outputs of the epoch; to be called by all processes of a training."""
-        logits, target, indices = self.outputs.compute()
+        logits, target, indices, known = self.outputs.compute()
         count = indices.numel()  # a single patch comes without its axis
-        return EpochOutputs(logits.reshape(count, -1), target.reshape(count, *target.shape[1:]), indices.reshape(count))
+        return EpochOutputs(
+            logits.reshape(count, -1), target.reshape(count, *target.shape[1:]), indices.reshape(count),
+            None if known is None else known.reshape(count),
+        )  # fmt: skip

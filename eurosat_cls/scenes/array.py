@@ -153,7 +153,8 @@ def _map_array(
     grid = Grid(values.shape[1], values.shape[2], transform, None if crs is None else CRS.from_user_input(crs))
     window, step = Mapper(model, Path(), options).sizes()
     layout = Layout(grid.height, grid.width, window, step, options.batch_size)
-    network = Network(model, layout.batch, options.device, options.precision)
+    familiar = options.min_familiarity is not None
+    network = Network(model, layout.batch, options.device, options.precision, familiar=familiar)
     statistics = statistics_of(model)
     fill = statistics[0] if statistics is not None else [0.0] * len(values)
     scene = ArrayScene(values, model.bands, grid, valid)
@@ -161,10 +162,11 @@ def _map_array(
     for note in given.notes:
         rank_zero_print(note)
     source = Source(scene, model.bands, given.convert, fill)
-    work = Work(None, layout, len(model.class_names), {})
+    work = Work(None, layout, network.outputs, {})
     how = Pass(options.min_valid, shown_channels(model.bands), layout.groups)
     classify_scene(source, layout, by_windows(network, layout), work, how, lambda count: None)
-    parts = list(Finish(model, [work], layout, grid, options.min_confidence).decided())
+    finish = Finish(model, [work], layout, grid, options.min_confidence, min_familiarity=options.min_familiarity)
+    parts = list(finish.decided())
     classes = np.concatenate([part.classes for part in parts], axis=1)
     probabilities = np.concatenate([np.moveaxis(part.cells.probabilities, 2, 0) for part in parts], axis=1)
     confidence = np.concatenate([part.overall for part in parts])

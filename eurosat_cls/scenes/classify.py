@@ -33,10 +33,9 @@ class Pass(NamedTuple):
 
 def by_windows(network: Network, layout: Layout) -> StripClassifier:
     """Return what classifies every window of a strip by itself."""
-    classes = len(network.model.class_names)
 
     def classify(strip: Strip, trusted: np.ndarray) -> np.ndarray:
-        return classify_strip(strip, layout, network, classes, trusted)
+        return classify_strip(strip, layout, network, network.outputs, trusted)
 
     return classify
 

@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     group("--composite", choices=("mean",), help="one map of several dates: the mean of their probabilities")
     group = parser.add_argument_group("outputs").add_argument
     group("--min_confidence", type=float, help="cells below it become uncertain (254)")
+    group("--min_familiarity", type=float, help="cells less familiar than that become uncertain (254), e.g. 0.01")
     group("--resolution", type=float, help="pixel size of classes.tif, e.g. 10 (the step)")
     group("--polygons", type=float, nargs="?", const=0.0, metavar="HECTARES",
           help="write polygons of classes as GeoPackage, the smallest of this size")  # fmt: skip

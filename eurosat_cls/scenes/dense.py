@@ -107,8 +107,7 @@ class Dense:
         starts = layout.rows.starts[layout.group_rows(*strip.groups)], layout.columns.starts
         on_grid = [axis % layout.step == 0 for axis in starts]
         regular = trusted & on_grid[0][:, None] & on_grid[1][None, :]
-        classes = len(self.network.model.class_names)
-        result = classify_strip(strip, layout, self.network, classes, trusted & ~regular)
+        result = classify_strip(strip, layout, self.network, self.network.outputs, trusted & ~regular)
         for top in range(0, len(starts[0]), layout.group):
             rows = np.arange(top, min(top + layout.group, len(starts[0])))
             rows = rows[on_grid[0][rows]]
@@ -134,9 +133,10 @@ class Dense:
             features = model.encoder.forward_map(model.normalize(torch.from_numpy(raw)[None].to(network.device)))
             features = features[:, :, (tops[0] - up) // stride :, (lefts[0] - left) // stride :]
             pooled: Tensor = F.avg_pool2d(features.float(), window, step)[0, :, : len(tops), : len(lefts)]
-            logits = model.decoder(pooled.flatten(1).T).float()
-            probabilities = model.postprocessing.probabilities(logits).float().cpu().numpy()
-        result: np.ndarray = probabilities.reshape(len(tops), len(lefts), -1)
+            found = pooled.flatten(1).T
+            familiarity = model.evidence.familiarity(found) if network.familiar and model.evidence else None
+            answers = network.answers(model.decoder(found).float(), familiarity).cpu().numpy()
+        result: np.ndarray = answers.reshape(len(tops), len(lefts), -1)
         return result
 
 

@@ -31,12 +31,14 @@ class Decided(NamedTuple):
         classes: uint8 ``[bands, r, columns]``.
         confidence: float32 ``[bands, r, columns]``, in each of these.
         overall: float32 ``[r, columns]``, NaN where nothing is known.
+        familiarity: likewise; None where it was not asked for.
     """
 
     cells: Cells
     classes: np.ndarray
     confidence: np.ndarray
     overall: np.ndarray
+    familiarity: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Finish:
         min_confidence: cells below it are left undecided.
         resolution: size on the ground of the pixels of ``classes.tif``; None for that of the cells.
         areas: polygons, each of which is summed up by itself.
+        min_familiarity: cells below it are left undecided too.
         sums: of each band of ``classes.tif``, once that is written.
         polygons: likewise of each polygon.
     """
@@ -62,6 +65,7 @@ class Finish:
     min_confidence: float | None = None
     resolution: float | None = None
     areas: Areas | None = None
+    min_familiarity: float | None = None
     sums: list[AreaSums] = field(default_factory=list)
     polygons: list[list[AreaSums]] = field(default_factory=list)
 
@@ -73,7 +77,7 @@ class Finish:
     @cached_property
     def legends(self) -> dict[str, list[Entry]]:
         """By band of ``classes.tif``, the legend of its values."""
-        uncertain = self.min_confidence is not None
+        uncertain = self.min_confidence is not None or self.min_familiarity is not None
         entries = legend_of(self.model.class_names, uncertain)
         if not self.multilabel:
             return {"class": entries}
@@ -91,6 +95,7 @@ class Finish:
     def decided(self) -> Iterator[Decided]:
         """Yield all cells from north to south."""
         for cells in cells_of(self.works, self.layout):
+            cells, familiarity = self._parted(cells)
             shape, known = cells.known.shape, cells.known
             flat = cells.probabilities.reshape(-1, cells.probabilities.shape[2])
             labels, overall = decide(self.model, flat)
@@ -102,8 +107,19 @@ class Finish:
                 classes, confidence = labels.reshape(1, *shape), overall.reshape(1, *shape)
             if self.min_confidence is not None:
                 classes = np.where(confidence < self.min_confidence, np.uint8(UNCERTAIN), classes)
+            if familiarity is not None and self.min_familiarity is not None:
+                classes = np.where(familiarity < self.min_familiarity, np.uint8(UNCERTAIN), classes)
             classes = np.where(known, classes, np.uint8(NODATA))
-            yield Decided(cells, classes, confidence, np.where(known, overall.reshape(shape), np.float32(math.nan)))
+            overall = np.where(known, overall.reshape(shape), np.float32(math.nan))
+            yield Decided(cells, classes, confidence, overall, familiarity)
+
+    def _parted(self, cells: Cells) -> tuple[Cells, np.ndarray | None]:
+        """Take the familiarity from behind the probabilities."""
+        count, values = len(self.model.class_names), cells.probabilities
+        if values.shape[2] == count:
+            return cells, None
+        familiarity = np.where(cells.known, values[:, :, count], np.float32(math.nan))
+        return cells._replace(probabilities=values[:, :, :count]), familiarity
 
     def write_classes(self, path: Path) -> None:
         """Write ``classes.tif`` and what belongs to it, and sum up the areas."""
@@ -164,6 +180,13 @@ class Finish:
 
         bands = [*self.model.class_names, "confidence"]
         write_raster(path, grid_at(self.grid, self.layout.step), blocks(), bands, "float32", math.nan, "average")
+
+    def write_familiarity(self, path: Path) -> None:
+        """Write ``familiarity.tif``: the mean familiarity of the windows over each cell."""
+        parts = ((part.cells.rows.start, part.familiarity[None]) for part in self.decided()
+                 if part.familiarity is not None)  # fmt: skip
+        grid = grid_at(self.grid, self.layout.step)
+        write_raster(path, grid, parts, ["familiarity"], "float32", math.nan, "average")
 
     def area_rows(self, sums: Sequence[AreaSums] | None = None) -> list[list[str]]:
         """Rows of the table of areas of the whole map or a polygon, once the classes are written."""

@@ -69,7 +69,7 @@ class Job:
             self._give_up(works)
         finish = Finish(
             self.network.model, works, self.layout, self.sources[0].scene.grid, self.options.min_confidence,
-            self.options.resolution, self.sources[0].areas,
+            self.options.resolution, self.sources[0].areas, self.options.min_familiarity,
         )  # fmt: skip
         if self.geometry is not None:
             self.about["agreement"] = agreement(
@@ -80,6 +80,8 @@ class Job:
             finish.write_classes(self.folder / "classes.tif")
             finish.write_areas(self.folder / "areas.csv")
             finish.write_probabilities(self.folder / "probabilities.tif")
+            if self.options.min_familiarity is not None:
+                finish.write_familiarity(self.folder / "familiarity.tif")
         with self._timed("comparisons"):
             self._extras(finish)
         with self._timed("pictures"):
@@ -119,9 +121,8 @@ class Job:
 
     def _classified(self, number: int) -> Work:
         source, layout = self.sources[number], self.layout
-        classes = len(self.network.model.class_names)
         settings = {**self.about["settings"], **self._layout_settings, "scene": self.prints[number]}
-        work = Work(self.folder / WORK / str(number), layout, classes, settings)
+        work = Work(self.folder / WORK / str(number), layout, self.network.outputs, settings)
         if work.complete:
             return work
         itemsize = source.convert(np.zeros((len(source.bands), 1, 1), source.scene.dtype)).itemsize

@@ -53,6 +53,7 @@ class Mapper:
             self.model.calibrate = self.options.calibrate
         if self.options.views is not None:
             self.model.test_time_augmentation = self.options.views == 8
+        self.model.check_wishes(None, self.options.min_familiarity)
         if self.options.method == "dense" and self.model.test_time_augmentation:
             raise UserError("--method dense looks at a scene once: add --views 1.")
         if self.options.polygons is not None:
@@ -125,7 +126,8 @@ class Mapper:
         options = self.options
         sources = [source_of(scene, self.model, options) for scene in scenes]
         factor = fineness(scenes[0].grid, layout.step, options.resolution)
-        network = Network(self.model, layout.batch, options.device, options.precision)
+        familiar = options.min_familiarity is not None
+        network = Network(self.model, layout.batch, options.device, options.precision, familiar=familiar)
         plan = make_plan(sources, layout, network, factor, options.strip_rows, geometry is not None)
         self.message(plan.text)
         notes = self._notes(sources)

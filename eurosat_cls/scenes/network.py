@@ -6,8 +6,10 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.evidence import LACKING
 from eurosat_cls.utils.errors import UserError
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -40,9 +42,10 @@ class Network:
         device: where it runs.
         precision: ``32-true``, or ``bf16-mixed`` to compute in bfloat16 where that is faster.
         views: 8 averages the probabilities of all flips and rotations, 1 does not; None as the checkpoint says.
+        familiar: whether each window's familiarity is found too.
 
     Raises:
-        UserError: for more classes than a byte can name.
+        UserError: for more classes than a byte can name, and for a model without statistics of what is familiar.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Network:
         device: str = "cpu",
         precision: Precision = "32-true",
         views: Literal[1, 8] | None = None,
+        familiar: bool = False,
     ) -> None:
         if len(model.class_names) > MOST_CLASSES:
             raise UserError(
@@ -61,7 +65,19 @@ class Network:
         self.model = model.to(self.device).eval()
         if views is not None:
             self.model.test_time_augmentation = views == 8
-        self.batch, self.precision = batch, precision
+        if familiar and model.evidence is None:
+            raise UserError(f"--min_familiarity: {LACKING}.")
+        self.batch, self.precision, self.familiar = batch, precision, familiar
+
+    @property
+    def outputs(self) -> int:
+        """Values of a window: its probabilities ``K``, and its familiarity behind them where that is found."""
+        return len(self.model.class_names) + self.familiar
+
+    def answers(self, logits: Tensor, familiarity: Tensor | None) -> Tensor:
+        """Logits and familiarity of windows -> :attr:`outputs` of each, float32."""
+        probabilities = self.model.postprocessing.probabilities(logits)
+        return self.model.with_familiarity(probabilities, familiarity if self.familiar else None).float()
 
     @property
     def views(self) -> int:
@@ -69,15 +85,16 @@ class Network:
         return 8 if self.model.test_time_augmentation else 1
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
-        """Raw ``[n, C, s, s]``, at most a batch of them -> probabilities ``[n, K]`` float32."""
+        """Raw ``[n, C, s, s]``, at most a batch of them -> ``[n, outputs]`` float32."""
         count = len(windows)
         assert 0 < count <= self.batch
         if count < self.batch:
             windows = np.concatenate([windows, np.repeat(windows[:1], self.batch - count, axis=0)])
         with running(self.device, self.precision):
             raw = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
-            probabilities = self.model.postprocessing.probabilities(self.model.predict_logits(raw))
-        result: np.ndarray = probabilities[:count].float().cpu().numpy()
+            examined = self.model.examine(raw) if self.familiar else (self.model.predict_logits(raw), None)
+            answers = self.answers(*examined)
+        result: np.ndarray = answers[:count].cpu().numpy()
         return result
 
 
@@ -100,11 +117,12 @@ def decide(model: Classifier, probabilities: np.ndarray) -> tuple[np.ndarray, np
 
     Args:
         model: whose thresholds count.
-        probabilities: ``[n, K]`` float32.
+        probabilities: ``[n, K]`` float32; what stands behind them is left out.
 
     Returns:
         uint8 ``[n]`` classes, in a multilabel task ``[n, K]`` of 0 and 1; and the confidence in that, float32 ``[n]``.
     """
+    probabilities = probabilities[:, : len(model.class_names)]
     if model.task == "multiclass":
         chosen = probabilities.argmax(1)
         return chosen.astype(np.uint8), probabilities.max(1)

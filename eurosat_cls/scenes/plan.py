@@ -66,7 +66,7 @@ def make_plan(
     seconds = windows * each / max(shared, 1) + decoded / _PIXELS_OF_JP2 / 2
     rows = groups_per_strip(layout, channels, itemsize, strip_rows) * layout.group * layout.step + layout.window
     memory = _BASE_BYTES + 4 * rows * layout.width * channels * max(itemsize, 2) + layout.batch * 4e6
-    classes = len(network.model.class_names)
+    classes = network.outputs
     cells = layout.cells[0] * layout.cells[1]
     fine = -(-layout.height // factor) * -(-layout.width // factor)
     disk = Work.bytes_of(layout, classes) * len(sources) + 3 * (cells * 4 * (classes + 1) + fine) + 30_000_000

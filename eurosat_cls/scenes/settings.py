@@ -37,6 +37,8 @@ class MapOptions:
         batch_size: windows of a batch, at most.
         strip_rows: rows of pixels that are read at once; by default what fits into some memory.
         min_confidence: cells below it become "uncertain".
+        min_familiarity: cells whose windows are below it on average become "uncertain" too; see
+            :meth:`~eurosat_cls.models.evidence.Evidence.familiarity`.
         resolution: pixel size of ``classes.tif`` on the ground; by default that of the cells.
         polygons: whether to write polygons of the classes, and the smallest of them in hectares.
         reference: raster with classes to compare with.
@@ -73,6 +75,7 @@ class MapOptions:
     unit: UnitName | None = None
     stretch: tuple[float, float] | None = None
     any_resolution: bool = False
+    min_familiarity: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.min_valid <= 1:
@@ -121,6 +124,10 @@ def settings_of(options: MapOptions, model: Classifier, window: int, step: int) 
     chosen = {key: value for key, value in asdict(options).items() if key not in _ELSEWHERE}
     if options.unit is None:
         del chosen["unit"]  # maps from before there was a choice keep their names
+    if options.min_familiarity is None:
+        del chosen["min_familiarity"]
+    elif model.evidence is not None:
+        chosen["evidence"] = [hashlib.sha256(part.cpu().numpy().tobytes()).hexdigest() for part in model.evidence]
     for name in ("area", "mask", "reference", "legend"):
         if chosen[name] is not None and Path(chosen[name]).is_file():
             chosen[name] = {"file": Path(chosen[name]).name, "sha256": file_digest(Path(chosen[name]))}

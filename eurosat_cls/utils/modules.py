@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.names import nearest
@@ -47,3 +48,18 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+@contextmanager
+def frozen_batch_statistics(network: nn.Module) -> Iterator[None]:
+    """Normalise by the batch, as in training, but leave the running statistics as they are."""
+    norms = [m for m in network.modules() if isinstance(m, _NormBase) and m.track_running_stats]
+    kept = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]  # type: ignore[union-attr]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, kept, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)  # type: ignore[union-attr]

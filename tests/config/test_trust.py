@@ -19,7 +19,9 @@ from tests.conftest import REPOSITORY
 
 Run = Callable[..., tuple[int, str]]
 RUN = Path("lightning_logs/version_0")
-PARTS = re.findall(r"```python\n# my_parts\.py\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.S)[0]
+PARTS = re.findall(
+    r"```python\n# my_parts\.py\n(.*?)```", (REPOSITORY / "docs/how-to/own-classes.md").read_text(), re.S
+)[0]
 CONFIG = {
     "model": {"init_args": {
         "encoder": {"class_path": "NAME.TwoLayers", "init_args": {"width": 8}},

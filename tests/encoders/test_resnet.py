@@ -63,3 +63,15 @@ def test_saving_and_loading_gives_equal_outputs() -> None:
 def test_impossible_shapes_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(UserError, match="ResNet"):
         ResNet(3, **bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["average", "stride"])
+def test_average_downsampling_is_exact_under_flips_and_strides_are_not(how: str) -> None:
+    encoder = ResNet(1, widths=(8, 8), blocks=(1, 1), stem_stride=1, downsample=how).double().eval()  # type: ignore[arg-type]
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.weight.data += module.weight.data.flip(-1)  # symmetric kernels
+    x = torch.randn(2, 1, 16, 16, dtype=torch.float64)
+    same = torch.allclose(encoder.forward_map(x.flip(-1)), encoder.forward_map(x).flip(-1))
+    assert same == (how == "average")
+    assert encoder.forward_map(x[..., :9, :13]).shape == (2, 8, 5, 7)

@@ -63,7 +63,7 @@ def test_fit_validate_test_predict_write_what_they_promise(run: Run) -> None:
     with open(RUN / "predictions.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 40
-    assert list(rows[0]) == ["file", "predicted", "confidence", *report["per_class"]]
+    assert list(rows[0]) == ["file", "predicted", "confidence", *report["per_class"], "familiarity"]
     assert rows[0]["file"].startswith("DemoAnnualCrop/")
     for row in rows:
         probabilities = {name: float(row[name]) for name in report["per_class"]}

@@ -174,7 +174,8 @@ def test_the_commands_of_the_readme_fit_their_configurations(tmp_path: Path) -> 
     assert len(typed) == 3
     for line in typed:
         given, of_fit = _parser().parse_known_args(line[1:])
-        check_space(read_base(of_fit, given.metric, given.mode, merged), _plan(given).space)
+        base = read_base(of_fit, given.metric, given.mode, merged)
+        check_space(base, _plan(given, base.config).space)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ MAIN = {
     "gradcam": "bright is where in a patch the network found what it predicted, and what is true or was next likely.",
     "locations": "the left map shows where the parts of the split lie, the right one where the errors are.",
     "calibration": "predictions of each probability should come true as often as that: on the diagonal they do.",
+    "coverage": "where the most doubtful patches are left out, to the left, more of the others are right.",
     "curves": "loss, metrics and learning rate are drawn by epoch; a ring marks the best validation.",
 }
 CLASSES = {
@@ -61,6 +62,7 @@ def _content(run: Run) -> dict[str, object]:
         "run": run,
         "about": Table(["", ""], [[name, text] for name, text in _about(run) if text]),
         "classes": _classes(run),
+        "sets": _sets(run),
         "pictures": [one.picture for one in shown if one not in (*folded, *classes)],
         "class_pictures": [one.picture for one in classes],
         "folded_pictures": [one.picture for one in folded],
@@ -122,6 +124,24 @@ def _classes(run: Run) -> Table:
         for name in names
     ]
     return Table(["class", *counts, *keys.values()], rows)
+
+
+def _sets(run: Run) -> Table:
+    """How often the sets of classes at each error rate held the truth, of all patches and of each class."""
+    found: dict[str, dict[str, Any]] = (run.test or {}).get("conformal", {})
+    rows = []
+    for rate, one in found.items():
+        parts = {"all": one, **one.get("per_class", {})}
+        sizes = {"all": format_score(one.get("mean_size"))}
+        rows += [
+            [rate, name, f"{part.get('images', 0):,}", format_score(part.get("coverage")), _interval(part),
+             sizes.get(name, "")] for name, part in parts.items()
+        ]  # fmt: skip
+    return Table(["error rate", "class", "images", "sets with the truth", "95 % interval", "classes of a set"], rows)
+
+
+def _interval(part: dict[str, Any]) -> str:
+    return " to ".join(format_score(part.get(key)) for key in ("low", "high"))
 
 
 def _pictures(run: Run) -> Iterable[Shown]:

@@ -21,8 +21,10 @@ ENVIRONMENT = {
     "execution": {},
 }
 _SCORES = {"images": COUNT, "precision": NUMBER, "recall": NUMBER, "f1": NUMBER}
+_SHARE = {"images": COUNT, "coverage": NUMBER, "low": NUMBER, "high": NUMBER}
 TEST = {
     "checkpoint": TEXT, "split": _SPLIT, "patches": {"scored": COUNT, "of": COUNT}, "per_class": {"*": _SCORES},
+    "conformal": {"*": {**_SHARE, "mean_size": NUMBER, "per_class": {"*": _SHARE}}},
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from eurosat_cls.data.augment.erase import BandDropout, Cutout
 from eurosat_cls.data.augment.geometric import Crop, Dihedral, Flip, Geometric, Shift, dihedral_view
 from eurosat_cls.data.augment.mixing import CutMix, Mixing, Mixup
 from eurosat_cls.data.augment.photometric import BandJitter, BrightnessContrast, Photometric
+from eurosat_cls.data.augment.soft_labels import SoftLabels
 from eurosat_cls.data.augment.texture import Blur, Noise
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Noise",
     "Photometric",
     "Shift",
+    "SoftLabels",
     "augment_batch",
     "check_schedule",
     "dihedral_view",

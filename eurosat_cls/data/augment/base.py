@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import ClassVar, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from eurosat_cls.data.augment.pixels import copy_of
-from eurosat_cls.data.batch import Batch
+from eurosat_cls.data.batch import Batch, TaskName
 from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 
@@ -32,6 +33,7 @@ class Augmentation(nn.Module, Configurable, ABC):
     """
 
     in_place: ClassVar[bool] = True  # whether apply_all writes into the image that it is given
+    needs_shares: ClassVar[bool] = False  # whether targets have to be shares of the classes, floating
 
     def __init__(self, probability: float = 1.0, disable_last_epochs: int = 0) -> None:
         super().__init__()
@@ -47,6 +49,16 @@ class Augmentation(nn.Module, Configurable, ABC):
     def active(self, epoch: int, epochs: int | None) -> bool:
         """Return whether this augmentation is on in an epoch (from 0) of a training of ``epochs``, if known."""
         return epochs is None or epoch < epochs - self.disable_last_epochs
+
+    def prepare(self, files: Sequence[str], train: np.ndarray, class_names: Sequence[str], task: TaskName) -> None:
+        """Get to know the patches before the first batch of a training, where that matters.
+
+        Args:
+            files: of all patches.
+            train: ``[N]`` int64 positions of those in training.
+            class_names: the classes in label order.
+            task: what a label means.
+        """
 
     def choose(self, count: int, generator: torch.Generator) -> Tensor:
         """Return which patches of a batch are changed: ``[count]`` bool on the CPU."""

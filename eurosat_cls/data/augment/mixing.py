@@ -28,6 +28,8 @@ class Mixing(Augmentation):
         shared: see :class:`~eurosat_cls.data.augment.Augmentation`.
     """
 
+    needs_shares = True
+
     def __init__(self, alpha: float = 1.0, probability: float = 0.5, **shared: Any) -> None:
         super().__init__(probability, **shared)
         self.require(alpha > 0, f"alpha must be above 0, got {alpha}")

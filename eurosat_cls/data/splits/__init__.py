@@ -1,6 +1,7 @@
 """Divide the patches of a store into train, val and test, and take subsets of train."""
 
 from eurosat_cls.data.splits.base import PARTS, Split, SplitMethod, check_classes, split_by_part
+from eurosat_cls.data.splits.folds import FoldSplit
 from eurosat_cls.data.splits.lists import SplitLists, read_split_lists
 from eurosat_cls.data.splits.official import OfficialSplit
 from eurosat_cls.data.splits.random import RandomSplit, random_split
@@ -9,6 +10,7 @@ from eurosat_cls.data.splits.subset import spread, take_subset
 
 __all__ = [
     "PARTS",
+    "FoldSplit",
     "OfficialSplit",
     "RandomSplit",
     "SpatialSplit",

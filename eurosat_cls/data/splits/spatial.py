@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from eurosat_cls.data.patch import BoundingBox
 from eurosat_cls.data.splits.base import (
     PARTS,
     Split,
@@ -76,21 +75,9 @@ class SpatialSplit(SplitMethod):
         Raises:
             UserError: for patches without a place, without pyproj, and when a part ends without a patch.
         """
-        positions = locate(_all_places(store), store.files)
+        positions = locate_all(store)
         chosen = (self._deal_blocks if self.by == "blocks" else self._cut_longitude)(store, positions)
-        before = len(chosen["train"]) + len(chosen["val"])
-        chosen["val"] = chosen["val"][~near(positions, chosen["val"], chosen["test"], self.buffer_m)]
-        held_out = np.concatenate([chosen["val"], chosen["test"]])
-        chosen["train"] = chosen["train"][~near(positions, chosen["train"], held_out, self.buffer_m)]
-        if lost := before - len(chosen["train"]) - len(chosen["val"]):
-            _log.warning(
-                "spatial split: %d of %d patches of train and val are left out: they lie within %g m of another part",
-                lost,
-                before,
-                self.buffer_m,
-            )
-        require_all_parts(chosen, "spatial")
-        return make_split(store.files, chosen, "spatial")
+        return make_split(store.files, keep_apart(chosen, positions, self.buffer_m, "spatial"), "spatial")
 
     def blocks(self, positions: Positions) -> dict[tuple[float, float, float, float], list[int]]:
         """Return the patches of each block of the grid, by its west, south, east and north in degrees; none without."""
@@ -109,38 +96,83 @@ class SpatialSplit(SplitMethod):
         return dict(zip(PARTS, np.split(order, ends)[:3], strict=True))
 
     def _deal_blocks(self, store: Store, positions: Positions) -> dict[str, np.ndarray]:
-        """Deal out the cells of a grid, large ones first, each to the part that lacks its classes most."""
-        of_block = _blocks(positions, self.block_km)
-        names = hash_order([f"{row}_{column}" for row, column in of_block], self.seed)
-        cells = [list(of_block.values())[index] for index in names]
-        cells.sort(key=lambda rows: -len(rows).bit_length())  # keeps the order by hash among those of similar size
-        classes = _classes(store)
-        totals = classes.sum(0, dtype=np.int64)
+        everything = np.arange(len(store.files), dtype=np.int64)
         # What the fractions leave over is dealt out like a fourth part.
         rest = 1 - sum(self.fractions)
         goals = [*self.fractions, rest] if rest > 1e-6 else self.fractions
-        have = [[0.0] * len(totals) for _ in goals]
-        chosen: list[list[int]] = [[] for _ in goals]
-        for rows in cells:
-            share = (classes[rows].sum(0, dtype=np.int64) / totals).tolist()
-            # By how much the chi-squared distance between shares and fractions grows; fsum is exact on any machine.
-            costs = [
-                math.fsum(x * (x + 2 * (h - goal)) / goal for x, h in zip(share, of_part, strict=True))
-                for goal, of_part in zip(goals, have, strict=True)
-            ]
-            part = costs.index(min(costs))
-            have[part] = [h + x for h, x in zip(have[part], share, strict=True)]
-            chosen[part] += rows
-        return {part: np.array(rows, dtype=np.int64) for part, rows in zip(PARTS, chosen)}
+        return dict(zip(PARTS, deal_blocks(store, positions, everything, goals, self.block_km, self.seed)))
 
 
-def _blocks(positions: Positions, block_km: float) -> dict[tuple[int, int], list[int]]:
-    """Return the patches of each cell of a grid, by the cell's row and column."""
+def deal_blocks(
+    store: Store, positions: Positions, rows: np.ndarray, goals: Sequence[float], block_km: float, seed: int | str
+) -> list[np.ndarray]:
+    """Deal out the cells of a grid, large ones first, each to the part that lacks its classes most.
+
+    Args:
+        store: the patches.
+        positions: of all its patches.
+        rows: int64 ``[n]``, the patches that are dealt out.
+        goals: the share of each part, with a sum of 1.
+        block_km: side of the cells, in km.
+        seed: picks the draw.
+
+    Returns:
+        The patches of each part, int64.
+    """
+    of_block = _blocks(positions, block_km, rows.tolist())
+    names = hash_order([f"{row}_{column}" for row, column in of_block], seed)
+    cells = [list(of_block.values())[index] for index in names]
+    cells.sort(key=lambda members: -len(members).bit_length())  # keeps the order by hash among those of similar size
+    classes = _classes(store)
+    totals = classes[rows].sum(0, dtype=np.int64).clip(1)
+    have = [[0.0] * len(totals) for _ in goals]
+    chosen: list[list[int]] = [[] for _ in goals]
+    for members in cells:
+        share = (classes[members].sum(0, dtype=np.int64) / totals).tolist()
+        # By how much the chi-squared distance between shares and goals grows; fsum is exact on any machine.
+        costs = [
+            math.fsum(x * (x + 2 * (h - goal)) / goal for x, h in zip(share, of_part, strict=True))
+            for goal, of_part in zip(goals, have, strict=True)
+        ]
+        part = costs.index(min(costs))
+        have[part] = [h + x for h, x in zip(have[part], share, strict=True)]
+        chosen[part] += members
+    return [np.array(members, dtype=np.int64) for members in chosen]
+
+
+def keep_apart(
+    chosen: dict[str, np.ndarray], positions: Positions, buffer_m: float, name: str
+) -> dict[str, np.ndarray]:
+    """Leave out of train and val what lies within so many metres of another part; a warning counts it.
+
+    Raises:
+        UserError: when a part is left without a patch.
+    """
+    before = len(chosen["train"]) + len(chosen["val"])
+    chosen["val"] = chosen["val"][~near(positions, chosen["val"], chosen["test"], buffer_m)]
+    held_out = np.concatenate([chosen["val"], chosen["test"]])
+    chosen["train"] = chosen["train"][~near(positions, chosen["train"], held_out, buffer_m)]
+    if lost := before - len(chosen["train"]) - len(chosen["val"]):
+        _log.warning(
+            "%s split: %d of %d patches of train and val are left out: they lie within %g m of another part",
+            name,
+            lost,
+            before,
+            buffer_m,
+        )
+    require_all_parts(chosen, name)
+    return chosen
+
+
+def _blocks(
+    positions: Positions, block_km: float, rows: Sequence[int] | None = None
+) -> dict[tuple[int, int], list[int]]:
+    """Return the patches of each cell of a grid, all or those of ``rows``, by the cell's row and column."""
     row = np.floor(positions.latitude * _KM_PER_DEGREE / block_km)
     column = np.floor(positions.longitude * _shrink(row, block_km) * _KM_PER_DEGREE / block_km)
     blocks: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, cell in enumerate(zip(row.tolist(), column.tolist(), strict=True)):
-        blocks[int(cell[0]), int(cell[1])].append(index)
+    for index in range(len(row)) if rows is None else rows:
+        blocks[int(row[index]), int(column[index])].append(index)
     return blocks
 
 
@@ -165,11 +197,11 @@ def _classes(store: Store) -> np.ndarray:
     return np.column_stack([store.labels, without]) if without.any() else store.labels
 
 
-def _all_places(store: Store) -> list[BoundingBox]:
-    """Return the place of every patch.
+def locate_all(store: Store) -> Positions:
+    """Return where every patch lies.
 
     Raises:
-        UserError: when patches have none.
+        UserError: when patches have no place, and as :func:`~eurosat_cls.data.splits.earth.locate`.
     """
     places = [place for place in store.places if place is not None]
     if not places:
@@ -182,4 +214,4 @@ def _all_places(store: Store) -> list[BoundingBox]:
             f"a spatial split needs the coordinates of every patch, and {len(lacking)} have none: {some(lacking)}; "
             "take these files out, or use another split"
         )
-    return places
+    return locate(places, store.files)

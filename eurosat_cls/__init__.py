@@ -3,12 +3,19 @@
 import os
 import sys
 
-# Wall: nothing of the current folder is imported by `python -m eurosat_cls`, which puts it before all other places: a
-# stranger's run folder may hold a yaml.py. Where this package itself lies in it, it comes last.
-if sys.argv[:1] == ["-m"] and any(argument.split(".")[0] in (__name__, f"-m{__name__}") for argument in sys.orig_argv):
-    _here = os.getcwd()
-    _kept = [place for place in sys.path[1:] if place] if sys.path[:1] == [_here] else [*sys.path]
-    sys.path[:] = [*_kept, _here] if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == _here else _kept
+# Wall: nothing of the current folder is imported by `python -m eurosat_cls`, which puts it before all other places, as
+# does an empty one in PYTHONPATH: a stranger's run folder may hold a yaml.py. Where this package itself lies in it, it
+# comes last, also for the processes of a training on several devices. Nothing but these two modules is there yet.
+if sys.argv[:1] == ["-m"] and any(
+    word == __name__ or word[:1] + word[-12:] == f"-m{__name__}" for word in (w.split(".")[0] for w in sys.orig_argv)
+):
+    _here, _named = os.getcwd(), [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    _wanted = _here in map(os.path.abspath, _named)
+    _kept = sys.path[1:] if sys.path[:1] == [_here] else sys.path
+    sys.path[:] = [place for place in _kept if place and (_wanted or place != _here)]
+    if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == _here:
+        sys.path.append(_here)
+        os.environ["PYTHONPATH"] = os.pathsep.join([*_named, _here])
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -2,10 +2,12 @@
 
 import io
 import logging
+import os
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.artist import Artist
@@ -17,6 +19,8 @@ from matplotlib.ticker import FixedLocator, LogFormatter
 
 from eurosat_cls.utils.text import printable
 
+if not os.path.isabs(matplotlib.matplotlib_fname()):
+    matplotlib.rcdefaults()  # a file of the current folder has no say in what is drawn, or by which programs
 USUAL = Path(font_manager.findfont("DejaVu Sans"))  # matplotlib brings it along
 _DPI = 110
 _log = logging.getLogger(__name__)

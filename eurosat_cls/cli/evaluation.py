@@ -130,12 +130,12 @@ def evaluate(
     run = trainer.test if part == "test" else trainer.validate
     run(classifier, datamodule=data, verbose=False)
     scores = classifier.test_scores if part == "test" else classifier.val_scores
-    outputs, after = EpochOutputs(*(each.cpu() for each in scores.epoch_outputs())), classifier.postprocessing
+    outputs, after = _on_cpu(scores.epoch_outputs()), classifier.postprocessing
     matrix = after.confusion_matrix(outputs)
     return Evaluation(
         metrics={name: float(value) for name, value in sorted(trainer.callback_metrics.items())},
         true=classifier.rules.names_of(outputs.target),
-        predictions=_predictions(classifier, after.probabilities(outputs.logits)),
+        predictions=_predictions(classifier, after.probabilities(outputs.logits), outputs.familiarity),
         files=data.files(outputs.indices.tolist()),
         per_class=plain_scores(matrix, classifier.class_names),
         confusion_matrix=matrix.cpu().numpy(),
@@ -178,7 +178,8 @@ def predict(
         return classifier.predict(data, batch_size, unit, stretch)
     classifier.input_check.begin(unit, stretch)
     batches: Any = _trainer().predict(classifier, datamodule=data)
-    return _predictions(classifier, torch.cat(batches).cpu())
+    found, classes = torch.cat(batches).cpu(), len(classifier.class_names)
+    return _predictions(classifier, found[:, :classes], found[:, classes] if found.shape[1] > classes else None)
 
 
 def _loaded(model: Classifier | str | Path) -> Classifier:
@@ -203,9 +204,15 @@ def _trainer() -> Trainer:
     return Trainer(devices=1, precision="32-true", **quiet)
 
 
-def _predictions(model: Classifier, probabilities: Tensor) -> Predictions:
+def _on_cpu(outputs: EpochOutputs) -> EpochOutputs:
+    known = None if outputs.familiarity is None else outputs.familiarity.cpu()
+    return EpochOutputs(outputs.logits.cpu(), outputs.target.cpu(), outputs.indices.cpu(), known)
+
+
+def _predictions(model: Classifier, probabilities: Tensor, familiarity: Tensor | None) -> Predictions:
     names, confidence = model.postprocessing.decide(probabilities)
-    return Predictions(names, confidence.numpy(), probabilities.numpy())
+    known = None if familiarity is None else familiarity.numpy()
+    return Predictions(names, confidence.numpy(), probabilities.numpy(), known)
 
 
 def _picture(picture: PlotCallback | str) -> PlotCallback:

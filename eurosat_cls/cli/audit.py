@@ -68,7 +68,7 @@ def audit(runs: Sequence[Path], output: Path, options: Sequence[str]) -> list[st
 
 def _everywhere(suspects: Suspects, answers: OutOfFold) -> np.ndarray:
     """The suggested class of each patch, and the given one where none is suggested."""
-    classes = answers.given.copy()
+    classes: np.ndarray = answers.given.copy()
     classes[suspects.rows] = suspects.suggested
     return classes
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eurosat_cls.callbacks import TestScores
 from eurosat_cls.cli import run as dispatch
-from eurosat_cls.cli.application import LOGS, EuroSATCLI
+from eurosat_cls.cli.application import EuroSATCLI
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.splits.base import make_split
 from eurosat_cls.models.classifier import Classifier
@@ -49,7 +49,7 @@ class OutOfFoldCLI(EuroSATCLI):
 
     def before_instantiate_classes(self) -> None:
         """Ask for no checkpoint: none of them is without what it has been trained on."""
-        self.root, self.checkpoint = self.folder / LOGS, None
+        self.root, self.checkpoint = self.folder, None
 
     def _run_folder(self, config: Any) -> Path:
         return self.folder

@@ -215,7 +215,8 @@ class PatchModule(OptimizedModule, Configurable):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of one batch; what an optimizer asks for at other weights is not scored."""
-        if any(getattr(optimizer, "perturbed", False) for optimizer in self.trainer.optimizers):
+        used = [] if self._trainer is None else self.trainer.optimizers
+        if any(getattr(optimizer, "perturbed", False) for optimizer in used):
             with frozen_batch_statistics(self):
                 return self.step(batch, batch_idx, copy.deepcopy(self.train_scores), False)
         first, self._logs_anew = batch_idx == 0 or self._logs_anew, False  # also the first one after a resume

@@ -143,7 +143,7 @@ def test_every_checkpoint_holds_the_temperature_of_its_own_validation(tmp_path: 
         data = Demo(patches_per_class=20, batch_size=40)
         trainer = Trainer(accelerator="cpu", precision="32-true", **BARE)
         trainer.validate(model, datamodule=data, verbose=False)
-        logits, target, _ = model.val_scores.epoch_outputs()
+        logits, target, *_ = model.val_scores.epoch_outputs()
         found.append(float(model.temperature))
         assert found[-1] == pytest.approx(fit_temperature(logits, target, "multiclass"), rel=1e-3)
     assert 1.0 not in found

@@ -80,8 +80,8 @@ def read_answers(folders: Sequence[Path]) -> OutOfFold:
         head = list(rows[0]) if rows else []
         if head[:4] != _HEAD:
             raise UserError(f"{run / 'test_predictions.csv'}: is no table of a test's answers.")
-        names = names or head[4:]
-        if head[4:] != names:
+        names = names or class_columns(head)
+        if class_columns(head) != names:
             raise UserError(f"{run} and {runs[0]} have different classes.")
         if twice := [row["file"] for row in rows if row["file"] in own]:
             theirs = own[twice[0]][0]
@@ -138,3 +138,13 @@ def _numbers(row: Mapping[str, str], names: Sequence[str], run: Path) -> np.ndar
     if np.isnan(numbers).any():
         raise UserError(f"{run}: test_predictions.csv: {row['file']} has no probabilities.")
     return numbers
+
+
+def class_columns(head: Sequence[str]) -> list[str]:
+    """Return the columns of a table of a test's answers that hold probabilities.
+
+    Example:
+        >>> class_columns(["file", "true", "predicted", "confidence", "Forest", "River", "familiarity"])
+        ['Forest', 'River']
+    """
+    return [*head[4:-1], *(name for name in head[4:][-1:] if name != "familiarity")]

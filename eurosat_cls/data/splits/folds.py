@@ -28,6 +28,8 @@ class FoldSplit(SplitMethod):
         seed: picks another draw; has nothing to do with the seed of the training.
         block_km: side of the grid's cells, in km.
         buffer_m: with ``place``, how far patches of different parts are apart, in metres from edge to edge.
+        of: another way to split, of which only the training part is divided, so that its val and test stay unseen: for
+            teachers (:class:`~eurosat_cls.data.augment.SoftLabels`) and for choices by cross-validation.
 
     Raises:
         UserError: for bad values; later for a class with fewer patches than folds, and for patches without a place.
@@ -41,6 +43,7 @@ class FoldSplit(SplitMethod):
         seed: int = 42,
         block_km: float = 20.0,
         buffer_m: float = 1000.0,
+        of: SplitMethod | None = None,
     ) -> None:
         if folds < 2:
             raise UserError(f"split: folds is {folds}, expected at least 2")
@@ -51,7 +54,7 @@ class FoldSplit(SplitMethod):
         if not 0 < block_km < np.inf or not 0 <= buffer_m < np.inf:  # true for NaN
             raise UserError(f"split: block_km is {block_km} and buffer_m {buffer_m}, expected numbers above 0")
         self.folds, self.fold, self.groups, self.seed = folds, fold, groups, seed
-        self.block_km, self.buffer_m = block_km, buffer_m
+        self.block_km, self.buffer_m, self.of = block_km, buffer_m, of
 
     def divide(self, store: Store) -> Split:
         """Divide the patches of ``store``.
@@ -59,17 +62,18 @@ class FoldSplit(SplitMethod):
         Raises:
             UserError: when there are more folds than patches of a class, or for patches without a place.
         """
-        counts = class_counts(store.labels, len(store.class_names))
+        rows = np.arange(len(store.files), dtype=np.int64)
+        rows = rows if self.of is None else self.of.divide(store).train
+        counts = class_counts(store.labels[rows], len(store.class_names))
         fewest = int(np.argmin(counts))
         if self.folds > counts[fewest]:
             smallest = f"the smallest class, {store.class_names[fewest]}, has {counts[fewest]} patches"
             raise UserError(f"split: folds is {self.folds}, but {smallest}: there can be no more folds than that")
         name = f"{'spatial ' if self.groups == 'place' else ''}fold {self.fold} of {self.folds}"
-        everything = np.arange(len(store.files), dtype=np.int64)
         if self.groups == "none":
-            return make_split(store.files, self._parts(everything, store, None), name)
+            return make_split(store.files, self._parts(rows, store, None), name)
         positions = locate_all(store)
-        chosen = self._parts(everything, store, positions)
+        chosen = self._parts(rows, store, positions)
         return make_split(store.files, keep_apart(chosen, positions, self.buffer_m, name), name)
 
     def _parts(self, rows: np.ndarray, store: Store, positions: Positions | None) -> dict[str, np.ndarray]:

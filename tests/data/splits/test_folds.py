@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eurosat_cls.data.splits import FoldSplit, Split, check_classes
+from eurosat_cls.data.splits import FoldSplit, RandomSplit, Split, check_classes
 from eurosat_cls.data.splits.earth import locate, near
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.errors import UserError
@@ -41,6 +41,17 @@ def test_folds_are_the_same_on_every_machine_whatever_the_order_of_the_files() -
     other = shuffled(store)
     assert members(FoldSplit(5, 2).divide(other), other.files) == members(split, store.files)
     assert FoldSplit(5, 2, seed=7).divide(store).sha256 != split.sha256
+
+
+def test_folds_of_a_training_part_leave_val_and_test_unseen() -> None:
+    store = eurosat_store(40)
+    train = RandomSplit().divide(store).train
+    splits = folds_of(store, 4, of=RandomSplit())
+    assert sorted(np.concatenate([split.test for split in splits]).tolist()) == sorted(train.tolist())
+    for split in splits:
+        assert sorted(np.concatenate(list(split.parts().values())).tolist()) == sorted(train.tolist())
+    with pytest.raises(UserError, match="there can be no more folds"):
+        FoldSplit(30, 0, of=RandomSplit()).divide(store)
 
 
 def test_patches_of_several_labels_have_folds_too() -> None:

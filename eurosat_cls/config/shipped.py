@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import writing
+from eurosat_cls.utils.files import write_bytes, writing
 from eurosat_cls.utils.names import did_you_mean, nearest
 
 _PACKAGE = Path(__file__).parents[1]
@@ -81,18 +81,10 @@ def copy(name: str, folder: Path) -> Path:
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder.")
     target = folder / f"{bare}.yaml"
+    if os.path.lexists(target):  # a link to nowhere is there, too
+        raise UserError(f"{target}: is there already, and stays as it is.")
     with writing(target):
-        target.parent.mkdir(exist_ok=True)
-        try:
-            stream = open(target, "xb")  # noqa: SIM115 - a link to nowhere is there, too
-        except FileExistsError:
-            raise UserError(f"{target}: is there already, and stays as it is.") from None
-        try:
-            with stream:
-                stream.write(files[bare].read_bytes())
-        except OSError:
-            target.unlink(missing_ok=True)
-            raise
+        write_bytes(target, files[bare].read_bytes())
     return target
 
 

@@ -39,6 +39,7 @@ WRITERS = {
     "utils/files.py", "data/store/build.py", "data/images.py", "export/formats.py", "export/build.py",
     "cli/configuration.py", "callbacks/finders/memory.py", "search/configuration.py", "scenes/rasters.py",
     "search/channel.py", "training/timing.py",  # these write to a pipe
+    "data/cached.py", "utils/locks.py",  # these move what they remove, and lock what they open
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 3  # links such as input.md#bands are checked
 nb_execution_mode, nb_execution_raise_on_error, nb_execution_timeout = "force", True, 180
-nb_merge_streams = True
+nb_execution_in_temp = nb_merge_streams = True  # runs leave their folders there
 pygments_style, pygments_dark_style = "default", "monokai"
 html_theme = "furo"
 html_static_path = ["_static"]

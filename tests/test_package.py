@@ -10,6 +10,7 @@ import yaml
 
 import eurosat_cls
 from tests.conftest import CONFIGS, REPOSITORY
+from tests.docs.snippets import pages
 
 MODULES = sorted((REPOSITORY / "eurosat_cls").rglob("*.py"))
 
@@ -33,8 +34,7 @@ def test_importing_the_package_loads_no_torch() -> None:
 
 
 def test_every_config_is_documented_and_exists() -> None:
-    pages = REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")
-    text = "\n".join(path.read_text() for path in pages)
+    text = "\n".join(page.read_text() for page in pages())
     for name in re.findall(r"configs/[\w/-]+\.yaml", text):
         assert (REPOSITORY / name).is_file(), name
     for path in CONFIGS.glob("*.yaml"):

@@ -10,11 +10,9 @@ import yaml
 from tests.conftest import CONFIGS, QUICK, REPOSITORY, exit_code
 from tests.data.generated import make_image_folder, make_table, multilabel_rows
 from tests.data.helpers import make_rgb_zip
+from tests.docs.snippets import name_of, pages
 
-PAGES = {
-    path.relative_to(REPOSITORY).as_posix(): path.read_text()
-    for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
-}
+PAGES = {name_of(page): page.read_text() for page in pages()}
 YAML = re.compile(r"(?<!-->\n)^```yaml\n(.*?)```", re.S | re.M)  # but those that a comment marks as not run
 SHORT = ["--trainer.max_epochs", "2", "--trainer.precision", "32-true", "--model.init_args.memory_format", "contiguous"]
 

@@ -14,7 +14,7 @@ from eurosat_cls.checkpoints.portable import is_portable, read_portable
 from eurosat_cls.checkpoints.tensor_limits import check_form
 from eurosat_cls.checkpoints.tensors import SETTINGS, Damaged, read_plain
 from eurosat_cls.config.former_names import present_checkpoint
-from eurosat_cls.config.limits import check_size
+from eurosat_cls.config.limits import LARGEST, check_size
 from eurosat_cls.config.roles import check_settings
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import created, writing
@@ -38,6 +38,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     if not isinstance(loaded.get("hyper_parameters", {}), Mapping):
         raise UserError(f"{path}: its settings (hyper_parameters) are no mapping.")
     check_size([loaded.get(key) for key in SETTINGS], str(path))
+    check_size([value for key, value in loaded.items() if key != "state_dict"], str(path), 10 * LARGEST)
     check_form(loaded, str(path))
     return present_checkpoint(loaded)
 

@@ -1,5 +1,6 @@
 """Run folders: making new ones, and finding the one that a configuration means by "best" or "last"."""
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -55,9 +56,11 @@ def new_run_folder(root: Path) -> Path:
 
 
 def run_folder_of(checkpoint: Path) -> Path | None:
-    """The run folder that a checkpoint lies in, or None for a checkpoint that was moved elsewhere."""
-    folder = checkpoint.resolve().parent.parent
-    return folder if checkpoint.resolve().parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
+    """The run folder that a checkpoint lies in, as it is named or as links lead to it; None for one moved elsewhere."""
+    for place in (Path(os.path.abspath(checkpoint)), checkpoint.resolve()):  # what is named is looked through for links
+        if place.parent.name == "checkpoints" and (place.parent.parent / "config.yaml").is_file():
+            return place.parent.parent.resolve()
+    return None
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:

@@ -104,6 +104,8 @@ def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def _safetensors(path: str | Path) -> dict[str, torch.Tensor]:
+    if Path(path).exists():
+        check_file(Path(path), Path(path), 2**63)  # a pipe would be waited for
     try:
         return dict(load_file(path))
     except FileNotFoundError:

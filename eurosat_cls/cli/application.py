@@ -29,6 +29,7 @@ from eurosat_cls.callbacks import (
     TestReport,
     TestScores,
 )
+from eurosat_cls.callbacks.run_folder import check_writers
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import RUN, read_checkpoint, saved_configuration
 from eurosat_cls.checkpoints.runs import LOGS, find_checkpoint, new_run_folder, run_folder_of
@@ -241,6 +242,7 @@ class EuroSATCLI(LightningCLI):
                 folder.rmdir()
                 folder.parent.rmdir()
             raise
+        check_writers(trainer)
         trainer.run_folder = folder  # type: ignore[attr-defined]
         return trainer
 

@@ -23,6 +23,8 @@ OTHERS = {
     "report": "make the page of a run anew, or compare runs",
     "describe": "say what a checkpoint is",
     "upgrade": "bring the checkpoints of an older run up to date",
+    "configs": "list the configurations that are shipped, or copy one",
+    "cache": "list what the cache folder holds, or remove it",
 }
 
 

@@ -22,7 +22,7 @@ FIRST = (
     Option("RUN", "", "a run folder or a checkpoint, in place of --config and --ckpt_path",
            (*_RUNS, "statistics", "show", "summary")),
     Option("IMAGES", "", "after RUN: folders, files or patterns of images, instead of the data", ("predict",)),
-    Option("--config", "FILE", "a YAML file; of several, the later ones count for more"),
+    Option("--config", "FILE", "a YAML file, or the name of a shipped one; of several, the later ones count for more"),
     Option("--ckpt_path", "PATH", "best, last, or the path of a checkpoint", _RUNS),
     Option("--output", "PATH", "where predictions go: a CSV file, or a folder", ("predict",)),
     Option("--output", "FOLDER", "where the files go", ("statistics", "show", "lr_find", "batch_size_find")),

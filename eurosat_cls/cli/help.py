@@ -30,7 +30,7 @@ other commands:
 
 options of every command:
   -h, --help           the first options of a command, e.g. fit --help; --help-all shows all of them
-  --config FILE        a YAML file; of several, the later ones count for more
+  --config FILE        a YAML file, or one that `configs` lists; of several, the later ones count for more
   --KEY VALUE          any setting, e.g. --trainer.max_epochs 3
   --model.help CLASS   the settings of a class; likewise --data.help CLASS, --model.init_args.encoder.help CLASS
   --print_config       the whole configuration with the origin of every value

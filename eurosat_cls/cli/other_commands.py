@@ -55,6 +55,32 @@ def upgrade(arguments: Sequence[str]) -> None:
         print(line)
 
 
+def configs(arguments: Sequence[str]) -> None:
+    """List the configurations that are shipped, each of which --config takes by its name; or copy one."""
+    parser = argparse.ArgumentParser("eurosat_cls configs", description=configs.__doc__, allow_abbrev=False)
+    parser.add_argument("--copy", metavar="NAME", help="write this one into FOLDER, never over another file")
+    parser.add_argument("folder", nargs="?", type=Path, help="where a copy goes; by default here")
+    given = parser.parse_args(arguments)
+    from eurosat_cls.config.shipped import copy, first_line, shipped
+
+    if given.copy is not None:
+        print(copy(given.copy, given.folder or Path()))
+    elif given.folder is not None:
+        raise UserError(f"configs {given.folder}: goes with --copy NAME.")
+    for name, file in shipped().items() if given.copy is None else ():
+        print(f"{name:22} {first_line(file)}")
+
+
+def cache(arguments: Sequence[str]) -> None:
+    """List what the cache folder holds, all of which can be made or downloaded again; or remove it."""
+    parser = argparse.ArgumentParser("eurosat_cls cache", description=cache.__doc__, allow_abbrev=False)
+    parser.add_argument("--clear", nargs="*", metavar="NAME", help="remove what has these names; without one, all")
+    given = parser.parse_args(arguments)
+    from eurosat_cls.data.cached import clear, print_cache
+
+    print_cache() if given.clear is None else clear(given.clear)
+
+
 def audit(arguments: Sequence[str]) -> None:
     """List the labels that are probably wrong, with a page to look through them."""
     parser = argparse.ArgumentParser("eurosat_cls audit", description=audit.__doc__, allow_abbrev=False)
@@ -106,4 +132,6 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "report": report,
     "describe": describe,
     "upgrade": upgrade,
+    "configs": configs,
+    "cache": cache,
 }

@@ -1,6 +1,7 @@
 """Run a command line, and end it as a person expects: with one line about a mistake, and the usual exit codes."""
 
 import sys
+from collections.abc import Sequence
 
 from eurosat_cls.cli.application import EuroSATCLI
 from eurosat_cls.cli.commands import CONFIGURED, split_trust
@@ -8,9 +9,10 @@ from eurosat_cls.cli.log_filter import quieten
 from eurosat_cls.cli.other_commands import COMMANDS
 from eurosat_cls.cli.run_argument import expand
 from eurosat_cls.config.parser import closed_parser
+from eurosat_cls.config.shipped import expand_names
 from eurosat_cls.config.trust import config_folders, trusting
 from eurosat_cls.utils.cores import Load
-from eurosat_cls.utils.distributed import end_with_parent, is_lost_process
+from eurosat_cls.utils.distributed import end_with_parent, is_lost_process, rank_zero_print
 from eurosat_cls.utils.errors import find_user_error
 from eurosat_cls.utils.files import full_disk
 from eurosat_cls.utils.machine import keep_freed_memory
@@ -33,16 +35,8 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI, before: Load |
     Raises:
         SystemExit: as :func:`eurosat_cls.cli.main`.
     """
-    quieten()
-    keep_freed_memory()
-    end_with_parent()
-    if arguments[:1] != ["search"] and not {"-h", "--help"} & set(arguments):
-        share_cores(before)
     try:
-        given, packages = split_trust(arguments)
-        given = expand(given)
-        with stopping(), offline(), trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
-            _dispatch(given, cli)
+        perform(*split_trust(arguments), cli, before)
     except Stopped as stopped:
         print(f"eurosat_cls: stopped by {stopped}", file=sys.stderr)
         raise SystemExit(stopped.exit_code) from None
@@ -56,11 +50,34 @@ def run(arguments: list[str], cli: type[EuroSATCLI] = EuroSATCLI, before: Load |
         raise SystemExit(2) from error
 
 
-def _dispatch(arguments: list[str], cli: type[EuroSATCLI]) -> None:
-    if arguments and arguments[0] in COMMANDS:
-        return COMMANDS[arguments[0]](arguments[1:])
-    of_all = any(argument.startswith("--print_completion") for argument in arguments)
-    cli(arguments, CONFIGURED if of_all else arguments[:1])
+def perform(
+    arguments: list[str], packages: Sequence[str], cli: type[EuroSATCLI], before: Load | None = None
+) -> EuroSATCLI | None:
+    """Run a command behind the walls; return what built and ran it, for a command that takes a configuration.
+
+    Args:
+        arguments: those after the program's name.
+        packages: that are trusted.
+        cli: what builds and runs it.
+        before: as in :func:`run`.
+
+    Raises:
+        UserError: for whatever a person can mend.
+        Stopped: when a signal asks for the end.
+    """
+    quieten()
+    keep_freed_memory()
+    end_with_parent()
+    if arguments[:1] != ["search"] and not {"-h", "--help"} & set(arguments):
+        share_cores(before)
+    named = (*CONFIGURED, "search", "upgrade", "audit")
+    given = expand(expand_names(arguments, rank_zero_print) if {*arguments[:1]} & {*named} else arguments)
+    with stopping(), offline(), trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
+        if given and given[0] in COMMANDS:
+            COMMANDS[given[0]](given[1:])
+            return None
+        of_all = any(argument.startswith("--print_completion") for argument in given)
+        return cli(given, CONFIGURED if of_all else given[:1])
 
 
 def _of_disk(raised: BaseException) -> str | None:

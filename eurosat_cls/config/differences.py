@@ -1,5 +1,6 @@
 """In what configurations differ."""
 
+import inspect
 import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -31,7 +32,8 @@ class Difference(NamedTuple):
 def differences(theirs: Any, ours: Any, key: str = "") -> list[Difference]:
     """List in what a configuration differs from that of a checkpoint or an earlier run.
 
-    Where the class differs that is the one difference, whatever its arguments.
+    Where the class differs that is the one difference, whatever its arguments. An argument that only one of them has
+    is taken to be the default in the other: a version from before it was there did what the default does.
 
     Args:
         theirs: nested plain data of the checkpoint.
@@ -41,18 +43,41 @@ def differences(theirs: Any, ours: Any, key: str = "") -> list[Difference]:
     Example:
         >>> print(*differences({"lr": 0.1, "nesterov": True}, {"lr": 0.2, "nesterov": True}, "optimizer"))
         optimizer.lr: 0.2, not 0.1 as in the checkpoint
+        >>> before = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+        >>> now = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "nesterov": False, "momentum": 0.9}}
+        >>> import torch
+        >>> print(*differences(before, now, "optimizer"))
+        optimizer.init_args.momentum: 0.9, not 0 as in the checkpoint
     """
     if theirs == ours:
         return []
     if not (isinstance(theirs, Mapping) and isinstance(ours, Mapping)) or class_name(theirs) != class_name(ours):
         return [Difference(key, theirs, ours)]
     prefix = f"{key}." if key else ""
+    theirs, ours = _with_defaults(theirs, ours), _with_defaults(ours, theirs)
     found = [
         (each, name in theirs and name in ours)
         for name in {**ours, **theirs}
         for each in differences(theirs.get(name), ours.get(name), f"{prefix}{name}")
     ]
     return [each if known else each._replace(known=False) for each, known in found]
+
+
+def _with_defaults(given: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of a class with the defaults of those arguments that only the other settings have."""
+    arguments, others = given.get("init_args") or {}, other.get("init_args") or {}
+    missing = others.keys() - arguments.keys() if isinstance(arguments, Mapping) and isinstance(others, Mapping) else ()
+    if not missing or not class_name(given):
+        return given
+    module, _, name = str(given["class_path"]).rpartition(".")
+    found = getattr(sys.modules.get(module), name, None)  # a parsed configuration has imported it
+    if not inspect.isclass(found):
+        return given
+    known = inspect.signature(found).parameters
+    defaults = {name: known[name].default for name in missing if name in known}
+    plain = {key: value for key, value in defaults.items() if value is not inspect.Parameter.empty}
+    listed = {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+    return {**given, "init_args": {**listed, **arguments}}
 
 
 def flatten(value: Any, key: str = "", lists: bool = False) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import yaml
 
-from eurosat_cls.config.limits import DEEPEST, LONGEST_NUMBER, MOST_VALUES, TooLarge, read_bytes
+from eurosat_cls.config.limits import DEEPEST, LONGEST_NUMBER, MOST_VALUES, TooLarge
 from eurosat_cls.config.tree import Node
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.limits import SETTINGS, read_bytes
+from eurosat_cls.utils.network import check_local
 
 _MERGE = "tag:yaml.org,2002:merge"
 # Settings that name classes or columns: 2019, 01 and no are names there, as all keys are.
@@ -44,17 +46,16 @@ def read(path: str) -> Node:
     Raises:
         UserError: for a file that cannot be read, is not YAML, holds no mapping, or names a key twice.
     """
+    check_local(path, "config")
     file = Path(path)
     if file.is_dir():
         hint = f" Did you mean {file / 'config.yaml'}?" if (file / "config.yaml").is_file() else ""
         raise UserError(f"--config {path}: this is a folder, not a file.{hint}")
     try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"--config {path}: {error.strerror or error}.") from error
+        text = read_bytes(file, SETTINGS).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a text file in UTF-8, so not a configuration.") from error
-    return read_text(text, path)
+    return read_text(text, f"./{path}" if path.startswith(("--", "text of")) else path)  # these are the user's own
 
 
 def read_text(text: str, name: str) -> Node:

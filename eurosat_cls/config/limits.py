@@ -1,14 +1,11 @@
 """Wall: how large settings may be, wherever they come from: files, text inside options and values, checkpoints.
 
-A file is a regular one of at most a megabyte. Nothing has more than so many values once its aliases, merges and
+Nothing has more than so many values once its aliases, merges and
 references are written out, nothing is nested deeper, and no text grows longer than a file may be.
 """
 
 import argparse
-import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from eurosat_cls.utils.errors import UserError
@@ -25,38 +22,17 @@ class TooLarge(UserError):
     """Something is beyond a limit, which no reading in another way mends."""
 
 
-def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
-    """Return what a regular file holds.
-
-    Raises:
-        OSError: when it cannot be read.
-        UserError: for a device, a pipe or a folder, for a file that is larger, and for a name that no file can have.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for its other end
-    except ValueError:
-        raise UserError(f"{path}: cannot be read (no file has such a name).") from None
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UserError(f"{path}: cannot be read (not a regular file).")
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise TooLarge(f"{path}: cannot be read (larger than {most // 2**20} MB).")
-    return content
-
-
-def check_size(value: Any, where: str) -> None:
+def check_size(value: Any, where: str, most: int = LARGEST) -> None:
     """Refuse nested data that are small in a file, by references or aliases, and endless when one walks through them.
 
     Raises:
-        UserError: for more than :data:`LARGEST` values, or deeper ones than :data:`DEEPEST`.
+        UserError: for more than so many values, or deeper ones than :data:`DEEPEST`.
     """
-    for _ in walk(value, where):
+    for _ in walk(value, where, most):
         pass
 
 
-def walk(value: Any, where: str) -> Iterator[Any]:
+def walk(value: Any, where: str, most: int = LARGEST) -> Iterator[Any]:
     """Yield mappings, lists and values, mappings before what they hold.
 
     Raises:
@@ -66,10 +42,8 @@ def walk(value: Any, where: str) -> Iterator[Any]:
     while waiting:
         value, depth = waiting.pop()
         seen += 1
-        if seen > LARGEST or depth > DEEPEST:
-            raise UserError(
-                f"{where}: refused, there are more than {LARGEST:,} settings in it, or some {DEEPEST} deep."
-            )
+        if seen > most or depth > DEEPEST:
+            raise UserError(f"{where}: refused, there are more than {most:,} settings in it, or some {DEEPEST} deep.")
         value = vars(value) if isinstance(value, argparse.Namespace) else value
         yield value
         items: Iterable[Any] = value.values() if isinstance(value, Mapping) else ()

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from eurosat_cls.config.tree import Node, dotted, located, nearest, texts
+from eurosat_cls.config.tree import Path as Keys
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.network import ADDRESS
 
@@ -50,8 +51,16 @@ def check_places(tree: Node, trusted: Collection[str]) -> None:
                 raise UserError(
                     f"{where}: {shown} is outside of this folder and of {RUNS}: give it by --{dotted(path)}."
                 )
-        elif not _is_below(text, root, str(path[-1])):
+        elif not (_is_below(text, root, str(path[-1])) and _is_in_its_folder(tree, path, text, root)):
             raise UserError(f"{where}: {shown} is outside of {root.resolve()}: give it on the command line.")
+
+
+def _is_in_its_folder(tree: Node, path: Keys, text: str, root: Path) -> bool:
+    """Whether the name of a file leads nowhere else than below the folder that is named beside it."""
+    beside = nearest(tree, path[:-1])[0].value if path[-1] == "filename" else {}
+    folder = beside["dirpath"].value if "dirpath" in beside else None
+    base = Path(folder).expanduser() if isinstance(folder, str) else root
+    return path[-1] != "filename" or _is_below(str(base / text), base, "file")
 
 
 def _is_root(root: Path, origin: str) -> bool:

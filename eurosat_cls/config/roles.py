@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -29,11 +29,9 @@ Module eurosat_cls.losses: FocalLoss GaussianReconstruction SigmoidFocalLoss
 Module torch.nn: BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss
   HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss MSELoss MarginRankingLoss MultiLabelMarginLoss
   MultiLabelSoftMarginLoss MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss
-  TripletMarginWithDistanceLoss AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm1d BatchNorm2d Conv1d Conv2d
-  CosineSimilarity Dropout Dropout2d ELU Embedding Flatten GELU GLU GRU GroupNorm Hardsigmoid Hardswish Hardtanh
-  Identity InstanceNorm2d LSTM LayerNorm LeakyReLU Linear LogSigmoid LogSoftmax MaxPool2d Mish MultiheadAttention
-  PReLU PairwiseDistance PixelShuffle PixelUnshuffle RMSNorm ReLU ReLU6 SELU SiLU Sigmoid Softmax Softplus Softsign
-  SyncBatchNorm Tanh TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer Upsample
+  TripletMarginWithDistanceLoss AvgPool2d BatchNorm1d BatchNorm2d Conv2d CosineSimilarity Dropout ELU Flatten GELU
+  GroupNorm Hardsigmoid Hardswish Hardtanh Identity InstanceNorm2d LayerNorm LeakyReLU Linear MaxPool2d Mish PReLU
+  PairwiseDistance RMSNorm ReLU ReLU6 SELU SiLU Sigmoid Softmax Softplus Softsign Tanh
 Module torchvision.ops: MLP SqueezeExcitation StochasticDepth
 function torch.nn.functional: celu cosine_similarity elu gelu glu hardsigmoid hardswish hardtanh leaky_relu
   log_softmax logsigmoid mish pairwise_distance relu relu6 selu sigmoid silu softmax softplus softsign tanh
@@ -64,15 +62,13 @@ Callback lightning.pytorch.callbacks: BackboneFinetuning BatchSizeFinder DeviceS
   ModelSummary OnExceptionCheckpoint RichModelSummary RichProgressBar StochasticWeightAveraging TQDMProgressBar
   ThroughputMonitor Timer WeightAveraging
 Logger lightning.pytorch.loggers: CSVLogger TensorBoardLogger
-Profiler lightning.pytorch.profilers: AdvancedProfiler PassThroughProfiler PyTorchProfiler SimpleProfiler XLAProfiler
-Strategy lightning.pytorch.strategies: DDPStrategy FSDPStrategy ModelParallelStrategy SingleDeviceStrategy
-  SingleDeviceXLAStrategy XLAStrategy
-Accelerator lightning.pytorch.accelerators: CPUAccelerator CUDAAccelerator MPSAccelerator XLAAccelerator
-Precision lightning.pytorch.plugins: BitsandbytesPrecision DoublePrecision FSDPPrecision HalfPrecision MixedPrecision
-  TransformerEnginePrecision XLAPrecision
+Profiler lightning.pytorch.profilers: AdvancedProfiler PassThroughProfiler PyTorchProfiler SimpleProfiler
+Strategy lightning.pytorch.strategies: DDPStrategy SingleDeviceStrategy
+Accelerator lightning.pytorch.accelerators: CPUAccelerator CUDAAccelerator MPSAccelerator
+Precision lightning.pytorch.plugins: DoublePrecision HalfPrecision MixedPrecision
 LayerSync lightning.pytorch.plugins: TorchSyncBatchNorm
 ClusterEnvironment lightning.fabric.plugins.environments: KubeflowEnvironment LSFEnvironment LightningEnvironment
-  MPIEnvironment SLURMEnvironment TorchElasticEnvironment XLAEnvironment
+  MPIEnvironment SLURMEnvironment TorchElasticEnvironment
 """
 LISTED: dict[str, dict[str, set[str]]] = {}
 for _head, _names in re.findall(r"^(\w.*):((?:.*\n)(?:  .*\n)*)", _LISTS, re.MULTILINE):
@@ -84,8 +80,7 @@ for _head, _names in re.findall(r"^(\w.*):((?:.*\n)(?:  .*\n)*)", _LISTS, re.MUL
 def importable() -> list[str]:
     """Return the import paths, of modules and classes, below which a parser may import what a config names."""
     modules = {module for lists in LISTED.values() for module in lists}
-    metrics = LISTED["Metric"]["torchmetrics.classification"]
-    return ["eurosat_cls", *modules, *(f"torchmetrics.{name}" for name in metrics)]
+    return ["eurosat_cls", *modules, *(f"torchmetrics.{n}" for n in LISTED["Metric"]["torchmetrics.classification"])]
 
 
 def reason_against(path: str) -> str | None:
@@ -95,7 +90,7 @@ def reason_against(path: str) -> str | None:
         return f"{path[:80]!r} is no import path of a class."
     if top in trust.NEVER:
         return f"{path} is refused, it is nothing that a training is built of."
-    if trust.is_trusted(path) or trust.under(path, importable()):
+    if trust.is_trusted(path) or any(f"{path}.".startswith(f"{place}.") for place in importable()):
         return None
     if top in trust.PACKAGES:
         unlisted = f"as far as is listed: {path} cannot be imported without --trust {path.rpartition('.')[0]}"
@@ -121,19 +116,15 @@ def resolve(path: str, where: str, kind: Any = Any) -> Any:
 
 
 def check_object(found: Any, path: str, where: str, kind: Any = Any) -> None:
-    """Judge what a name has turned out to be, as :func:`resolve`.
-
-    Raises:
-        UserError: for anything but a class in the lists of its role, and what is defined in a package that is trusted.
-    """
+    """Judge what a name has turned out to be, as :func:`resolve`: in a list of its role, or of a trusted package."""
     home = getattr(found, "__module__", None) or ""
     if trust.is_trusted(home) and (inspect.isclass(found) or inspect.isroutine(found)):
         return
     allowed = [base.cls for base in bases(kind)] if kind is not Any else []
     if not _listed(found, "function") and not any(_may_be(found, base) for base in allowed or (None,)):
         way = f"; --trust {home} if you want it" if home.partition(".")[0] in trust.PACKAGES[1:] else ""
-        what = getattr(found, "__qualname__", path)
-        raise UserError(f"{where}: {path} is refused, {home}.{what} is in no list of what may stand there{way}.")
+        what = f"{home}.{getattr(found, '__qualname__', path)}"
+        raise UserError(f"{where}: {path} is refused, {what} is in no list of what may stand there{way}.")
 
 
 def is_loaded_part(path: str) -> bool:
@@ -145,15 +136,13 @@ def is_loaded_part(path: str) -> bool:
 
 def _may_be(found: Any, base: type | None) -> bool:
     """Whether a class may stand where one below ``base`` is asked for, or anything."""
-    if not inspect.isclass(found):
+    if not inspect.isclass(found) or not issubclass(found, base or object):
         return False
-    role, own = "", issubclass(found, Configurable) and found.__module__.startswith("eurosat_cls.")
+    own = issubclass(found, Configurable) and found.__module__.startswith("eurosat_cls.")
     if base is None:
         return own or any(_listed(found, role) for role in LISTED)
-    if not issubclass(base, Configurable):
-        role = next((cls.__name__ for cls in base.__mro__ if cls.__name__ in LISTED), "")
-        own = own and role != "Module"
-    return issubclass(found, base) and (own or _listed(found, role))
+    role = next((cls.__name__ for cls in base.__mro__ if cls.__name__ in LISTED), "")
+    return (own and (issubclass(base, Configurable) or role != "Module")) or _listed(found, role)
 
 
 def _listed(found: Any, role: str) -> bool:
@@ -163,15 +152,12 @@ def _listed(found: Any, role: str) -> bool:
 
 
 def check_config(config: Any, kinds: Mapping[str, Any], place: Callable[[str], str] = str) -> set[str]:
-    """Judge everything that a parsed configuration would call, before any of it is.
+    """Judge everything that a parsed configuration would call; return the keys of what only the user's trust allows.
 
     Args:
         config: nested mappings and lists, or namespaces of jsonargparse.
         kinds: types of the settings, by dotted key.
         place: what an error says of a key.
-
-    Returns:
-        The keys of the classes that only the user's trust allows.
     """
 
     def check(value: Any, kind: Any, key: str) -> None:
@@ -186,9 +172,8 @@ def check_config(config: Any, kinds: Mapping[str, Any], place: Callable[[str], s
             value, key = plain_mapping(value.get("init_args") or {}), f"{key}.init_args"
         elif callable(value) and not isinstance(value, os.PathLike):  # what a file name is parsed to
             check_object(value, getattr(value, "__qualname__", repr(value)), place(key), kind)
-        items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, Mapping) else ()
-        items = enumerate(value) if isinstance(value, (list, tuple)) else items
-        for name, item in items:
+        value = dict(enumerate(value)) if isinstance(value, (list, tuple)) else value
+        for name, item in value.items() if isinstance(value, Mapping) else ():
             here = f"{key}.{name}" if key else str(name)
             check(item, inside.get(str(name), kinds.get(here, elements(kind))) or Any, here)
 

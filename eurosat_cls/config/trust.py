@@ -6,7 +6,7 @@ Python trust a package; a config or a checkpoint cannot.
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.machinery import ModuleSpec, PathFinder
@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.network import check_local, online
+from eurosat_cls.utils.network import online
 
 VARIABLE = "EUROSAT_TRUST"
 PACKAGES = ("eurosat_cls", "torch", "torchvision", "torchmetrics", "lightning", "timm")  # parts of these are listed
@@ -25,15 +25,9 @@ _trusted: ContextVar[tuple[str, ...]] = ContextVar("trusted", default=())
 
 
 def config_folders(arguments: Sequence[str]) -> list[Path]:
-    """Return the folders of the config files of a command line.
-
-    Raises:
-        UserError: for the address of a config elsewhere.
-    """
-    named = [value for option, value in pairwise(arguments) if option == "--config"]
-    named += [argument.partition("=")[2] for argument in arguments if argument.startswith("--config=")]
-    for name in named:
-        check_local(name, "config")
+    """Return the folders of the config files of a command line."""
+    named = [value for option, value in pairwise(arguments) if option in ("-c", "--config")]
+    named += [argument.partition("=")[2] for argument in arguments if argument.startswith(("-c=", "--config="))]
     return [Path(name).expanduser().parent for name in named]
 
 
@@ -49,11 +43,10 @@ def trusting(packages: Sequence[str] = (), folders: Sequence[Path] = ()) -> Iter
         UserError: for what is no import path, or can never be trusted.
     """
     listed = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
-    for source, names in (("--trust", packages), (VARIABLE, listed)):
-        for name in names:
-            _check_trustable(source, name)
+    for source, name in (*(("--trust", name) for name in packages), *((VARIABLE, name) for name in listed)):
+        _check_trustable(source, name)
     named = (*_trusted.get(), *packages, *listed)
-    finder = _Finder({name.partition(".")[0] for name in named} - set(PACKAGES), [str(f.resolve()) for f in folders])
+    finder = _Finder({name.partition(".")[0] for name in named} - {*PACKAGES}, [str(f.resolve()) for f in folders])
     token = _trusted.set(named)
     sys.meta_path.append(finder)  # last, so that nothing installed is replaced
     try:
@@ -71,12 +64,7 @@ def trusted_packages() -> tuple[str, ...]:
 
 def is_trusted(path: str) -> bool:
     """Whether an import path is of what is trusted now besides what the lists have."""
-    return under(path, _trusted.get())
-
-
-def under(path: str, places: Iterable[str]) -> bool:
-    """Whether an import path is one of these, or below one of them."""
-    return any(path == place or path.startswith(f"{place}.") for place in places)
+    return any(f"{path}.".startswith(f"{place}.") for place in _trusted.get())
 
 
 def _check_trustable(source: str, name: str) -> None:

@@ -93,7 +93,7 @@ class ImageFiles(PatchDataModule):
             decode=lambda name: decode_image(_read(paths[name]), kind.shape, kind.dtype, kind.bands, self.nodata),
         )
         store = open_or_build(recipe, on_error=self.on_error)
-        _evict(store.path)
+        _evict()
         return store
 
     def _kind(self, paths: Sequence[Path]) -> "_Kind":
@@ -145,13 +145,12 @@ def _read(path: Path) -> bytes:
         raise UserError(f"cannot be read ({error.strerror})") from error
 
 
-def _evict(used: Path) -> None:
-    """Note that a store has just been used, and remove the ones of such images that were not used for longest.
+def _evict() -> None:
+    """Remove the stores of such images that were not used for longest.
 
     A store is renamed before it is removed, so that no process opens half of one; who has it open keeps it.
     """
     with suppress(OSError):  # a read-only cache, or another process that does the same
-        os.utime(used)
         pattern = re.compile(r"images-[0-9a-f]{8}-[0-9a-f]{16}")
         stores = [path for path in cache_folder().iterdir() if pattern.fullmatch(path.name)]
         for path in sorted(stores, key=lambda path: path.stat().st_mtime_ns)[:-_KEPT_STORES]:

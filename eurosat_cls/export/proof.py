@@ -1,6 +1,5 @@
 """Proof that an exported file answers as its model does: loaded in a fresh process, on the same patches."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,13 +11,13 @@ import torch
 
 from eurosat_cls.config.trust import VARIABLE, trusted_packages
 from eurosat_cls.export import runtime
+from eurosat_cls.utils.children import python_environment
 from eurosat_cls.utils.errors import UserError
 
 SMALL = (1, 2, 7)  # batches that are tried first: a size that was fixed by mistake shows
 _TOGETHER = 128
 LOGITS = 1e-3  # largest difference, of the largest logit, or of 1 where that is smaller
 PROBABILITIES = 1e-4
-_HOME = Path(__file__).parents[2]
 
 
 class NotEqual(Exception):
@@ -87,9 +86,8 @@ def _answers(
     given, taken = file.with_name("inputs.npz"), file.with_name("outputs.npz")
     np.savez(given, **{str(number): batch for number, batch in enumerate(batches)})  # type: ignore[arg-type]
     command = [sys.executable, "-c", Path(runtime.__file__).read_text(encoding="utf-8"), kind]
-    paths = os.pathsep.join([str(_HOME), *filter(None, sys.path)])
     command += map(str, (file.resolve(), given.resolve(), taken.resolve()))
-    environment = {**os.environ, "PYTHONPATH": paths, VARIABLE: ",".join(trusted_packages())}
+    environment = {**python_environment(), VARIABLE: ",".join(trusted_packages())}
     done = subprocess.run(
         command, cwd=file.parent, env=environment, capture_output=True, text=True, errors="replace", check=False
     )

@@ -1,5 +1,7 @@
 """The network of a model: what normalises, encodes and decodes, without loss, metrics and optimisation."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 from eurosat_cls.decoders import Decoder
 from eurosat_cls.encoders import Encoder
+from eurosat_cls.utils.errors import UserError
 
 
 def encode(encoder: Encoder, decoder: Decoder, image: Tensor) -> Any:
@@ -28,6 +31,24 @@ def compile_parts(encoder: Encoder, decoder: Decoder) -> None:
     if decoder.takes != "features":
         name = f"forward_{decoder.takes}"
         setattr(encoder, name, torch.compile(getattr(encoder, name)))
+
+
+@contextmanager
+def normalising(patches: int) -> Iterator[None]:
+    """Say in one way that batches of so many patches cannot be normalised in training.
+
+    Raises:
+        UserError: where batch normalisation would be over a single value of each channel.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UserError(
+            f"data.batch_size: there is nothing to normalise over, as a batch of {patches} comes to a single value of "
+            "each channel: raise data.batch_size, or take fewer stages or larger patches."
+        ) from error
 
 
 class Network(nn.Module):

@@ -100,7 +100,7 @@ def _session(graph: bytes, where: str) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # in C, with names of the file as they are
     providers: Sequence[str] = ["CPUExecutionProvider"]
     try:
         return onnxruntime.InferenceSession(graph, options, providers=providers)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eurosat_cls.utils.children import python_environment
 from eurosat_cls.utils.cores import available_cores, decided
 from eurosat_cls.utils.files import NO_SPACE, growing
 
@@ -28,7 +29,7 @@ def start(
     with growing(folder / LOG) as log:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-            text=True, env={**os.environ, **environment}, start_new_session=True,
+            text=True, env={**python_environment(), **environment}, start_new_session=True,
         )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.network import normalising
 from eurosat_cls.utils.errors import UserError
 
 TRIED = 16  # patches of the batch: as telling as all of them, and quick for any network
@@ -43,18 +44,11 @@ def dry_run(trainer: Trainer) -> None:
 
 
 def _try(module: PatchModule, batch: Batch) -> None:
-    try:
+    with normalising(len(batch.image)):
         if not isinstance(module, Classifier):
             module.step(batch, 0, module.train_scores, False)
             return
         logits = module(batch.image).float()
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise UserError(
-            f"data.batch_size: there is nothing to normalise over, as a batch of {len(batch.image)} comes to a single "
-            "value of each channel: raise data.batch_size, or take fewer stages or larger patches."
-        ) from error
     _try_loss(module, logits, batch.target)
     for name, metric in module.train_scores.metrics.items(keep_base=True):
         _try_metric(module, name, metric, logits, batch.target)

@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 
-from eurosat_cls.models.network import Network, compile_parts
+from eurosat_cls.models.network import Network, compile_parts, normalising
+from eurosat_cls.utils.children import python_environment
 from eurosat_cls.utils.machine import keep_freed_memory
 
 Candidate = tuple[str, str, bool]  # precision, memory format, compiled
@@ -51,11 +52,10 @@ def rates_of(
 
 def _in_child(task: bytes) -> tuple[dict[Candidate, float] | None, int | None, int]:
     """Return rates, None where there are none; which candidate came last; and the exit code."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))}
-    command = [sys.executable, "-m", __name__]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-    ) as child:
+        [sys.executable, "-m", __name__], env=python_environment(),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as child:  # fmt: skip
         try:
             said, _ = child.communicate(task)
         except BaseException:
@@ -97,9 +97,12 @@ def measure(
 
     The candidates take turns and each keeps its quickest step, so that other work on the machine does not decide.
     ``trying`` is told the number of a candidate before each of its steps.
+
+    Raises:
+        UserError: for batches that cannot be normalised.
     """
     devices = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(devices), normalising(shape[0]):
         steps = []
         for number, candidate in enumerate(candidates):
             trying(number)

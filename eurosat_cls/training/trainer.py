@@ -1,7 +1,7 @@
 """Lightning's Trainer with safe checkpoints and a precision that follows the machine."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
@@ -18,6 +18,9 @@ from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.lightning_private import PRECISION_INPUT, leave_signals, start_next_epoch
 from eurosat_cls.utils.names import own_name
 from eurosat_cls.utils.threads import share_among
+
+if TYPE_CHECKING:  # matplotlib is loaded when something is drawn
+    from matplotlib.figure import Figure
 
 LOOK_FOLDER = Path("lightning_logs/data")  # where the commands that look at the data write
 
@@ -43,6 +46,7 @@ class Trainer(LightningTrainer):
     """
 
     run_folder: Path | None = None  # where files of the run go; the logger's folder when None
+    figures: "dict[str, Figure] | None" = None  # gets what callbacks draw, by name
 
     def __init__(
         self,

@@ -2,10 +2,13 @@
 
 import io
 import logging
+import os
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
 
+import matplotlib
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -16,15 +19,33 @@ from matplotlib.ticker import FixedLocator, LogFormatter
 
 from eurosat_cls.utils.text import printable
 
+if not os.path.isabs(matplotlib.matplotlib_fname()):
+    matplotlib.rcdefaults()  # a file of the current folder has no say in what is drawn, or by which programs
 USUAL = Path(font_manager.findfont("DejaVu Sans"))  # matplotlib brings it along
+_DPI = 110
 _log = logging.getLogger(__name__)
+
+
+class Picture(Figure):
+    """A figure that shows itself in a notebook, also where pyplot has not been imported."""
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self)
+
+
+def figure_of(pixels: np.ndarray) -> Figure:
+    """Return an image ``[H, W, 3]`` uint8 as a figure, pixel by pixel."""
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    figure.figimage(pixels)
+    return figure
 
 
 def new_figure(width: float, height: float, title: str, note: str = "") -> Figure:
     """Return an empty figure of this size in inches, with a headline and a smaller line below it."""
     head = (0.6 if note else 0.38) / height
     engine = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - head))
-    figure = Figure(figsize=(width, height), dpi=110, layout=engine)
+    figure = Picture(figsize=(width, height), dpi=_DPI, layout=engine)
     figure.text(0.01, 1 - 0.08 / height, title, va="top", fontsize=13)
     figure.text(0.01, 1 - 0.34 / height, note, va="top", fontsize=9, color="#555555")
     return figure

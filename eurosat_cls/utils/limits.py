@@ -31,9 +31,14 @@ def read_bytes(path: Path, most: int) -> bytes:
     Raises:
         UserError: when it cannot be read, is no plain file, or has more bytes.
     """
-    with reading(path), open(path, "rb", opener=_without_waiting) as stream:
-        check_file(path, stream.fileno(), most)
-        return stream.read(most)
+    try:
+        with reading(path), open(path, "rb", opener=_without_waiting) as stream:
+            check_file(path, stream.fileno(), most)
+            return stream.read(most)
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: cannot be read (no file has such a name).") from None
 
 
 def check_file(path: Path, file: int | Path, most: int) -> None:

@@ -17,6 +17,9 @@ from filelock import FileLock, Timeout
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import growing
 
+if sys.platform != "win32":
+    import fcntl
+
 
 @contextmanager
 def locked(path: Path, what: str, way_out: str = "wait for it", seconds: float | None = 0.0) -> Iterator[None]:
@@ -33,10 +36,7 @@ def locked(path: Path, what: str, way_out: str = "wait for it", seconds: float |
         OSError: when the system does not let it be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        there = path.lstat()
-        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:  # some versions of filelock empty what they open
-            raise UserError(f"{path}: refused, it is a link and no lock.")
+    _refuse_link(path)
     holder = _holder(path)
     lock = FileLock(path)
     try:
@@ -59,7 +59,8 @@ def locked(path: Path, what: str, way_out: str = "wait for it", seconds: float |
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process holds a lock file, which exists."""
+    """Whether another process holds a lock file, which exists; a link is none."""
+    _refuse_link(path)
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -67,6 +68,43 @@ def is_locked(path: Path) -> bool:
         return True
     lock.release()
     return False
+
+
+def share(path: Path) -> int | None:
+    """Note that this process uses a file, as long as the returned descriptor is open; None where that cannot be noted.
+
+    Others may note the same at the same time, and none has to wait. The system forgets it when the process dies.
+    """
+    if sys.platform == "win32":  # what is open there cannot be removed anyway
+        return None
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return descriptor
+    return None
+
+
+@contextmanager
+def unshared(path: Path) -> Iterator[bool]:
+    """Yield whether nobody has noted by :func:`share` that a file is used."""
+    if sys.platform == "win32":
+        yield True
+        return
+    with open(path, "rb+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _refuse_link(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        there = path.lstat()
+        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:  # some versions of filelock empty what they open
+            raise UserError(f"{path}: refused, it is a link and no lock.")
 
 
 def _holder(path: Path) -> str:

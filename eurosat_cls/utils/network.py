@@ -15,8 +15,11 @@ from typing import Any
 
 from eurosat_cls.utils.errors import UserError
 
-ADDRESS = re.compile(r"\w[\w+.-]*://|^data:")  # what fsspec takes for the address of something elsewhere
-_EVENTS = ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname")
+ADDRESS = re.compile(r"://|^data:|^\w[\w+.-]*::")  # what fsspec takes for the address of something elsewhere
+_EVENTS = {
+    "socket.connect", "socket.sendto", "socket.sendmsg",
+    "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo",
+}  # fmt: skip
 
 _open: list[bool] = [True]  # for the process: libraries connect in threads of theirs
 _watched = False
@@ -60,6 +63,6 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event in _EVENTS and not _open[-1]:
         looked_up = event.startswith("socket.get")
         address = arguments[0 if looked_up else 1]
-        local = address in (None, "", "localhost") if looked_up else isinstance(address, (str, bytes))
+        local = address in (None, "", "localhost") if looked_up else isinstance(address, (str, bytes, type(None)))
         if not local:
             raise UserError(f"a connection to {address} was refused: no setting asked for the network.")

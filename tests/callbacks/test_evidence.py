@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ import eurosat_cls
 from eurosat_cls.checkpoints.files import SafeCheckpointIO, read_checkpoint
 from eurosat_cls.data import Demo
 from eurosat_cls.models.evidence_fit import fit_evidence
+from eurosat_cls.scenes.settings import MapOptions
 from tests.conftest import exit_code
 
 Run = Callable[..., tuple[int, str]]
@@ -89,12 +91,12 @@ def test_to_find_statistics_changes_neither_weights_nor_what_is_drawn() -> None:
 
 @pytest.mark.usefixtures("trained")
 def test_maps_leave_unfamiliar_cells_undecided() -> None:
-    model = eurosat_cls.load(RUN)
-    assert model.evidence is not None
-    land = Demo(patches_per_class=20).read([0, 1])
-    scene = torch.cat([torch.from_numpy(land[0]), torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)], 2).numpy()
-    options = eurosat_cls.scenes.settings.MapOptions(step=64, min_familiarity=0.03)
-    found = eurosat_cls.map_scene(model, scene, options=options)
-    assert found.classes[0, 0] < 10
-    assert found.classes[0, 1] == 254
-    assert found.probabilities.shape == (10, 1, 2)
+    model, patches = eurosat_cls.load(RUN), Demo(patches_per_class=20).read(list(range(0, 200, 20)))
+    found = model.predict(patches).familiarity
+    assert found is not None
+    least, most = patches[found.argmin()], patches[found.argmax()]
+    options = MapOptions(step=64, min_familiarity=float(found.min() + found.max()) / 2)
+    mapped = eurosat_cls.map_scene(model, np.concatenate([most, least], axis=2), options=options)
+    assert mapped.classes[0, 0] < 10
+    assert mapped.classes[0, 1] == 254
+    assert mapped.probabilities.shape == (10, 1, 2)

@@ -62,7 +62,7 @@ def test_what_would_exhaust_the_stack_is_refused(text: str) -> None:
 def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     with open(tmp_path / "large.yaml", "wb") as file:
         file.truncate(100 * 2**20)
-    with pytest.raises(UserError, match="larger than 1 MB"):
+    with pytest.raises(UserError, match="more than the 1,048,576 that are read"):
         read(str(tmp_path / "large.yaml"))
 
 

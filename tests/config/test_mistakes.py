@@ -51,7 +51,7 @@ def test_the_corpus_is_large_and_names_places() -> None:
     ("arguments", "message"),
     [
         (["fit"], "fit needs model and data: give a file with --config"),
-        (["fit", "--config", "nowhere.yaml"], "--config nowhere.yaml: No such file"),
+        (["fit", "--config", "nowhere.yaml"], "nowhere.yaml: cannot be read (No such file"),
         (["fit", "--config", "."], "--config .: this is a folder"),
         (["fit", "--config", "run"], "Did you mean run/config.yaml?"),
         (["fit", "--config", "binary.yaml"], "binary.yaml: not a text file"),

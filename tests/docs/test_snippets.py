@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from eurosat_cls.cli.run_argument import expand
 from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.parse import read_settings
 from eurosat_cls.config.parser import closed_parser
+from eurosat_cls.config.shipped import expand_names, find
 from eurosat_cls.config.trust import config_folders, trusting
 from eurosat_cls.search.space_file import read_space
 from tests.conftest import CONFIGS, REPOSITORY
@@ -32,6 +34,7 @@ SETUP.read(REPOSITORY / "setup.cfg")
 EXTRAS = set(SETUP["options.extras_require"])
 HELP = {"-h", "--help", "--help-all", "--version"}
 PLUMBING = {"cd", "mkdir", "export", ".", "tensorboard", "pip", "python3"}  # the last two to install and for a venv
+PARSED: list[list[str]] = []  # what pages share is parsed once
 every_page = pytest.mark.parametrize("page", pages(), ids=name_of)
 
 
@@ -80,6 +83,8 @@ def arguments_of(words: Sequence[str]) -> list[str] | None:
     """What follows the program's name, if it is this one, started by itself or by a launcher."""
     if words[0] == "eurosat-cls":
         return [*words[1:]]
+    if wrapped := next((word for word in words if "-m eurosat_cls " in word), None):  # of sbatch --wrap
+        return arguments_of(shlex.split(wrapped))
     return [*words[words.index("-m") + 2 :]] if "-m" in words and "eurosat_cls" in words else None
 
 
@@ -90,13 +95,14 @@ def parse(arguments: list[str]) -> None:
         UserError: or ``SystemExit`` for what they refuse.
     """
     given, packages = split_trust(arguments)
+    given = expand_names(given, print)
     command, rest = given[0], given[1:]
     if HELP & set(given):
         assert answer(given, lambda asked: None) is not None
     elif command in OTHERS:
         parser = reference_pages.parser_of(command)
         read, of_fit = parser.parse_known_args(rest)
-        assert command == "search" or not of_fit, of_fit
+        assert command in ("search", "audit") or not of_fit, of_fit
         if command == "search":
             merged(of_fit)
             if read.space and read.space.is_file():
@@ -105,6 +111,17 @@ def parse(arguments: list[str]) -> None:
         kept = [word for word in given if not word.startswith(("--print_config", "--print_completion"))]
         with trusting(packages, config_folders(kept)) as trusted, closed_parser(trusted):
             read_settings(parsers((command,))[1], expand_if_there(kept), VOCABULARY)
+
+
+def provide(page: Path, arguments: list[str]) -> None:
+    """Make the configurations that a page speaks of: its own, or a copy of the main one."""
+    own = [one.text for one in run_here(page, "yaml") if not one.mark]
+    for before, name in pairwise(arguments):
+        if before == "--config" and not Path(name).exists() and find(name) is None:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_text(own[0] if own else (CONFIGS / "tiny_resnet18.yaml").read_text())
+            for module, text in own_modules(page).items():
+                (Path(name).parent / module).write_text(text)
 
 
 def expand_if_there(given: list[str]) -> list[str]:
@@ -118,6 +135,7 @@ def expand_if_there(given: list[str]) -> list[str]:
     return expand(given)
 
 
+@pytest.mark.slow
 @every_page
 def test_commands_are_what_the_parsers_take(page: Path, place: Path) -> None:
     for snippet in run_here(page, "yaml"):
@@ -127,12 +145,17 @@ def test_commands_are_what_the_parsers_take(page: Path, place: Path) -> None:
         for words in command_lines(snippet.text):
             where = f"{snippet.place}: {shlex.join(words)}"
             if (arguments := arguments_of(words)) is None:
-                assert words[0] in PLUMBING, f"{where}: say in a mark why it is not run"
+                assert words[0] in PLUMBING or words == ["python", "-m", "pytest"], (
+                    f"{where}: say in a mark why it is not run"
+                )
                 extras = re.findall(r"\[([\w,]+)\]", " ".join(words) if "pip" in words else "")
                 assert {extra for one in extras for extra in one.split(",")} <= EXTRAS, where
                 continue
+            provide(page, arguments)
             try:
-                parse(arguments)
+                if "--trust" in arguments or arguments not in PARSED:
+                    parse(arguments)
+                    PARSED.append(arguments)
             except (Exception, SystemExit) as error:
                 raise AssertionError(f"{where}: {error}") from error
 
@@ -140,6 +163,7 @@ def test_commands_are_what_the_parsers_take(page: Path, place: Path) -> None:
 # --- configurations ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @every_page
 def test_yaml_is_a_configuration(page: Path, place: Path) -> None:
     trust = [word for name in own_modules(page) for word in ("--trust", Path(name).stem)]

@@ -1,5 +1,6 @@
 """A checkpoint is data, on every way into the program."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +19,7 @@ from eurosat_cls import Classifier, Trainer, UserError
 from eurosat_cls.checkpoints.weights import Weights
 from eurosat_cls.data import Demo
 from eurosat_cls.encoders import ResNet
+from eurosat_cls.models.onnx_classifier import _session
 from tests.conftest import BARE, exit_code, subprocess_env
 from tests.hostile.helpers import Touch, checkpoint, stranger, won
 
@@ -125,6 +128,39 @@ def test_settings_that_never_end_are_refused(tmp_path: Path) -> None:
                 WAYS[way](path)
         assert exit_code(["describe", path]) == 2
         assert exit_code(["describe", path, "--config"]) == 2
+
+
+def test_states_that_never_end_are_refused_too(tmp_path: Path) -> None:
+    bomb: Any = ["x"]
+    for _ in range(40):
+        bomb = [bomb, bomb, bomb]
+    deep: Any = 1
+    for _ in range(100):
+        deep = [deep]
+    for content in ({"callbacks": {"ModelCheckpoint": {"best_k_models": bomb}}}, {"optimizer_states": [deep]}):
+        with pytest.raises(UserError, match="more than 1,000,000 settings in it, or some 64 deep"):
+            eurosat_cls.load(checkpoint(tmp_path / "evil.ckpt", content=content))
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.ckpt", "a.onnx"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    for way in (lambda path: Weights(path).load_into(tiny()), eurosat_cls.load):
+        with pytest.raises(UserError, match=r"no plain file|there is no such model"):
+            way(str(tmp_path / name))
+
+
+def test_what_runs_a_graph_prints_no_name_of_it(capfd: pytest.CaptureFixture[str]) -> None:
+    onnx = pytest.importorskip("onnx")
+    make = onnx.helper
+    node = make.make_node("Reshape", ["x", "s"], ["y"], name="\x1b]0;won\x07")
+    x, y = (make.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n"]) for name in "xy")
+    shape = make.make_tensor("s", onnx.TensorProto.INT64, [1], [7])
+    model = make.make_model(make.make_graph([node], "g", [x], [y], [shape]), ir_version=10,
+                            opset_imports=[make.make_opsetid("", 21)])  # fmt: skip
+    with pytest.raises(Exception, match="Reshape"):
+        _session(model.SerializeToString(), "a.onnx").run(None, {"x": np.zeros(3, np.float32)})
+    assert "\x1b" not in capfd.readouterr().err
 
 
 def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path: Path) -> None:

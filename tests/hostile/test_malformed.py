@@ -1,21 +1,27 @@
 """What is too large, malformed, or printed to do harm, and folders that hold programs."""
 
 import os
+import pickle
 import random
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from eurosat_cls import UserError
+from eurosat_cls import Classifier, UserError
 from eurosat_cls.analysis.report.compare import write_comparison
 from eurosat_cls.analysis.report.page import write_report
 from eurosat_cls.checkpoints.runs import find_checkpoint
-from eurosat_cls.config.limits import read_bytes
+from eurosat_cls.encoders import ResNet
+from eurosat_cls.models.network import Network
+from eurosat_cls.training.timing import _in_child
+from eurosat_cls.utils.children import python_environment
+from eurosat_cls.utils.limits import SETTINGS, read_bytes
 from eurosat_cls.utils.terminal import escaped_output
 from tests.config.parsers import parsed
 from tests.conftest import exit_code, subprocess_env
@@ -56,11 +62,12 @@ def test_a_config_is_a_regular_file_of_a_megabyte(tmp_path: Path) -> None:
     Path("zero.yaml").symlink_to("/dev/zero")
     Path("large.yaml").write_text("a: " + "x" * 2**20)
     for name in ("pipe.yaml", "zero.yaml", "large.yaml"):
-        assert "cannot be read" in said("--config", name)
+        refused = "more than the 1,048,576" if name == "large.yaml" else "cannot be read"
+        assert refused in said("--config", name)
         Path("outer.yaml").write_text(f"model: {tmp_path / name}\n")
-        assert "cannot be read" in said("--config", "outer.yaml")
-        with pytest.raises(UserError, match="cannot be read"):
-            read_bytes(name)
+        assert refused in said("--config", "outer.yaml")
+        with pytest.raises(UserError, match=refused):
+            read_bytes(Path(name), SETTINGS)
 
 
 # --- 8: nothing of the current folder ---------------------------------------------------------------------------------
@@ -77,6 +84,31 @@ def test_nothing_of_the_current_folder_is_imported(module: str) -> None:
     assert not Path("won").exists()
     assert "ImportError" not in done.stderr
     assert Path("report.html").exists() == (module == "eurosat_cls")
+
+
+@pytest.mark.slow
+def test_nor_by_a_process_that_is_started() -> None:
+    model = Classifier(partial(ResNet, widths=(8,), blocks=(1,)), ["a", "b"], ["B04"], mean=[90.0], std=[30.0])
+    for name in ("yaml", "torch", "pickle", "runpy", "multiprocessing"):
+        Path(f"{name}.py").write_text("import pathlib\npathlib.Path('won').touch()\n")
+    task = (Network(model), (2, 1, 8, 8), [("32-true", "contiguous", False)], 1)
+    rates, _, code = _in_child(pickle.dumps(task))
+    assert not Path("won").exists()
+    assert code == 0
+    assert rates is not None
+    command = [sys.executable, "-c", "import yaml, torch, pickle, multiprocessing"]
+    subprocess.run(command, env=python_environment(), check=True)
+    assert sys.version_info < (3, 11) or not Path("won").exists()
+
+
+@pytest.mark.slow
+def test_what_lies_in_the_current_folder_says_not_how_pictures_are_drawn() -> None:
+    Path("matplotlibrc").write_text("text.usetex: True\nfont.size: 3\n")
+    code = "import eurosat_cls.utils.figures, matplotlib; print(matplotlib.rcParams['text.usetex'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=subprocess_env(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 # --- 9: malformed -----------------------------------------------------------------------------------------------------

@@ -90,6 +90,11 @@ def test_no_setting_is_an_address(key: str, value: str, scheme: str) -> None:
     assert "it is read from local files only; download it first" in printed
 
 
+@pytest.mark.parametrize("address", ["memory::a", "github::a/b", "simplecache::memory", "-://a", "DATA+x://a", "é://a"])
+def test_nor_what_is_put_together_as_one(address: str) -> None:
+    assert "it is read from local files only" in from_file({"checkpoint": {"dirpath": address}})
+
+
 def test_whatever_opens_a_connection_is_stopped(listener: tuple[str, list[Any]]) -> None:
     import fsspec
 
@@ -100,6 +105,9 @@ def test_whatever_opens_a_connection_is_stopped(listener: tuple[str, list[Any]])
             lambda: socket.create_connection((host, int(port))),
             lambda: fsspec.open(f"ftp://{address}/a").open(),
             lambda: socket.getaddrinfo(f"{TOKEN}.example.org", 80),
+            lambda: socket.gethostbyaddr(host),
+            lambda: socket.getnameinfo((host, int(port)), 0),
+            lambda: socket.socket(type=socket.SOCK_DGRAM).sendmsg([b"a"], [], 0, (host, int(port))),
         ):
             with pytest.raises(UserError, match="no setting asked for the network"):
                 connect()
@@ -154,6 +162,25 @@ def test_a_link_does_not_lead_out(tmp_path: Path) -> None:
     (home := tmp_path.parent / f"{tmp_path.name}_home").mkdir()
     Path("inside").symlink_to(home)
     assert "is outside of" in from_file({"checkpoint": {"dirpath": "inside/x"}})
+
+
+@pytest.mark.parametrize("name", ["--mine.yaml", "text of --config.yaml"])
+def test_a_file_that_is_called_like_an_option_is_a_file(tmp_path: Path, name: str) -> None:
+    Path(name).write_text(f"default_root_dir: {tmp_path.parent}\n")
+    assert "is outside of" in from_file({"trainer": name})
+    Path(name).write_text("checkpoint: {dirpath: '${env:STAND_IN_TOKEN}'}\n")
+    assert "would be kept or lead somewhere" in said(f"--config={name}")
+
+
+def test_the_name_of_a_file_leads_not_out_of_the_folder_beside_it(tmp_path: Path) -> None:
+    (home := tmp_path.parent / f"{tmp_path.name}_home").mkdir()
+    Path("here").mkdir()
+    Path("here/link").symlink_to(home)
+    callback = part(f"{CALLBACKS}.ModelCheckpoint", dirpath="here", filename="link/x")
+    assert "filename: link/x is outside of" in from_file({"trainer": {"callbacks": [callback]}})
+    Path("fine.yaml").write_text(yaml.safe_dump({"trainer": {"callbacks": [part(f"{CALLBACKS}.ModelCheckpoint",
+                                 dirpath="here", filename="{epoch}-{val/loss:.2f}")]}}))  # fmt: skip
+    parsed("fit", *BASE, "--config", "fine.yaml")
 
 
 @pytest.mark.parametrize("writer", WRITERS)

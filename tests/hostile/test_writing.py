@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.profilers import SimpleProfiler
 
 import eurosat_cls
 from eurosat_cls import UserError
+from eurosat_cls.callbacks.run_folder import check_writers
+from eurosat_cls.checkpoints.runs import run_folder_of
 from eurosat_cls.utils.files import (
     created,
     growing,
@@ -126,6 +131,37 @@ def test_what_a_folder_hides_is_named_and_the_way_to_it_may_be_a_link(tmp_path: 
         with pytest.raises(UserError, match=rf"{name}: refused, it is (a link|no plain file)"):
             look_through(tmp_path / "run")
         (inner / name).unlink()
+
+
+@pytest.mark.parametrize("name", ["logs/n", "logs/n/version_3", "logs/n/version_3/hparams.yaml", "prof/fit-x.txt"])
+def test_loggers_and_profilers_meet_no_link(tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine").mkdir()
+    loggers = [kind("logs", name="n", version=3) for kind in (CSVLogger, TensorBoardLogger)]
+    trainer = Trainer(accelerator="cpu", logger=loggers, profiler=SimpleProfiler("prof", "x"))
+    check_writers(trainer)
+    Path(name).parent.mkdir(parents=True)
+    Path(name).symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"refused, it is a link; what is written must stay in"):
+        check_writers(trainer)
+    trainer.profiler.filename = "link/x"
+    Path(name).unlink()
+    with pytest.raises(UserError, match="is no name of a file"):
+        check_writers(trainer)
+
+
+def test_the_checkpoints_of_a_run_are_not_those_of_another(tmp_path: Path) -> None:
+    for run in ("mine", "theirs"):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "config.yaml").touch()
+    (tmp_path / "mine/checkpoints").mkdir()
+    (tmp_path / "mine/checkpoints/last.ckpt").touch()
+    (tmp_path / "theirs/checkpoints").symlink_to(tmp_path / "mine/checkpoints")
+    (tmp_path / "a.ckpt").symlink_to(tmp_path / "mine/checkpoints/last.ckpt")
+    folder = run_folder_of(tmp_path / "theirs/checkpoints/last.ckpt")
+    assert folder == tmp_path / "theirs"
+    with pytest.raises(UserError, match="checkpoints: refused, it is a link"):
+        look_through(folder)
+    assert run_folder_of(tmp_path / "a.ckpt") == tmp_path / "mine"
 
 
 def test_what_a_killed_process_left_goes_and_a_link_among_it_is_not_followed(tmp_path: Path) -> None:

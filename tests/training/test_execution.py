@@ -2,13 +2,14 @@ import copy
 import json
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from eurosat_cls import Classifier
+from eurosat_cls import Classifier, UserError
 from eurosat_cls.encoders import ResNet
 from eurosat_cls.models.network import Network
 from eurosat_cls.training import execution, timing
@@ -125,3 +126,10 @@ def test_a_network_without_bfloat16_units_is_not_tried_in_it(monkeypatch: pytest
     monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path))
     monkeypatch.setattr(execution, "supports_bf16", lambda device: False)
     assert choose(model()).precision == "32-true"
+
+
+def test_batches_of_single_values_are_a_mistake_of_their_size() -> None:
+    encoder = partial(ResNet, widths=(8,) * 4, blocks=(1,) * 4)
+    model = Classifier(encoder, ["a", "b"], ["B04"], mean=[90.0], std=[30.0])
+    with pytest.raises(UserError, match=r"data\.batch_size: there is nothing to normalise over, as a batch of 1 comes"):
+        timing.measure(Network(model), (1, 1, 8, 8), CPU, [("32-true", "contiguous", False)])

@@ -77,12 +77,17 @@ class PlotCallback(Callback, Configurable):
 def save_picture(trainer: Trainer, name: str, picture: "Figure | np.ndarray", group: str = "pictures") -> None:
     """Write a picture as ``<name>.png`` into the run folder, and log it to TensorBoard as ``<group>/<name>``.
 
-    Its step is that of the weights, be they those of a checkpoint that is tested.
+    Its step is that of the weights, be they those of a checkpoint that is tested. A trainer with a mapping ``figures``
+    gets it there, too.
 
     Raises:
         UserError: when the file cannot be written.
     """
     pixels = pixels_of(picture)
+    if (figures := getattr(trainer, "figures", None)) is not None:
+        from eurosat_cls.utils.figures import figure_of
+
+        figures[name] = figure_of(picture) if isinstance(picture, np.ndarray) else picture
     path = run_folder(trainer) / f"{name}.png"
     with writing(path):
         write_png(path, pixels)

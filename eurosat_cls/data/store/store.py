@@ -5,6 +5,9 @@ On disk a store is a folder ``<cache>/<name>-<key>/`` with ``images.npy`` (``[N,
 
 import json
 import logging
+import os
+import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +19,7 @@ from eurosat_cls.data.store.build import VERSION, build
 from eurosat_cls.data.store.store_spec import Recipe
 from eurosat_cls.utils.cache import cache_folder, exclusive, plain_errors
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.locks import share
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +69,7 @@ class Store:
 
 
 def open_store(path: Path) -> Store:
-    """Open a ready store; no patch is read.
+    """Open a ready store; no patch is read. As long as it is there it counts as used.
 
     Raises:
         DamagedStore: when the manifest is missing or unreadable, of another version, or does not fit the array.
@@ -100,6 +104,8 @@ def open_store(path: Path) -> Store:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError) as error:
         raise DamagedStore(f"the store {path} is damaged ({type(error).__name__}: {error})") from error
+    if (used := share(path / "manifest.json")) is not None:
+        weakref.finalize(store, os.close, used)
     return store
 
 
@@ -149,6 +155,8 @@ def open_or_build(recipe: Recipe, cache: Path | None = None, on_error: Literal["
                     build(recipe, target, skip=on_error == "skip")
                 return open_store(target)
     assert isinstance(found, Store)
+    with suppress(OSError):  # a read-only cache
+        os.utime(target)  # the time of its last use
     if found.skipped:
         some = next(iter(found.skipped))
         _log.warning("%d files of %s are left out, such as %s", len(found.skipped), found.source, some)

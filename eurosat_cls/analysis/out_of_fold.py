@@ -80,8 +80,8 @@ def read_answers(folders: Sequence[Path]) -> OutOfFold:
         head = list(rows[0]) if rows else []
         if head[:4] != _HEAD:
             raise UserError(f"{run / 'test_predictions.csv'}: is no table of a test's answers.")
-        names = names or class_columns(head)
-        if class_columns(head) != names:
+        names = names or classes_of(run, head)
+        if classes_of(run, head) != names:
             raise UserError(f"{run} and {runs[0]} have different classes.")
         if twice := [row["file"] for row in rows if row["file"] in own]:
             theirs = own[twice[0]][0]
@@ -99,6 +99,12 @@ def read_answers(folders: Sequence[Path]) -> OutOfFold:
     labels = np.array([names.index(given[file]) for file in files], dtype=np.int64)
     state = states[0]
     return OutOfFold(files, names, labels, np.array(answers), runs[0], state.get("fingerprint"), state.get("labels"))
+
+
+def classes_of(run: Path, head: Sequence[str]) -> list[str]:
+    """Return which columns of a test's answers are classes: those that the test has scored, else all after four."""
+    path = run / "test.json"
+    return list(checked(read_object(path), {"per_class": {}}, str(path)).get("per_class", head[4:]))
 
 
 def _runs(folder: Path) -> list[Path]:
@@ -138,13 +144,3 @@ def _numbers(row: Mapping[str, str], names: Sequence[str], run: Path) -> np.ndar
     if np.isnan(numbers).any():
         raise UserError(f"{run}: test_predictions.csv: {row['file']} has no probabilities.")
     return numbers
-
-
-def class_columns(head: Sequence[str]) -> list[str]:
-    """Return the columns of a table of a test's answers that hold probabilities.
-
-    Example:
-        >>> class_columns(["file", "true", "predicted", "confidence", "Forest", "River", "familiarity"])
-        ['Forest', 'River']
-    """
-    return [*head[4:-1], *(name for name in head[4:][-1:] if name != "familiarity")]

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eurosat_cls.search.configuration import Base, Merge, check_space, read_base, write_best
 from eurosat_cls.search.folds import print_folds, read_folds, replaced_split, test_merged, write_folds
-from eurosat_cls.search.queue import Queue
+from eurosat_cls.search.queue import REASON, Queue
 from eurosat_cls.search.results import draw, line_of, print_summary, write_table
 from eurosat_cls.search.rows import Row, best_of, rows_of
 from eurosat_cls.search.runner import Runner
@@ -174,11 +174,13 @@ class _Search:
 
     def _write_folds(self, rows: Sequence[Row], merged_test: str) -> None:
         about = f"{self.study.study_name}: epoch of the best {self.base.monitor} of each fold, tested"
-        if not any(row.state == "complete" for row in rows):
-            return
-        write_folds(rows, self.folder, about)
+        complete = any(row.state == "complete" for row in rows)
+        if complete:
+            write_folds(rows, self.folder, about)
         if len(rows) < self.queue.target:
             return  # the search was stopped
+        if not complete:
+            raise UserError(f"all trainings have failed, the last one so: {rows[-1].attrs.get(REASON, 'see its log')}")
         if missing := [row for row in rows if row.state != "complete"]:
             print(f"warning: {len(missing)} of {len(rows)} trainings have failed", file=sys.stderr)
         test_merged(merged_test, self.base, self.folder)

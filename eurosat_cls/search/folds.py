@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eurosat_cls.analysis.out_of_fold import class_columns
+from eurosat_cls.analysis.out_of_fold import FOLDS, classes_of
 from eurosat_cls.checkpoints.runs import saved_settings
 from eurosat_cls.config.differences import class_name
 from eurosat_cls.search.configuration import Base
@@ -22,7 +22,7 @@ from eurosat_cls.utils.files import csv_text, write_json, write_text
 from eurosat_cls.utils.limits import TABLE, read_object, read_rows
 
 SPLIT, FOLD = "data.init_args.split", "fold"
-FOLDS, ANSWERS, TESTED = "folds.csv", "out_of_fold.csv", "test_predictions.csv"
+ANSWERS, TESTED = "out_of_fold.csv", "test_predictions.csv"
 MERGED = "out_of_fold"  # the run folder of what all folds say together
 # Pictures that need no network: there is none that has not seen some of the patches.
 _DRAWN = ("ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "Locations")
@@ -99,18 +99,18 @@ def write_folds(rows: Sequence[Row], folder: Path, about: str) -> None:
 
 def _merge(runs: Sequence[Path], folder: Path) -> None:
     """Write the mean probabilities over seeds of every patch, and the configuration of a test of them."""
-    classes: list[str] = []
+    names: list[str] = []
     sums: dict[str, tuple[str, np.ndarray]] = {}
     for run in runs:
         for row in read_rows(run / TESTED, TABLE):
-            classes = classes or class_columns(list(row))
-            values = np.array([float(row[name]) for name in classes])
+            names = names or classes_of(run, list(row))
+            values = np.array([float(row[name]) for name in names])
             true, before = sums.get(row["file"], (row["true"], np.zeros(len(values) + 1)))
             sums[row["file"]] = true, before + np.append(values, 1)
     lines = [
         [file, true, *(f"{value:.6f}" for value in total[:-1] / total[-1])] for file, (true, total) in sums.items()
     ]
-    write_text(folder / ANSWERS, csv_text([["file", "true", *classes], *sorted(lines)]))
+    write_text(folder / ANSWERS, csv_text([["file", "true", *names], *sorted(lines)]))
     config = saved_settings(runs[0])
     config["pictures"] = [each for each in config.get("pictures") or () if class_name(each) in _DRAWN]
     config["ckpt_path"] = None

@@ -91,9 +91,9 @@ def search(tmp_path: Path, quick: list[str]) -> Path:
             label = int(data.store.labels[row])
             said = draw.dirichlet(np.ones(10)) * (0.4 if row else 0.1)
             said[label if row else 9 - label] += 1 - said.sum()
-            table.append([data.store.files[row], data.class_names[label], "?", "?", *map(str, said)])
+            table.append([data.store.files[row], data.class_names[label], "?", "?", *map(str, said), "0.5"])
         (trial / "test_predictions.csv").write_text(csv_text(table))
-        state = {"split": data.state_dict(), "confusion_matrix": [[1]]}
+        state = {"split": data.state_dict(), "per_class": {name: {} for name in data.class_names}}
         (trial / "test.json").write_text(json.dumps(state))
         attrs = {"folder": str(trial), "epoch": 2, "metrics": {"test/accuracy": 0.9 + 0.01 * number}}
         rows.append(Row(number, "complete", 0.5, {"seed_everything": seed, "fold": fold}, attrs))

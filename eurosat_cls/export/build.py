@@ -15,10 +15,10 @@ from torch.export import ExportedProgram
 from eurosat_cls.checkpoints.portable import KEY
 from eurosat_cls.encoders.backbones.base import Backbone
 from eurosat_cls.export import qgis
-from eurosat_cls.export.formats import write_onnx, write_program, write_safetensors
+from eurosat_cls.export.formats import write_onnx, write_program, write_safetensors, write_statistics
 from eurosat_cls.export.hub import page_of
 from eurosat_cls.export.network import Model, Portable, exported, sample_of, takes_any_size
-from eurosat_cls.export.options import FILES, ITEM, REPORT, ExportOptions
+from eurosat_cls.export.options import FILES, ITEM, REPORT, STATISTICS, ExportOptions
 from eurosat_cls.export.patches import Patches
 from eurosat_cls.export.proof import NotEqual, answers_of, batches_of, prove
 from eurosat_cls.export.quantize import compare, is_better, quantize
@@ -74,6 +74,8 @@ class Build:
                 self._program(kind)
         if self.options.quantize:
             self._quantize()
+        if self.options.features:
+            self._statistics()
         self._describe()
 
     @property
@@ -175,6 +177,14 @@ class Build:
         self.about[path.name] = {**found, "kept": kept, **(_facts(path) if kept else {})}
         if not kept:
             path.unlink()
+
+    def _statistics(self) -> None:
+        """Write by what features tell how familiar a patch is, where the checkpoint knows."""
+        path = self.folder / STATISTICS
+        if isinstance(self.model, Classifier) and self.model.evidence is not None:
+            write_statistics(path, self.model.evidence.plain(), self._text)
+            self.about[path.name] = _facts(path)
+            self.message(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, how familiar the features of a patch are")
 
     # --- what is said of them ------------------------------------------------------------------------------------
 

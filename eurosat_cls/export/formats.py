@@ -91,3 +91,8 @@ def write_safetensors(path: Path, model: Model, card: str) -> None:
         kept |= {f"{EVIDENCE}.{name}": tensor for name, tensor in model.evidence.plain().items()}
     state = {name: tensor.detach().contiguous().clone() for name, tensor in kept.items()}
     path.write_bytes(save(state, metadata={KEY: card, "format": "pt"}))
+
+
+def write_statistics(path: Path, tensors: Mapping[str, torch.Tensor], card: str) -> None:
+    """Write the tensors of :class:`~eurosat_cls.models.evidence.Evidence` by their names, with the model's card."""
+    path.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata={KEY: card}))

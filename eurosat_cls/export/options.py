@@ -19,7 +19,8 @@ class ExportOptions:
         qgis: whether to write the file for Deepness and GeoDeep.
         quantize: whether to write an ONNX file in 8-bit integers, if it is faster and hardly worse.
         force: keep that file in any case.
-        features: whether ``features`` are an output too.
+        features: whether ``features`` are an output too, and the statistics are written by which they tell how familiar
+            a patch is.
         opset: version of ONNX's operators.
         calibrate: whether probabilities are calibrated; by default as the checkpoint says.
         license: of the model, such as ``MIT``.
@@ -66,8 +67,9 @@ class ExportOptions:
     def files(self) -> list[str]:
         """Names that may be written."""
         named = [FILES[kind] for kind in self.kinds if kind in (*self.formats, "qgis")]
+        named += [STATISTICS] * self.features
         return [*named, *(["model-int8.onnx"] * self.quantize), *(["hub"] * ("hub" in self.formats)), ITEM, REPORT]
 
 
 FILES = {kind: f"model.{kind}" for kind in FORMATS[:3]} | {"qgis": "model-qgis.onnx", "int8": "model-int8.onnx"}
-ITEM, REPORT = "model.json", "export.json"
+ITEM, REPORT, STATISTICS = "model.json", "export.json", "familiarity.safetensors"

@@ -14,10 +14,13 @@ import pytest
 import rasterio
 import torch
 import yaml
+from safetensors.numpy import load_file
 
 import eurosat_cls
 from eurosat_cls import Classifier, map_scene
 from eurosat_cls.data import Demo
+from eurosat_cls.export.job import export_model
+from eurosat_cls.export.options import ExportOptions
 from eurosat_cls.scenes.settings import MapOptions
 from tests.conftest import REPOSITORY
 from tests.export.mlm import SCHEMA
@@ -194,3 +197,18 @@ def test_the_example_of_the_docs_runs(exports: Path, patches: np.ndarray) -> Non
         names = eurosat_cls.load(exports / "run").class_names
         assert [names[k] for k in file.read(1).flatten()] == expected
         assert file.transform.a == 640
+
+
+def test_features_and_their_statistics_tell_how_familiar_a_patch_is(
+    exports: Path, model: Classifier, patches: np.ndarray, tmp_path: Path
+) -> None:
+    folder = export_model(exports / "run", ExportOptions(str(tmp_path / "out"), features=True, patches=4))
+    (features,) = session(folder / "model.onnx").run(["features"], {"image": patches[:9]})
+    known = load_file(folder / "familiarity.safetensors")
+    white = (features[:, None] - known["means"]) @ known["whitening"].T
+    below = np.searchsorted(known["distances"], (white**2).sum(2).min(1))
+    found = (len(known["distances"]) + 1 - below) / (len(known["distances"]) + 1)
+    expected = model.predict(patches[:9]).familiarity
+    assert expected is not None
+    np.testing.assert_allclose(found, expected, atol=0.03)
+    assert "familiarity.safetensors" in json.loads((folder / "export.json").read_text())["files"]

@@ -1,5 +1,6 @@
 """What a training adds to its checkpoints at the end: statistics that say whether to believe an answer."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from eurosat_cls.callbacks.checkpoints import Checkpoints
 from eurosat_cls.checkpoints.files import SafeCheckpointIO, read_checkpoint
 from eurosat_cls.checkpoints.portable import EVIDENCE
 from eurosat_cls.data.module import PatchDataModule
-from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.classifier import CLASS_WEIGHTS, Classifier
 from eurosat_cls.models.evidence import Evidence
 from eurosat_cls.models.evidence_fit import fit_evidence
 
@@ -23,6 +24,13 @@ class KeepEvidence(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Rewrite the checkpoints; each stays whole until the new one is."""
+        self._add(trainer, pl_module, lambda checkpoint: True)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make up for a training that was killed in between, and has nothing left to train."""
+        self._add(trainer, pl_module, lambda checkpoint: EVIDENCE not in checkpoint)
+
+    def _add(self, trainer: Trainer, pl_module: LightningModule, wanted: Callable[[dict[str, Any]], bool]) -> None:
         data = getattr(trainer, "datamodule", None)
         if not isinstance(pl_module, Classifier) or not isinstance(data, PatchDataModule):
             return
@@ -32,9 +40,12 @@ class KeepEvidence(Callback):
         made: dict[Any, Evidence | None] = {}
         for file in _checkpoints(trainer):
             checkpoint = read_checkpoint(file)
+            if not wanted(checkpoint):
+                continue
             step = checkpoint.get("global_step")
             if step not in made:
-                pl_module.load_state_dict(checkpoint["state_dict"])
+                theirs = {name: t for name, t in checkpoint["state_dict"].items() if name not in CLASS_WEIGHTS}
+                pl_module.load_state_dict({**kept, **theirs})
                 made[step] = fit_evidence(pl_module, data, trainer.precision_plugin.forward_context)
             if (evidence := made[step]) is not None:
                 SafeCheckpointIO().save_checkpoint({**checkpoint, EVIDENCE: evidence.plain()}, file)

@@ -27,7 +27,9 @@ def test_a_run_folder_becomes_a_model_that_predicts_like_the_command(run: Run) -
     lines = Path("lightning_logs/version_0/predictions.csv").read_text().splitlines()[1:]
     assert [line.split(",")[1] for line in lines] == predictions.names
     written = np.array([[float(v) for v in line.split(",")[3:]] for line in lines])
-    np.testing.assert_allclose(predictions.probabilities, written, atol=2e-5)
+    assert predictions.familiarity is not None
+    expected = np.column_stack([predictions.probabilities, predictions.familiarity])
+    np.testing.assert_allclose(expected, written, atol=2e-5)
     np.testing.assert_allclose(predictions.confidence, predictions.probabilities.max(1))
     one = model.predict(torch.from_numpy(data.store.read(rows[:1])[0]))
     assert one.names == predictions.names[:1]

@@ -170,7 +170,7 @@ def test_mistakes_are_told_before_anything_runs(
 @pytest.mark.slow
 def test_the_commands_of_the_readme_fit_their_configurations(tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(CONFIGS)
-    typed = commands("search ")
+    typed = commands("docs/how-to/search.md", "search ")
     assert len(typed) == 3
     for line in typed:
         given, of_fit = _parser().parse_known_args(line[1:])

@@ -73,6 +73,7 @@ def test_defaults_can_be_printed_without_any_file(capsys: pytest.CaptureFixture[
     assert line_of(printed(capsys, "fit"), "accumulate_grad_batches") == "accumulate_grad_batches: 1  # default"
 
 
+@pytest.mark.slow
 def test_an_overlay_with_another_class_takes_none_of_its_arguments(files: list[str]) -> None:
     shutil.copy(CONFIGS / "transformer.yaml", "transformer.yaml")
     both = ["--config", "transformer.yaml", "--config", "freeze.yaml"]

@@ -38,6 +38,7 @@ WRITTEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quote", ["", "'"])
 def test_keys_of_class_weights_are_text(quote: str) -> None:
     listed = ", ".join(f"{quote}{name}{quote}: {n + 1}" for n, name in enumerate(WRITTEN))
@@ -50,6 +51,7 @@ def test_keys_of_class_weights_are_text(quote: str) -> None:
     assert merged(given)["model"]["init_args"]["class_weights"] == weights, "written down and read again"
 
 
+@pytest.mark.slow
 def test_class_names_are_text(tmp_path: Path) -> None:
     folder = "data: {class_path: ImageFolder, init_args: {root: x, class_names: [111, no, 01, 2.50]}}"
     settings = with_overlay(folder)["data"]["init_args"]
@@ -62,6 +64,7 @@ def test_class_names_are_text(tmp_path: Path) -> None:
     assert settings["data"]["init_args"]["class_names"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nothing", ["{}", "null", ""])
 @pytest.mark.parametrize(
     ("text", "known"),

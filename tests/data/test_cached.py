@@ -72,6 +72,7 @@ def test_what_is_cleared_is_gone_and_made_again(cache: Path, cached: Said) -> No
     assert cached("--clear") == (0, f"{cache}: nothing\n")
 
 
+@pytest.mark.slow
 def test_a_store_that_a_program_has_open_is_left(cache: Path, cached: Said) -> None:
     code = "from eurosat_cls.data import Demo; store = Demo(2).open_store(); print('open', flush=True); input()"
     pipe = subprocess.PIPE

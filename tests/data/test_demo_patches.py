@@ -67,6 +67,7 @@ def test_patches_of_a_set_never_repeat() -> None:
     assert len(patches) == NUM_CLASSES * 4 * 4
 
 
+@pytest.mark.slow
 def test_pictures_are_those_of_the_version() -> None:
     digest = hashlib.sha256()
     for class_index in range(NUM_CLASSES):

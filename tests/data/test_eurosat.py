@@ -172,6 +172,7 @@ def test_jpegs_beside_tiffs_are_not_mixed_up(tmp_path: Path) -> None:
     assert len(EuroSAT(str(tmp_path), "all").store.files) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_real_patches_of_all_bands() -> None:
     root = REPOSITORY.parent / "shared/data"

@@ -175,6 +175,7 @@ def test_resize_makes_more_of_small_patches() -> None:
         TimmBackbone(3, "mobilenetv3_small_050", resize=0)
 
 
+@pytest.mark.slow
 def test_a_vit_takes_other_sizes_than_it_was_made_for(folder: Path) -> None:
     for library in KINDS:
         encoder, _ = loaded((library, "ViT"), folder)

@@ -183,6 +183,7 @@ def test_the_name_of_a_file_leads_not_out_of_the_folder_beside_it(tmp_path: Path
     parsed("fit", *BASE, "--config", "fine.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 def test_the_command_line_writes_where_it_says_and_a_file_below_the_root(tmp_path: Path, writer: str) -> None:
     key, make = WRITERS[writer]
@@ -191,6 +192,7 @@ def test_the_command_line_writes_where_it_says_and_a_file_below_the_root(tmp_pat
     parsed("fit", *BASE, "--config", "mine.yaml")
 
 
+@pytest.mark.slow
 def test_the_root_of_a_file_is_below_the_folder_of_runs_or_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

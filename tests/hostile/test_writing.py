@@ -176,6 +176,7 @@ def test_what_a_killed_process_left_goes_and_a_link_among_it_is_not_followed(tmp
     assert (tmp_path / "mine" / "kept").exists()
 
 
+@pytest.mark.slow
 def test_every_module_writes_through_the_one_writer() -> None:
     found = set()
     for path in PACKAGE.rglob("*.py"):

@@ -169,6 +169,7 @@ def fit(epochs: int = 2, **arguments: Any) -> tuple[AutoEncoder, Trainer, Demo]:
     return model, trainer, data
 
 
+@pytest.mark.slow
 def test_validations_hide_the_same_and_training_steps_never_do() -> None:
     Recording.masks = []
     fit(masking=Recording)

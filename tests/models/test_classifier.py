@@ -28,6 +28,7 @@ def images(n: int = 6, channels: int = 2) -> torch.Tensor:
     return torch.randint(0, 255, (n, channels, 32, 32), dtype=torch.uint8)
 
 
+@pytest.mark.slow
 def test_classes_and_partials_train_without_a_config() -> None:
     data = Demo(patches_per_class=20, batch_size=40, augment=[Dihedral()])
     model = Classifier(

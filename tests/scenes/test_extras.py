@@ -21,6 +21,7 @@ from tests.scenes.maps import NAMES, pixels, small_model, write_scene
 from tests.scenes.products import TRANSFORM
 
 
+@pytest.mark.slow
 def test_polygons_are_the_classes(tmp_path: Path) -> None:
     pyogrio = pytest.importorskip("pyogrio")
     shapely = pytest.importorskip("shapely")
@@ -54,6 +55,7 @@ def test_accuracies_are_those_of_the_papers_example() -> None:
     assert found.areas[1] == pytest.approx([6_158, 3_756, 15_510, 16_282], abs=60)
 
 
+@pytest.mark.slow
 def test_intervals_are_as_wide_as_estimates_scatter() -> None:
     rng = np.random.default_rng(0)
     mapped = np.array([500.0, 1500, 8000])
@@ -120,6 +122,7 @@ def test_dense_sees_what_windows_see_where_nothing_is_cut_off() -> None:
     np.testing.assert_allclose(found[1, 2], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_dense_maps_do_not_depend_on_how_much_is_read_at_once(tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "scene.tif", pixels(1300, 140))
     found = [
@@ -145,6 +148,7 @@ class Pooled(ResNet):
         return feature_map.amax(dim=(2, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [WholeWindow, Pooled])
 def test_dense_is_refused_where_it_is_another_function(kind: type[Encoder]) -> None:
     model = small_model()

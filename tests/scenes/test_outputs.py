@@ -79,6 +79,7 @@ def test_names_and_colours_are_in_the_file_the_sidecar_and_the_style(tmp_path: P
     assert [row["class"] for row in rows_of(folder / "areas.csv")] == [*names[:2], "'=1+1"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="GDAL's own tools read the map")
 def test_gdals_tools_read_names_and_colours(tmp_path: Path) -> None:
     folder = map_scene(small_model(), write_scene(tmp_path / "scene.tif", pixels(100, 130)), tmp_path, options=QUICK)
@@ -90,6 +91,7 @@ def test_gdals_tools_read_names_and_colours(tmp_path: Path) -> None:
         assert f": {name}" in plain[plain.index("Categories:") :]
 
 
+@pytest.mark.slow
 def test_overviews_keep_classes(tmp_path: Path) -> None:
     options = MapOptions(window=16, step=1, batch_size=512)
     folder = map_scene(small_model(), write_scene(tmp_path / "scene.tif", pixels(40, 600)), tmp_path, options=options)
@@ -123,6 +125,7 @@ def test_areas_count_true_pixels(tmp_path: Path) -> None:
     assert (confidence[classes < 3] >= 0.7).all()
 
 
+@pytest.mark.slow
 def test_a_finer_map_shows_the_cells_and_what_is_missing(tmp_path: Path) -> None:
     values = pixels(100, 130)
     values[:, 20:60, :70] = 0
@@ -175,6 +178,7 @@ def test_several_labels_have_a_band_each(tmp_path: Path) -> None:
     assert [row["class"] for row in rows_of(folder / "areas.csv")] == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_each_polygon_has_its_own_rows(tmp_path: Path) -> None:
     path = write_scene(tmp_path / "scene.tif", pixels(100, 130))
     x, y = TRANSFORM.c, TRANSFORM.f

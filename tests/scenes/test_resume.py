@@ -66,6 +66,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(seen) == done, "a finished map is left as it is"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [33, 64, 100, None])
 def test_a_map_does_not_depend_on_how_much_is_read_at_once(tmp_path: Path, rows: int | None) -> None:
     model, scene = small_model(), scene_of(tmp_path)
@@ -87,6 +88,7 @@ def test_a_map_does_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_a_scene_that_has_changed_is_mapped_anew(tmp_path: Path) -> None:
     model, scene = small_model(), scene_of(tmp_path)
     first = results(map_scene(model, scene, tmp_path / "maps", options=options()))
@@ -113,6 +115,7 @@ def test_another_scene_of_the_same_name_is_refused(tmp_path: Path) -> None:
         map_scene(model, other, tmp_path / "maps", options=options())
 
 
+@pytest.mark.slow
 def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
     model, scene = small_model(), scene_of(tmp_path)
     folder = map_scene(model, scene, tmp_path / "maps", options=options())
@@ -140,6 +143,7 @@ def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
     map_scene(model, scene, tmp_path / "maps", options=options())
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_what_is_done_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, scene = small_model(), scene_of(tmp_path)
     expected = results(map_scene(model, scene, tmp_path / "whole", options=options()))
@@ -179,6 +183,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         map_scene(small_model(), scene_of(tmp_path), tmp_path / "file", options=options())
 
 
+@pytest.mark.slow
 def test_dates_are_averaged_where_they_are_clear(tmp_path: Path) -> None:
     from eurosat_cls.scenes.mapping import Mapper
 

@@ -46,6 +46,7 @@ def test_windows_with_few_valid_pixels_are_not_trusted(min_valid: float) -> None
     assert (found.classes[known] == expected.argmax(2)[known]).all()
 
 
+@pytest.mark.slow
 def test_each_axis_is_covered_by_windows_and_cells() -> None:
     for length in (64, 65, 100, 127, 128, 10_980):
         for window, step in ((64, 64), (64, 32), (64, 24), (64, 1), (16, 7)):
@@ -118,6 +119,7 @@ def test_more_classes_than_a_byte_can_hold_are_refused() -> None:
         map_scene(small_model([f"class {k}" for k in range(251)]), pixels(64, 64))
 
 
+@pytest.mark.slow
 def test_the_maps_of_a_file_and_of_an_array_are_equal(tmp_path: Path) -> None:
     model, values = small_model(), pixels(150, 170)
     folder = map_scene(model, write_scene(tmp_path / "scene.tif", values), tmp_path / "maps",

@@ -143,6 +143,7 @@ def test_seeds_are_told_with_mean_and_spread(quick: list[str], capsys: pytest.Ca
     assert "trainer.max_epochs was 2, is 5" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

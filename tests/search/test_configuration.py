@@ -14,6 +14,7 @@ from eurosat_cls.utils.errors import UserError
 LR = "model.init_args.optimizer.init_args.lr"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -34,6 +35,7 @@ def test_a_space_that_does_not_fit_the_configuration_is_refused(
         check_space(read_base(quick, None, None, merged), read_space(tmp_path / "space.yaml"))
 
 
+@pytest.mark.slow
 def test_a_setting_that_the_search_varies_is_named(
     quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,6 +62,7 @@ def test_the_metric_is_that_of_the_checkpoints(quick: list[str]) -> None:
         read_base([*quick, *configured], "val/loss", "max", merged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
@@ -90,6 +93,7 @@ def test_the_best_configuration_is_whole_and_is_read_alike(quick: list[str], tmp
     assert best.read_text().startswith("# found\n")
 
 
+@pytest.mark.slow
 def test_where_a_training_runs_does_not_make_it_another_search(quick: list[str]) -> None:
     here = read_base([*quick, "--trainer.devices", "1", "--trainer.default_root_dir", "a"], None, None, merged)
     there = read_base([*quick, "--trainer.enable_progress_bar", "false"], None, None, merged)
@@ -97,6 +101,7 @@ def test_where_a_training_runs_does_not_make_it_another_search(quick: list[str])
     assert here.settings() != read_base([*quick, "--trainer.max_epochs", "9"], None, None, merged).settings()
 
 
+@pytest.mark.slow
 def test_trials_trust_whom_the_search_trusts(quick: list[str]) -> None:
     with trusting(["mine"]):
         base = read_base([*quick, "--trainer.max_epochs", "3"], None, None, merged)

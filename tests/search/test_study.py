@@ -66,6 +66,7 @@ def test_a_journal_with_a_torn_last_line_goes_on(tmp_path: Path) -> None:
     assert [trial.value for trial in join(tmp_path).trials] == [0.5, 0.7]
 
 
+@pytest.mark.slow
 def test_a_database_serves_too(tmp_path: Path) -> None:
     for known in range(2):
         storage = open_storage(f"sqlite:///{tmp_path / 'search.db'}")

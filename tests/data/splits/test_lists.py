@@ -99,6 +99,7 @@ def test_names_that_were_skipped_when_the_store_was_built_are_no_error(tmp_path:
     assert len(read_split_lists(write_lists(tmp_path), present, skipped={"River/River_2.jpg": "empty file"}).val) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not COOP.exists(), reason="the published lists are not here")
 def test_the_published_lists_fit_the_published_names() -> None:
     split = read_split_lists(COOP / "coop-{}.txt", eurosat_names()[0])

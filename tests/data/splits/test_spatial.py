@@ -280,6 +280,7 @@ def test_bad_values_are_told_at_once(settings: dict[str, float], message: str) -
 # --- the real patches -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.skipif(not REAL_TIFFS.exists(), reason="the real archive is not here")
 def test_the_real_patches_are_divided_with_every_class_in_every_part() -> None:

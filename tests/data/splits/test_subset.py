@@ -49,6 +49,7 @@ def test_a_fraction_keeps_the_shares_of_the_classes(fraction: float) -> None:
     np.testing.assert_array_equal(subset.test, split.test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", [eurosat_store(50), multilabel_store(1000)], ids=["multiclass", "multilabel"])
 def test_smaller_subsets_are_parts_of_larger_ones(store: Store) -> None:
     split = divided(store)

@@ -328,6 +328,7 @@ def test_an_exception_or_interrupt_leaves_nothing_behind(tmp_path: Path) -> None
         assert stores(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_of_several_processes_one_builds_and_all_get_the_same_store(tmp_path: Path) -> None:
     processes = [run_python(BUILD, str(tmp_path), "3", NEVER) for _ in range(3)]
     outputs = [process.communicate(timeout=600) for process in processes]
@@ -336,6 +337,7 @@ def test_of_several_processes_one_builds_and_all_get_the_same_store(tmp_path: Pa
     assert len(stores(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_waits_for_another_says_so(tmp_path: Path) -> None:
     with FileLock(tmp_path / "generated.lock"):
         process = run_python(BUILD, str(tmp_path), "1", NEVER)
@@ -403,6 +405,7 @@ def test_an_unreadable_source_file_is_not_blamed_on_the_cache(tmp_path: Path) ->
         open_or_build(replace(generated_recipe(), decode=denied), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_write_that_really_fails_in_the_middle_is_told(tmp_path: Path) -> None:
     old = open_or_build(generated_recipe(400, seed=0), tmp_path)
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
@@ -480,6 +483,7 @@ def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: p
 # --- the real thing ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_building_needs_little_memory(tmp_path: Path) -> None:
     code = """
 import resource, sys

@@ -80,8 +80,9 @@ def read_answers(folders: Sequence[Path]) -> OutOfFold:
         head = list(rows[0]) if rows else []
         if head[:4] != _HEAD:
             raise UserError(f"{run / 'test_predictions.csv'}: is no table of a test's answers.")
-        names = names or classes_of(run, head)
-        if classes_of(run, head) != names:
+        classes = classes_of(run, head)
+        names = names or classes
+        if classes != names:
             raise UserError(f"{run} and {runs[0]} have different classes.")
         if twice := [row["file"] for row in rows if row["file"] in own]:
             theirs = own[twice[0]][0]

@@ -1,6 +1,5 @@
 """What a training adds to its checkpoints at the end: statistics that say whether to believe an answer."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,19 @@ class KeepEvidence(Callback):
     another step. Weights, and what is drawn at random, stay as they are.
     """
 
+    _trained = False
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Rewrite the checkpoints; each stays whole until the new one is."""
-        self._add(trainer, pl_module, lambda checkpoint: True)
+        self._trained = True
+        self._add(trainer, pl_module, anew=True)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make up for a training that was killed in between, and has nothing left to train."""
-        self._add(trainer, pl_module, lambda checkpoint: EVIDENCE not in checkpoint)
+        if not self._trained:
+            self._add(trainer, pl_module, anew=False)
 
-    def _add(self, trainer: Trainer, pl_module: LightningModule, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    def _add(self, trainer: Trainer, pl_module: LightningModule, anew: bool) -> None:
         data = getattr(trainer, "datamodule", None)
         if not isinstance(pl_module, Classifier) or not isinstance(data, PatchDataModule):
             return
@@ -40,7 +43,7 @@ class KeepEvidence(Callback):
         made: dict[Any, Evidence | None] = {}
         for file in _checkpoints(trainer):
             checkpoint = read_checkpoint(file)
-            if not wanted(checkpoint):
+            if not anew and EVIDENCE in checkpoint:
                 continue
             step = checkpoint.get("global_step")
             if step not in made:

@@ -70,8 +70,9 @@ def perform(
     end_with_parent()
     if arguments[:1] != ["search"] and not {"-h", "--help"} & set(arguments):
         share_cores(before)
-    named = (*CONFIGURED, "search", "upgrade", "audit")
-    given = expand(expand_names(arguments, rank_zero_print) if {*arguments[:1]} & {*named} else arguments)
+    if arguments and arguments[0] in (*CONFIGURED, "search", "upgrade", "audit"):
+        arguments = expand_names(arguments, rank_zero_print)
+    given = expand(arguments)
     with stopping(), offline(), trusting(packages, config_folders(given)) as trusted, closed_parser(trusted):
         if given and given[0] in COMMANDS:
             COMMANDS[given[0]](given[1:])

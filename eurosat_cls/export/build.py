@@ -179,10 +179,13 @@ class Build:
             path.unlink()
 
     def _statistics(self) -> None:
-        """Write by what features tell how familiar a patch is, where the checkpoint knows."""
-        path = self.folder / STATISTICS
-        if isinstance(self.model, Classifier) and self.model.evidence is not None:
-            write_statistics(path, self.model.evidence.plain(), self._text)
+        """Write by what the exported features tell how familiar a patch is, where the checkpoint knows.
+
+        A decoder that takes tokens or a map is judged by their mean, which an encoder's features need not be.
+        """
+        path, model = self.folder / STATISTICS, self.model
+        if isinstance(model, Classifier) and model.evidence is not None and model.decoder.takes == "features":
+            write_statistics(path, model.evidence.plain(), self._text)
             self.about[path.name] = _facts(path)
             self.message(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, how familiar the features of a patch are")
 
@@ -226,7 +229,8 @@ class Build:
 
     def _item(self, folder: Path, names: Collection[str]) -> None:
         """Write ``model.json`` about those of these files that are in a folder."""
-        files = {kind: folder / name for kind, name in FILES.items() if name in names and (folder / name).is_file()}
+        kinds = {**FILES, "familiarity": STATISTICS}
+        files = {kind: folder / name for kind, name in kinds.items() if name in names and (folder / name).is_file()}
         write_json(folder / ITEM, item_of(self._properties, self.model, self.card, files))
 
 

@@ -117,21 +117,11 @@ def item_of(
         properties: those of :func:`properties_of`.
         model: the model.
         card: see :func:`~eurosat_cls.export.card.card_of`.
-        files: by format, or ``qgis``, the files beside it.
+        files: by format, or ``qgis`` or ``familiarity``, the files beside it.
     """
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     licence = {"license": card["license"]} if card["license"] else {}
-    assets = {
-        kind: {
-            "href": f"./{path.name}",
-            "type": "application/octet-stream",
-            "title": f"{path.name}, for {'QGIS' if kind == 'qgis' else kind}",
-            "roles": ["mlm:model", "mlm:weights"],
-            "mlm:artifact_type": ARTIFACTS.get(kind, "onnx"),
-            "file:size": path.stat().st_size,
-        }
-        for kind, path in files.items()
-    }
+    assets = {kind: _asset(kind, path) for kind, path in files.items()}
     bands = [_band(name) for name in model.bands]
     return {
         "type": "Feature",
@@ -144,6 +134,18 @@ def item_of(
         "links": [],
         "assets": assets,
     }  # fmt: skip
+
+
+def _asset(kind: str, path: Path) -> dict[str, Any]:
+    about = {"href": f"./{path.name}", "type": "application/octet-stream", "file:size": path.stat().st_size}
+    if kind == "familiarity":
+        return {**about, "title": f"{path.name}, how familiar features are", "roles": ["metadata"]}
+    return {
+        **about,
+        "title": f"{path.name}, for {'QGIS' if kind == 'qgis' else kind}",
+        "roles": ["mlm:model", "mlm:weights"],
+        "mlm:artifact_type": ARTIFACTS.get(kind, "onnx"),
+    }
 
 
 def _band(name: str) -> dict[str, Any]:

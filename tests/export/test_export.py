@@ -212,3 +212,9 @@ def test_features_and_their_statistics_tell_how_familiar_a_patch_is(
     assert expected is not None
     np.testing.assert_allclose(found, expected, atol=0.03)
     assert "familiarity.safetensors" in json.loads((folder / "export.json").read_text())["files"]
+    assets = json.loads((folder / "model.json").read_text())["assets"]
+    assert {name: each["href"] for name, each in assets.items()} == {
+        "onnx": "./model.onnx",
+        "familiarity": "./familiarity.safetensors",
+    }
+    assert assets["familiarity"]["roles"] == ["metadata"]

@@ -160,6 +160,17 @@ def test_only_trusted_names_are_found_beside_a_config_and_nothing_is_replaced(tm
     assert not any(type(finder).__module__ == "eurosat_cls.config.trust" for finder in sys.meta_path)
 
 
+def test_what_is_installed_is_not_replaced_by_a_file_of_its_name(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, code in (("installed", "class A: pass\n"), ("beside", "raise RuntimeError('replaced')\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
+    with trusting([name], [tmp_path / "beside"]):
+        assert resolve(f"{name}.A", "here").__name__ == "A"
+
+
 def test_what_a_trusted_package_has_imported_is_not_trusted(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text("import os\nfrom os import system\nfrom subprocess import Popen\n")
     with trusting([name], [tmp_path]):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+from eurosat_cls import UserError
 from eurosat_cls.models.resume import FORMER, restore_progress
 from eurosat_cls.models.stage_scores import StageScores
 from eurosat_cls.models.tasks import task_for
@@ -35,6 +36,9 @@ def test_metrics_of_half_an_epoch_go_on(former: bool) -> None:
     anew = scores()
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     restore_progress(trainer, anew, {"random": [random_state()], "metrics": kept})
+    wrong = {n: (count, {key: torch.zeros(7) for key in state}) for n, (count, state) in kept.items()}
+    with pytest.raises(UserError, match=r"its random numbers or metrics are damaged \(ValueError .* is \[7\]"):
+        restore_progress(trainer, scores(), {"random": [random_state()], "metrics": wrong})
     for part in (anew, gone_on):
         part.loss.update(torch.tensor(0.1), 2)
         part.metrics.update(LOGITS[:2], TARGET[1:])

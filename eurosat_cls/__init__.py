@@ -20,6 +20,11 @@ if sys.argv[:1] == ["-m"] and any(
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from eurosat_cls.utils.children import pass_over_matplotlibrc
+
+if os.environ.get("PYTHONSAFEPATH"):  # as in every process of a command but the first, which calls it by itself
+    pass_over_matplotlibrc()
+
 if TYPE_CHECKING:  # what the table below loads when it is first used, for type checkers and editors
     from eurosat_cls.cli.evaluation import Evaluation as Evaluation
     from eurosat_cls.cli.evaluation import evaluate as evaluate

@@ -4,12 +4,12 @@ import argparse
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -28,18 +28,20 @@ from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import full_disk, look_through, writing
 
 DEFAULT_TRIALS = 20
+Build: TypeAlias = Callable[[Sequence[str], Mapping[str, Any]], None]
 DESCRIPTION = """\
 Train the same configuration with many settings: sampled or all of a space, a list of overlays, or several seeds.
 Every trial is a run of its own. Started again with the same arguments a search goes on where it was.
 Arguments of fit, such as --config and --trainer.max_epochs, are those of every trial."""
 
 
-def search(arguments: Sequence[str], merge: Merge, program: str, merged_test: str) -> None:
+def search(arguments: Sequence[str], merge: Merge, build: Build, program: str, merged_test: str) -> None:
     """Run the command.
 
     Args:
         arguments: those after its name.
         merge: reads arguments of ``fit`` into a whole configuration.
+        build: opens the data and builds the model of arguments of ``fit``, with an overlay on top.
         program: module that is run for each trial.
         merged_test: module that tests what the folds of a cross-validation say together.
 
@@ -58,6 +60,8 @@ def search(arguments: Sequence[str], merge: Merge, program: str, merged_test: st
     folder = base.root / f"search_{name}"
     if folder.exists():
         look_through(folder)
+    elif plan.repeats and plan.points:  # what is wrong with one of these trainings is wrong with all
+        build(base.arguments, base.overlay(plan.space, plan.points[0]))
     with writing(folder):
         owner = WorkerLock(folder)
     try:

@@ -16,6 +16,7 @@ from eurosat_cls.cli.short_names import VOCABULARY
 from eurosat_cls.config.parse import read_settings
 from eurosat_cls.config.parser import closed_parser
 from eurosat_cls.config.trust import config_folders, trusting
+from eurosat_cls.data.module import PatchDataModule
 
 
 class Building(EuroSATCLI):
@@ -61,7 +62,9 @@ def merged(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -
 def try_building(arguments: Sequence[str], overlay: Mapping[str, Any]) -> None:
     """Open the data and build the model as ``fit`` would; arguments and errors as of :func:`merged`."""
     with _reading(arguments, overlay) as given:
-        Building(["summary", *given], ("summary",))
+        data = Building(["summary", *given], ("summary",)).datamodule
+    if isinstance(data, PatchDataModule):
+        assert data.train_batches, "or it would have said so"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from eurosat_cls.checkpoints.portable import EVIDENCE
 from eurosat_cls.data.augment import dihedral_view
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.files.patches import as_patches
+from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.unit import UnitName
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.evidence import LACKING, ONE_VIEW, UNFAMILIAR, Evidence, pooled
@@ -45,6 +46,13 @@ class Answering(PatchModule):
     evidence: Evidence | None = None
     error_rate: float | None = None
     min_familiarity: float | None = None
+
+    def on_fit_start(self) -> None:
+        """Let the data know what batches are brought into."""
+        super().on_fit_start()
+        if isinstance(data := getattr(self.trainer, "datamodule", None), PatchDataModule):
+            last = self.memory_format == "channels_last"
+            data.memory_format = torch.channels_last if last else torch.contiguous_format
 
     def _encode(self, image: Tensor) -> Any:
         if self.memory_format == "channels_last":

@@ -53,7 +53,6 @@ def search(arguments: Sequence[str], merge: Merge, build: Build, program: str, m
     _check(given)
     base = read_base(of_fit, given.metric, given.mode, merge)
     plan = _plan(given, base.config)
-    check_space(base, plan.space)
     name = given.study or _default_name(given, of_fit)
     if not re.fullmatch(r"[\w.-]+", name):
         raise UserError(f"--study: {name!r} has other characters than letters, digits, '.', '-' and '_'.")
@@ -62,6 +61,7 @@ def search(arguments: Sequence[str], merge: Merge, build: Build, program: str, m
         look_through(folder)
     elif plan.repeats and plan.points:  # what is wrong with one of these trainings is wrong with all
         build(base.arguments, base.overlay(plan.space, plan.points[0]))
+    check_space(base, plan.space)
     with writing(folder):
         owner = WorkerLock(folder)
     try:
@@ -159,6 +159,8 @@ class _Search:
         write_table(trials, self.folder / "trials.csv")
         rows = rows_of(self.queue.finished() if self.plan.repeats else ended)
         monitor, mode = self.base.monitor, self.base.mode
+        if self.plan.repeats and len(rows) >= self.queue.target and all(row.state != "complete" for row in rows):
+            raise UserError(f"all trainings have failed, the last one so: {rows[-1].attrs.get(REASON, 'see its log')}")
         if self.plan.kind == "folds":
             return self._write_folds(rows, merged_test)
         if self.plan.kind == "seeds":
@@ -178,13 +180,10 @@ class _Search:
 
     def _write_folds(self, rows: Sequence[Row], merged_test: str) -> None:
         about = f"{self.study.study_name}: epoch of the best {self.base.monitor} of each fold, tested"
-        complete = any(row.state == "complete" for row in rows)
-        if complete:
+        if any(row.state == "complete" for row in rows):
             write_folds(rows, self.folder, about)
         if len(rows) < self.queue.target:
             return  # the search was stopped
-        if not complete:
-            raise UserError(f"all trainings have failed, the last one so: {rows[-1].attrs.get(REASON, 'see its log')}")
         if missing := [row for row in rows if row.state != "complete"]:
             print(f"warning: {len(missing)} of {len(rows)} trainings have failed", file=sys.stderr)
         test_merged(merged_test, self.base, self.folder)

@@ -8,15 +8,19 @@ from pathlib import Path
 _HOME = str(Path(__file__).parents[2])
 
 
-def pass_over_matplotlibrc() -> None:
-    """Import matplotlib elsewhere, where the current folder has a file for it: it reads any, and may evaluate it."""
-    if os.path.lexists("matplotlibrc"):
-        here = os.getcwd()
-        os.chdir(_HOME)
-        try:
-            import_module("matplotlib")
-        finally:
-            os.chdir(here)
+def load_elsewhere() -> None:
+    """Import torch and matplotlib outside of the current folder, where both look for files of theirs.
+
+    matplotlib reads any ``matplotlibrc``, and evaluates parts of it in versions before 3.11; a CUDA library of torch's
+    has the system look there for others, such as ``libcuda.so.1``, whose code is run.
+    """
+    here = os.getcwd()
+    os.chdir(os.path.dirname(os.__file__))
+    try:
+        for name in ("torch", "matplotlib"):
+            import_module(name)
+    finally:
+        os.chdir(here)
 
 
 def python_environment() -> dict[str, str]:

@@ -112,4 +112,5 @@ def report_odd_runs(place: Path, seeds: range) -> dict[int, str]:
 
 
 if __name__ == "__main__":
-    print(report_odd_runs(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3]))))
+    wrong = report_odd_runs(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit("\n".join(f"seed {seed}: {what}" for seed, what in wrong.items()))

@@ -41,21 +41,35 @@ def classifier(memory_format: str, bands: Sequence[str] = RGB, **extra: object) 
     return model
 
 
+def synchronise(device: str) -> None:
+    """Wait until a device has done what it was given; a CPU does things at once."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
 def raw_step(
-    precision: str, memory_format: str, compile: bool = False, bands: Sequence[str] = RGB
+    precision: str,
+    memory_format: str,
+    compile: bool = False,
+    bands: Sequence[str] = RGB,
+    device: str = "cpu",
+    batches: Callable[[], tuple[torch.Tensor, torch.Tensor]] | None = None,
 ) -> Callable[[], None]:
     """One optimisation step of the same network on one resident batch of raw values, and nothing else.
 
-    The values are bytes for RGB and 16-bit digital numbers for other bands.
+    The values are bytes for RGB and 16-bit digital numbers for other bands; ``batches`` gives others.
     """
-    model = classifier(memory_format, bands, compile=compile).train()
+    model = classifier(memory_format, bands, compile=compile).train().to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3, fused=True)
     dtype, most = (torch.uint8, 255) if list(bands) == list(RGB) else (torch.uint16, 4000)
-    image = torch.randint(0, most, (BATCH, len(bands), 64, 64), dtype=torch.int32).to(dtype)
-    target = torch.randint(0, 10, (BATCH,))
+    resident = (
+        torch.randint(0, most, (BATCH, len(bands), 64, 64), dtype=torch.int32).to(dtype).to(device),
+        torch.randint(0, 10, (BATCH,)).to(device),
+    )
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+        image, target = resident if batches is None else batches()
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16-mixed"):
             logits = model(image)
         model.loss(logits.float(), target).backward()
         optimizer.step()
@@ -68,6 +82,7 @@ class Turns(Callback):
     """Let a training and a raw step take turns in one process, some steps each, so that both meet the same machine.
 
     ``fit`` and ``raw`` collect seconds per step, without the first of a turn, which finds the other one in the caches.
+    A GPU works behind its back, so there a turn is timed as a whole, and waited for.
     """
 
     fit: list[float] = []
@@ -81,25 +96,32 @@ class Turns(Callback):
         compile: bool = False,
         warm_epochs: int = 0,
         bands: Sequence[str] = RGB,
+        device: str = "cpu",
     ) -> None:
-        self.warm_epochs = warm_epochs
-        self.step = raw_step(precision, memory_format, compile, bands)
+        self.warm_epochs, self.device = warm_epochs, device
+        self.step = raw_step(precision, memory_format, compile, bands, device)
         self.done = 0
         self.last = 0.0
 
     def on_train_batch_end(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
-        now = time.perf_counter()
         counts = self.done > 2 * self.steps and trainer.current_epoch >= self.warm_epochs
-        if self.done % self.steps > 0 and counts:
-            Turns.fit.append(now - self.last)
+        self._note(Turns.fit if counts else [], self.done % self.steps)
         self.done += 1
         if self.done % self.steps == 0:
             for k in range(self.steps):
-                start = time.perf_counter()
                 self.step()
-                if k > 0 and counts:
-                    Turns.raw.append(time.perf_counter() - start)
-        self.last = time.perf_counter()
+                self._note(Turns.raw if counts else [], k)
+            self.last = time.perf_counter()
+
+    def _note(self, seconds: list[float], place: int) -> None:
+        """Note how long the step at a place of its turn took, from the second one on."""
+        if self.device == "cpu":
+            seconds += [time.perf_counter() - self.last] * (place > 0)
+        elif place in (0, self.steps - 1):
+            synchronise(self.device)
+            seconds += [(time.perf_counter() - self.last) / place] * (place > 0)
+        if self.device == "cpu" or place == 0:
+            self.last = time.perf_counter()
 
     def on_train_epoch_end(self, *args: object, **kwargs: object) -> None:
         self.done -= self.done % self.steps  # a turn does not go over the end of an epoch

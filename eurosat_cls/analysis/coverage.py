@@ -1,7 +1,6 @@
 """How often sets of classes hold the truth, and how much more is right where the doubtful patches are left out."""
 
-from collections.abc import Sequence
-from math import sqrt
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,29 +9,10 @@ from torch import Tensor
 from eurosat_cls.analysis.hard_examples import Decisions
 from eurosat_cls.models.evidence import Evidence
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.intervals import wilson
 
 RATES = (0.1, 0.05, 0.01)  # of errors, that a test looks at where none is asked for
 SHARES = (0.5, 0.8, 0.9, 0.95, 1.0)  # of patches that are answered
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share; 0 and 1 where there is nothing.
-
-    ``(p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)`` with ``z = 1.96``.
-
-    Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 1927.
-
-    Example:
-        >>> [round(bound, 4) for bound in wilson(95, 100)]
-        [0.8882, 0.9785]
-    """
-    if not count:
-        return 0.0, 1.0
-    z, share = 1.959964, hits / count
-    middle = share + z**2 / (2 * count)
-    reach = z * sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    low, high = ((middle + side * reach) / (1 + z**2 / count) for side in (-1, 1))
-    return max(0.0, low), min(1.0, high)
 
 
 def set_coverage(
@@ -69,6 +49,20 @@ def _share(held: Tensor) -> dict[str, Any]:
     count, hits = len(held), int(held.sum())
     low, high = wilson(hits, count)
     return {"images": count, "coverage": hits / count if count else None, "low": low, "high": high}
+
+
+def right_patches(decisions: Decisions) -> dict[str, Any]:
+    """Return which share of patches is right in all that was decided for it, with its 95 % interval, as plain data."""
+    count = len(decisions.indices)
+    right = count - len(np.unique(decisions.place[decisions.wrong]))
+    low, high = wilson(right, count)
+    return {"images": count, "share": right / count, "low": low, "high": high}
+
+
+def describe_right(found: Mapping[str, Any]) -> str:
+    """Say in a line what :func:`right_patches` found."""
+    interval = f"{found['low']:.4f} to {found['high']:.4f}"
+    return f"right: {found['share']:.4f} of {found['images']:,} patches (95 % interval {interval})"
 
 
 def describe_coverage(found: dict[str, Any]) -> str:

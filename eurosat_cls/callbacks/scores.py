@@ -10,13 +10,21 @@ from rich.table import Table
 
 from eurosat_cls.analysis.calibration import before_and_after, describe
 from eurosat_cls.analysis.class_scores import format_score, plain_scores
-from eurosat_cls.analysis.coverage import RATES, accuracy_by_doubt, at_shares, describe_coverage, set_coverage
+from eurosat_cls.analysis.coverage import (
+    RATES,
+    accuracy_by_doubt,
+    at_shares,
+    describe_coverage,
+    describe_right,
+    right_patches,
+    set_coverage,
+)
 from eurosat_cls.analysis.report.page import write_report
 from eurosat_cls.callbacks.pictures.patches import decide
 from eurosat_cls.callbacks.predictions import write_polygons
 from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.classifier import Classifier
-from eurosat_cls.models.evidence import LACKING
+from eurosat_cls.models.evidence import LACKING, ONE_VIEW
 from eurosat_cls.models.predictions import EpochOutputs
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import csv_text, write_json, write_text, writing
@@ -52,10 +60,13 @@ class TestScores(Callback):
             outputs = pl_module.test_scores.epoch_outputs()
             matrix = pl_module.postprocessing.confusion_matrix(outputs)
             scores = plain_scores(matrix, pl_module.class_names)
-            found = before_and_after(outputs.logits, outputs.target, pl_module.task, float(pl_module.temperature))
+            temperature = float(pl_module.answering_temperature)
+            found = before_and_after(outputs.logits, outputs.target, pl_module.task, temperature)
             content |= {"per_class": scores, "confusion_matrix": matrix.tolist()}
             content["calibration"] = {"applied": pl_module.calibrate, **found}
             lines = [describe(found, pl_module.calibrate), *_doubts(pl_module, outputs, content)]
+            if pl_module.evidence is None and trainer.ckpt_path:
+                lines.append(f"no familiarity and no sets of classes: {LACKING}")
         if not trainer.is_global_zero:
             return
         write_json(path, content)
@@ -79,19 +90,24 @@ def _doubts(module: Classifier, outputs: EpochOutputs, content: dict[str, Any]) 
     beliefs = {"confidence": None} if outputs.familiarity is None else {
         "confidence": None, "familiarity": outputs.familiarity.cpu().numpy()
     }  # fmt: skip
+    lines = []
     if len(outputs.indices):
+        content["right"] = right_patches(decisions)
+        lines.append(describe_right(content["right"]))
         content["accuracy_over_coverage"] = {
             name: at_shares(accuracy_by_doubt(decisions, belief)) for name, belief in beliefs.items()
         }
-    if evidence is None:
-        return [f"no familiarity and no sets of classes: {LACKING}"]
-    if module.task == "multilabel":
-        return []
+    if evidence is None or module.task == "multilabel":
+        return lines
     rates = RATES if module.error_rate is None else (module.error_rate,)
     logits, target = outputs.logits.cpu(), outputs.target.cpu()
-    names, evidence = module.class_names, evidence.to(logits.device)
-    content["conformal"] = set_coverage(evidence, module.expected(logits), target, names, rates)
-    return [line for line in [describe_coverage(content["conformal"])] if line]
+    try:
+        evidence = evidence.of_views(module.test_time_augmentation).to(logits.device)
+    except UserError:
+        return [*lines, f"no sets of classes: {ONE_VIEW}"]
+    content["conformal"] = set_coverage(evidence, module.expected(logits), target, module.class_names, rates)
+    said = describe_coverage(content["conformal"])
+    return [*lines, said] if said else lines
 
 
 def _metrics(trainer: Trainer, stage: str) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 from eurosat_cls.analysis.label_errors import Suspects, find_suspects
 from eurosat_cls.analysis.out_of_fold import OutOfFold, read_answers
 from eurosat_cls.analysis.report.gallery import Card, write_gallery
-from eurosat_cls.cli.upgrade import Building
+from eurosat_cls.cli.configuration import Building
 from eurosat_cls.data.corrections import digest_of_labels
 from eurosat_cls.data.module import PatchDataModule, require_patches
 from eurosat_cls.utils.errors import UserError

@@ -99,13 +99,19 @@ def search(arguments: Sequence[str]) -> None:
         raise UserError("search needs Optuna: pip install 'eurosat-cls[search]', or pip install 'optuna>=5'")
     from eurosat_cls.search.command import search as run
 
-    run(arguments, _merge, TRIAL, MERGED_TEST)
+    run(arguments, _merge, _build, TRIAL, MERGED_TEST)
 
 
 def _merge(arguments: Sequence[str], overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:
     from eurosat_cls.cli.configuration import merged  # Lightning takes seconds to import: help does not wait for it
 
     return merged(arguments, overlay)
+
+
+def _build(arguments: Sequence[str], overlay: Mapping[str, Any]) -> None:
+    from eurosat_cls.cli.configuration import try_building
+
+    try_building(arguments, overlay)
 
 
 def map_(arguments: Sequence[str]) -> None:

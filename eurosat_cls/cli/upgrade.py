@@ -11,21 +11,15 @@ from lightning.pytorch import LightningModule
 from eurosat_cls.checkpoints.compatibility import check_fits
 from eurosat_cls.checkpoints.files import SafeCheckpointIO, read_checkpoint
 from eurosat_cls.checkpoints.portable import EVIDENCE
-from eurosat_cls.cli.application import EuroSATCLI
+from eurosat_cls.cli.configuration import Building
 from eurosat_cls.data.module import PatchDataModule, require_patches
 from eurosat_cls.models.classifier import Classifier
+from eurosat_cls.models.evidence import Evidence
 from eurosat_cls.models.evidence_fit import fit_evidence
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import replacing, writing
 
 ADDED = ("unit", "input_statistics")
-
-
-class Building(EuroSATCLI):
-    """Build model and data of a configuration, and do nothing with them."""
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        pass
 
 
 def upgrade(run: Path, options: Sequence[str]) -> list[str]:
@@ -72,7 +66,10 @@ def _upgrade(file: Path, data: PatchDataModule, model: LightningModule) -> str:
 
 def _evidence(file: Path, checkpoint: dict[str, Any], data: PatchDataModule, model: LightningModule) -> dict[str, Any]:
     """The statistics that a classifier's checkpoint lacks, found as at the end of its training."""
-    if EVIDENCE in checkpoint or not isinstance(model, Classifier):
+    if not isinstance(model, Classifier):
+        return {}
+    known = Evidence.checked(checkpoint[EVIDENCE], str(file)) if EVIDENCE in checkpoint else None
+    if known is not None and (len(known.view_temperature) or not model.test_time_augmentation):
         return {}
     check_fits(checkpoint, model, file)
     model.load_state_dict(checkpoint["state_dict"])

@@ -74,7 +74,9 @@ def digest_of_labels(store: Store) -> str:
 def _wanted(path: Path) -> Mapping[str, tuple[str | None, str]]:
     """Return by file the label that the table was made for, where it says so, and the one to take."""
     rows = read_rows(path)
-    columns = set(rows[0]) if rows else set()
+    if not rows:
+        raise UserError(f"{path}: has no rows; columns are file and label, or as of audit")
+    columns = set(rows[0])
     plain = "label" in columns
     if missing := sorted(({"file", "label"} if plain else {"file", "given", "suggested", "verdict"}) - columns):
         raise UserError(f"{path}: has no column {' and no '.join(missing)}; columns are file and label, or as of audit")

@@ -1,5 +1,6 @@
 """What a classifier answers: logits, probabilities, names, and whether to believe them."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,10 @@ from eurosat_cls.checkpoints.portable import EVIDENCE
 from eurosat_cls.data.augment import dihedral_view
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.files.patches import as_patches
+from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.unit import UnitName
 from eurosat_cls.models.base import PatchModule
-from eurosat_cls.models.evidence import LACKING, UNFAMILIAR, Evidence, pooled
+from eurosat_cls.models.evidence import LACKING, ONE_VIEW, UNFAMILIAR, Evidence, pooled
 from eurosat_cls.models.indices import WithIndices
 from eurosat_cls.models.network import encode
 from eurosat_cls.models.normalize import NoNormalize, Normalize
@@ -45,6 +47,13 @@ class Answering(PatchModule):
     error_rate: float | None = None
     min_familiarity: float | None = None
 
+    def on_fit_start(self) -> None:
+        """Let the data know what batches are brought into."""
+        super().on_fit_start()
+        if isinstance(data := getattr(self.trainer, "datamodule", None), PatchDataModule):
+            last = self.memory_format == "channels_last"
+            data.memory_format = torch.channels_last if last else torch.contiguous_format
+
     def _encode(self, image: Tensor) -> Any:
         if self.memory_format == "channels_last":
             image = image.contiguous(memory_format=torch.channels_last)
@@ -58,11 +67,17 @@ class Answering(PatchModule):
     @property
     def postprocessing(self) -> Postprocessing:
         """From logits to probabilities, calibrated where ``calibrate`` is set, and to decisions."""
-        return Postprocessing(self.rules, self.threshold, self.temperature if self.calibrate else None)
+        return Postprocessing(self.rules, self.threshold, self.answering_temperature if self.calibrate else None)
 
-    def expected(self, logits: Tensor) -> Tensor:
+    @property
+    def answering_temperature(self) -> Tensor:
+        """The temperature of what is averaged: eight views have one of their own where the checkpoint knows it."""
+        own = self.evidence.view_temperature if self.test_time_augmentation and self.evidence else ()
+        return own[0].to(self.temperature.device) if len(own) else self.temperature
+
+    def expected(self, logits: Tensor, temperature: Tensor | None = None) -> Tensor:
         """Logits ``[B, outputs]`` -> probabilities ``[B, K]`` at the temperature, whatever ``calibrate`` says."""
-        temperature = self.temperature.to(logits.device)
+        temperature = (self.answering_temperature if temperature is None else temperature).to(logits.device)
         return Postprocessing(self.rules, self.threshold.to(logits.device), temperature).probabilities(logits)
 
     def predict_logits(self, image: Tensor) -> Tensor:
@@ -102,6 +117,8 @@ class Answering(PatchModule):
         """
         self.evidence = Evidence.checked(checkpoint[EVIDENCE], where) if EVIDENCE in checkpoint else None
         self.check_wishes(self.error_rate, self.min_familiarity)
+        if self.calibrate and self.answering_temperature is self.temperature and self.test_time_augmentation:
+            warnings.warn(f"model.calibrate: {ONE_VIEW}", stacklevel=2)
 
     def check_wishes(self, error_rate: float | None, min_familiarity: float | None) -> None:
         """Refuse an error rate or a familiarity that the statistics do not allow.
@@ -115,7 +132,7 @@ class Answering(PatchModule):
             if value is not None and self.evidence is None:
                 raise UserError(f"--{name}: {LACKING}.")
         if error_rate is not None and self.evidence is not None:
-            self.evidence.threshold(error_rate)
+            self.evidence.of_views(self.test_time_augmentation).threshold(error_rate)
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -165,7 +182,7 @@ class Answering(PatchModule):
 
     def _sets(self, expected: Tensor, error_rate: float) -> list[list[str]]:
         assert self.evidence is not None
-        rows = self.evidence.sets(expected, error_rate).tolist()
+        rows = self.evidence.of_views(self.test_time_augmentation).sets(expected, error_rate).tolist()
         return [[name for name, there in zip(self.class_names, row, strict=True) if there] for row in rows]
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -201,7 +218,8 @@ class Answering(PatchModule):
         if self.calibrate:
             return probabilities
         # Logarithms of probabilities are logits but for a constant, which the softmax takes away again.
-        return (probabilities.double().log() / self.temperature.double()).softmax(1).float()
+        temperature = self.answering_temperature.double().to(probabilities.device)
+        return (probabilities.double().log() / temperature).softmax(1).float()
 
 
 def _named(names: list[str], familiarity: Tensor | None, least: float | None) -> list[str]:

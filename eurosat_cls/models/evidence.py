@@ -15,6 +15,10 @@ from eurosat_cls.encoders import Tokens
 from eurosat_cls.utils.errors import UserError
 
 LACKING = "the checkpoint has no statistics of its validation patches; python -m eurosat_cls upgrade RUN adds them"
+ONE_VIEW = (
+    "the checkpoint's error rates and temperature are those of one view; python -m eurosat_cls upgrade RUN "
+    "--model.init_args.test_time_augmentation true adds those of eight"
+)
 UNFAMILIAR = "unfamiliar"  # what a patch is called below --min_familiarity
 
 
@@ -26,13 +30,17 @@ class Evidence(NamedTuple):
             labels.
         whitening: ``[D, D]``, the inverse of the Cholesky factor of the covariance that the classes share.
         distances: ``[n]``, ascending :meth:`distance` of the validation patches.
-        scores: ``[m]``, ascending :func:`nonconformity` of the validation patches; none of several labels.
+        scores: ``[m]``, ascending :func:`nonconformity` of the validation patches, seen once; none of several labels.
+        view_scores: ``[m]``, the same over eight views.
+        view_temperature: ``[1]``, the temperature over eight views; ``[0]`` where nobody has looked at those.
     """
 
     means: Tensor
     whitening: Tensor
     distances: Tensor
     scores: Tensor
+    view_scores: Tensor = torch.zeros(0)
+    view_temperature: Tensor = torch.zeros(0)
 
     @classmethod
     def checked(cls, found: Any, where: str) -> "Evidence":
@@ -41,24 +49,37 @@ class Evidence(NamedTuple):
         Raises:
             UserError: naming the file, for whatever no training wrote.
         """
-        names = cls._fields
-        if not isinstance(found, Mapping) or not all(isinstance(found.get(name), Tensor) for name in names):
+        names, known = cls._fields, found if isinstance(found, Mapping) else {}
+        given = {name: known.get(name, cls._field_defaults.get(name)) for name in names}
+        if not all(isinstance(part, Tensor) for part in given.values()):
             raise UserError(f"{where}: its statistics ({EVIDENCE}) are damaged.")
-        made = cls(*(found[name] for name in names))
+        made = cls(**given)
         size = made.whitening.shape[-1] if made.whitening.ndim else 0
         shapes = made.means.ndim == 2 and made.means.shape[1] == size and made.whitening.shape == (size, size)
-        lists = all(values.ndim == 1 for values in (made.distances, made.scores)) and len(made.distances) > 0
+        lists = all(values.ndim == 1 for values in made[2:]) and len(made.distances) > 0
+        lists = lists and len(made.view_temperature) <= 1
         if not shapes or not lists or not len(made.means) or any(part.dtype != torch.float32 for part in made):
             raise UserError(f"{where}: its statistics ({EVIDENCE}) are damaged (shapes or types).")
         finite = all(bool(part.isfinite().all()) for part in made)
         ordered = all(bool((values.diff() >= 0).all()) and bool((values >= 0).all()) for values in made[2:])
-        if not finite or not ordered:
+        if not finite or not ordered or bool((made.view_temperature == 0).any()):
             raise UserError(f"{where}: its statistics ({EVIDENCE}) are damaged (values).")
         return made
 
     def plain(self) -> dict[str, Tensor]:
-        """Return it as a checkpoint holds it."""
-        return {name: tensor.cpu().contiguous() for name, tensor in self._asdict().items()}
+        """Return it as a checkpoint holds it; what is not known of eight views is left out."""
+        kept = self._asdict().items()
+        return {name: part.cpu().contiguous() for name, part in kept if len(part) or name not in self._field_defaults}
+
+    def of_views(self, several: bool) -> "Evidence":
+        """Return what holds for answers of one view or, with the scores of those, of eight.
+
+        Raises:
+            UserError: where nobody has looked at eight.
+        """
+        if several and len(self.scores) and not len(self.view_scores):
+            raise UserError(f"--error_rate: {ONE_VIEW}.")
+        return self._replace(scores=self.view_scores) if several else self
 
     def to(self, device: torch.device) -> "Evidence":
         """Return it on a device."""

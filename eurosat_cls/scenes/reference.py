@@ -16,9 +16,9 @@ from rasterio.vrt import WarpedVRT
 from eurosat_cls.scenes.hectares import harmless_csv
 from eurosat_cls.scenes.raster import open_raster, reading
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.intervals import Z
 from eurosat_cls.utils.text import class_label
 
-Z = 1.959963984540054  # of a 95 % confidence interval
 _OTHER = -1
 _WHOLE = re.compile(r"[+-]?\d+")
 

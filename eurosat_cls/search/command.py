@@ -4,12 +4,12 @@ import argparse
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -28,18 +28,20 @@ from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import full_disk, look_through, writing
 
 DEFAULT_TRIALS = 20
+Build: TypeAlias = Callable[[Sequence[str], Mapping[str, Any]], None]
 DESCRIPTION = """\
 Train the same configuration with many settings: sampled or all of a space, a list of overlays, or several seeds.
 Every trial is a run of its own. Started again with the same arguments a search goes on where it was.
 Arguments of fit, such as --config and --trainer.max_epochs, are those of every trial."""
 
 
-def search(arguments: Sequence[str], merge: Merge, program: str, merged_test: str) -> None:
+def search(arguments: Sequence[str], merge: Merge, build: Build, program: str, merged_test: str) -> None:
     """Run the command.
 
     Args:
         arguments: those after its name.
         merge: reads arguments of ``fit`` into a whole configuration.
+        build: opens the data and builds the model of arguments of ``fit``, with an overlay on top.
         program: module that is run for each trial.
         merged_test: module that tests what the folds of a cross-validation say together.
 
@@ -51,13 +53,15 @@ def search(arguments: Sequence[str], merge: Merge, program: str, merged_test: st
     _check(given)
     base = read_base(of_fit, given.metric, given.mode, merge)
     plan = _plan(given, base.config)
-    check_space(base, plan.space)
     name = given.study or _default_name(given, of_fit)
     if not re.fullmatch(r"[\w.-]+", name):
         raise UserError(f"--study: {name!r} has other characters than letters, digits, '.', '-' and '_'.")
     folder = base.root / f"search_{name}"
     if folder.exists():
         look_through(folder)
+    elif plan.repeats and plan.points:  # what is wrong with one of these trainings is wrong with all
+        build(base.arguments, base.overlay(plan.space, plan.points[0]))
+    check_space(base, plan.space)
     with writing(folder):
         owner = WorkerLock(folder)
     try:
@@ -155,6 +159,8 @@ class _Search:
         write_table(trials, self.folder / "trials.csv")
         rows = rows_of(self.queue.finished() if self.plan.repeats else ended)
         monitor, mode = self.base.monitor, self.base.mode
+        if self.plan.repeats and len(rows) >= self.queue.target and all(row.state != "complete" for row in rows):
+            raise UserError(f"all trainings have failed, the last one so: {rows[-1].attrs.get(REASON, 'see its log')}")
         if self.plan.kind == "folds":
             return self._write_folds(rows, merged_test)
         if self.plan.kind == "seeds":
@@ -174,13 +180,10 @@ class _Search:
 
     def _write_folds(self, rows: Sequence[Row], merged_test: str) -> None:
         about = f"{self.study.study_name}: epoch of the best {self.base.monitor} of each fold, tested"
-        complete = any(row.state == "complete" for row in rows)
-        if complete:
+        if any(row.state == "complete" for row in rows):
             write_folds(rows, self.folder, about)
         if len(rows) < self.queue.target:
             return  # the search was stopped
-        if not complete:
-            raise UserError(f"all trainings have failed, the last one so: {rows[-1].attrs.get(REASON, 'see its log')}")
         if missing := [row for row in rows if row.state != "complete"]:
             print(f"warning: {len(missing)} of {len(rows)} trainings have failed", file=sys.stderr)
         test_merged(merged_test, self.base, self.folder)

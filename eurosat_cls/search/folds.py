@@ -19,12 +19,14 @@ from eurosat_cls.search.space_file import LARGEST_SEED, SEED, read_seeds
 from eurosat_cls.search.sweep import spread_of
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import csv_text, write_json, write_text
-from eurosat_cls.utils.limits import TABLE, read_object, read_rows
+from eurosat_cls.utils.intervals import wilson
+from eurosat_cls.utils.limits import COUNT, NUMBER, TABLE, checked, read_object, read_rows
 
 SPLIT, FOLD = "data.init_args.split", "fold"
 ANSWERS, TESTED = "out_of_fold.csv", "test_predictions.csv"
 MERGED = "out_of_fold"  # the run folder of what all folds say together
 # Pictures that need no network: there is none that has not seen some of the patches.
+_TEST = {"conformal": {"*": {"images": COUNT, "coverage": NUMBER, "mean_size": NUMBER}}}
 _DRAWN = ("ConfusionMatrix", "ClassScores", "Calibration", "Misclassified", "Locations")
 
 
@@ -67,6 +69,7 @@ def write_folds(rows: Sequence[Row], folder: Path, about: str) -> None:
 
     ``folds.json`` has the mean of each metric over the folds, each the mean over its seeds, and the 95 % interval by
     Student's t. As the training parts of folds overlap, it is rather too narrow (Bengio and Grandvalet, JMLR 2004).
+    By error rate it has how often the sets of classes held the truth, of the patches of all folds together.
 
     Args:
         rows: trials that have ended.
@@ -91,10 +94,32 @@ def write_folds(rows: Sequence[Row], folder: Path, about: str) -> None:
         for name, found in by_fold.items()
         if (means := [sum(values) / len(values) for values in found.values()])
     }
-    write_json(folder / "folds.json", {"about": about, "metrics": metrics})
     runs = [folder / Path(str(row.attrs.get(FOLDER, ""))).name for row in complete]
+    pooled = _set_coverage(runs, len({row.params[SEED] for row in complete}))
+    write_json(folder / "folds.json", {"about": about, "metrics": metrics, "conformal": pooled})
     if runs:
         _merge(runs, folder)
+
+
+def _set_coverage(runs: Sequence[Path], seeds: int) -> dict[str, Any]:
+    """How often the sets of all runs held the truth, with Wilson's interval, in which a patch counts once.
+
+    Error rates that some run has too few validation patches for are left out.
+    """
+    tests = [checked(read_object(run / "test.json"), _TEST, str(run / "test.json")) for run in runs]
+    each = [test.get("conformal", {}) for test in tests]
+    found = {}
+    for rate in (rate for rate in each[0] if all(rate in one for one in each)) if each else ():
+        images = [int(one[rate]["images"]) for one in each]
+        held, size = (
+            sum(one[rate].get(key, 0.0) * count for one, count in zip(each, images, strict=True))
+            for key in ("coverage", "mean_size")
+        )
+        if total := sum(images):
+            low, high = wilson(held / seeds, total / seeds)
+            found[rate] = {"images": round(total / seeds), "coverage": held / total, "low": low, "high": high,
+                           "mean_size": size / total}  # fmt: skip
+    return found
 
 
 def _merge(runs: Sequence[Path], folder: Path) -> None:
@@ -138,11 +163,16 @@ def test_merged(module: str, base: Base, folder: Path) -> None:
 
 def print_folds(folder: Path) -> None:
     """Print the metrics of all patches together, and their spread over the folds."""
+    from eurosat_cls.analysis.coverage import describe_coverage, describe_right  # torch is for those who get so far
+
     tested, spread = read_object(folder / MERGED / "test.json"), read_object(folder / "folds.json")
+    print(describe_right(tested["right"]))
     for name, value in tested.items():
         of_folds = spread["metrics"].get(name)
         if of_folds and name.startswith("test/"):
             low, high = of_folds["low"], of_folds["high"]
             interval = "" if low is None else f"; 95 % interval of the mean {low:.4f} to {high:.4f}"
             print(f"{name} {value:.4f} of all patches; over folds {of_folds['mean']:.4f}{interval}")
+    if said := describe_coverage(spread["conformal"]):
+        print(said)
     print(f"written: {folder / FOLDS} {folder / ANSWERS} {folder / MERGED / 'report.html'}")

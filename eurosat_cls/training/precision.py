@@ -8,11 +8,17 @@ from eurosat_cls.utils.errors import UserError
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The device that a Lightning accelerator name will choose."""
+    """The device that a Lightning accelerator name will choose.
+
+    Raises:
+        UserError: for one that this machine does not have.
+    """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return torch.device("cuda")
     if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return torch.device("mps")
+    if accelerator in ("gpu", "cuda", "mps"):
+        raise UserError(f"trainer.accelerator: {accelerator}: torch finds no such device here; take cpu, or auto.")
     return torch.device("cpu")
 
 

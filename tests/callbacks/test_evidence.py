@@ -12,7 +12,9 @@ import torch
 import eurosat_cls
 from eurosat_cls.checkpoints.files import SafeCheckpointIO, read_checkpoint
 from eurosat_cls.data import Demo
+from eurosat_cls.models.evidence import nonconformity
 from eurosat_cls.models.evidence_fit import fit_evidence
+from eurosat_cls.models.temperature import fit_temperature
 from eurosat_cls.scenes.settings import MapOptions
 from tests.conftest import exit_code
 
@@ -87,6 +89,54 @@ def test_to_find_statistics_changes_neither_weights_nor_what_is_drawn() -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)
     assert model.training
+
+
+@pytest.mark.usefixtures("trained")
+def test_eight_views_have_scores_and_a_temperature_of_their_own(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    views = ["--model.init_args.test_time_augmentation", "true"]
+    one = read_checkpoint(BEST)["evidence"]
+    assert "of one view; python -m eurosat_cls upgrade RUN" in run("test", "--ckpt_path", "best", *views)[1]
+    assert "conformal" not in json.loads((RUN / "test.json").read_text())
+    with pytest.warns(UserWarning, match=r"model\.calibrate: .* of one view"):
+        code, printed = run("predict", "--ckpt_path", "best", "--model.init_args.calibrate", "true", *views)
+    assert code == 0
+    code, printed = run("predict", "--ckpt_path", "best", "--error_rate", "0.1", *views)
+    assert (code, "error: --error_rate: the checkpoint's error rates" in printed) == (2, True)
+    assert exit_code(["upgrade", str(RUN), *views]) == 0, capsys.readouterr().err
+    assert "up to date" not in capsys.readouterr().out
+
+    model, data = eurosat_cls.load(RUN), Demo(patches_per_class=20, batch_size=40)
+    patches, target = torch.from_numpy(data.read(data.split.val)), torch.from_numpy(data.store.labels[data.split.val])
+    familiar = model.examine(patches)[1]
+    assert model.answering_temperature == model.temperature
+    model.test_time_augmentation = True
+    with torch.inference_mode():
+        logits, over_views = model.examine(patches)
+    assert torch.equal(over_views, familiar), "the features are those of the first view in both"
+    temperature = fit_temperature(logits, target, "multiclass")
+    assert float(model.answering_temperature) == pytest.approx(temperature, rel=1e-4)
+    scores = nonconformity((logits / temperature).softmax(1), target).sort().values
+    torch.testing.assert_close(model.evidence.view_scores, scores, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(model.evidence.scores, one["scores"], rtol=1e-3, atol=1e-4)
+
+    assert "sets of classes that hold the truth" in run("test", "--ckpt_path", "best", *views)[1]
+    tested = json.loads((RUN / "test.json").read_text())
+    assert tested["conformal"]["0.1"]["threshold"] == pytest.approx(float(scores[36]), abs=1e-3)
+    assert tested["calibration"]["temperature"] == pytest.approx(temperature, rel=1e-4)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_training_over_eight_views_finds_their_statistics_itself() -> None:
+    model, data = eurosat_cls.load(RUN), Demo(patches_per_class=20, batch_size=40)
+    once = fit_evidence(model, data, torch.no_grad)
+    model.test_time_augmentation = True
+    several = fit_evidence(model, data, torch.no_grad)
+    assert once is not None
+    assert several is not None
+    for name, values in once.plain().items():
+        torch.testing.assert_close(several.plain()[name], values)
+    assert set(several.plain()) - set(once.plain()) == {"view_scores", "view_temperature"}
+    assert model.test_time_augmentation
 
 
 @pytest.mark.usefixtures("trained")

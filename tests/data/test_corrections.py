@@ -78,7 +78,8 @@ def test_a_training_that_goes_on_with_other_corrections_says_so(capsys: pytest.C
         (f"{AUDIT}{RIVER},River,,0,1,1,1,wrong\n", "no class ''"),
         (f"{AUDIT}{RIVER},River,Forest,0,1,1,1,yes\n", "the verdict 'yes' is none of right, wrong, unclear"),
         (f"file,class\n{RIVER},Forest\n", "has no column given and no suggested and no verdict"),
-        ("", "has no column file"),
+        ("", "has no rows; columns are file and label"),
+        ("file,label\n", "has no rows; columns are file and label"),
         ("file,label\n" + "".join(f"River/River_{n}.jpg,Forest\n" for n in range(1, 5)), "no patch of class River"),
     ],
 )

@@ -130,6 +130,10 @@ def test_predictions_from_python_say_what_is_unfamiliar() -> None:
         {**evidence().plain(), "scores": torch.tensor([-1.0])},
         {**evidence().plain(), "scores": torch.tensor([0.1, torch.nan])},
         {**evidence().plain(), "scores": [0.1]},
+        {**evidence().plain(), "view_scores": torch.tensor([0.2, 0.1])},
+        {**evidence().plain(), "view_temperature": torch.zeros(1)},
+        {**evidence().plain(), "view_temperature": torch.ones(2)},
+        {**evidence().plain(), "view_temperature": torch.ones(())},
     ],
 )
 def test_statistics_that_no_training_wrote_are_refused(tmp_path: Path, wrong: Any) -> None:

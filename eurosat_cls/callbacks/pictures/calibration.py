@@ -33,7 +33,8 @@ class Calibration(PlotCallback):
         """Draw the epoch's outputs and write its metrics."""
         from eurosat_cls.analysis.plots.calibration import draw_calibration
 
-        logits, target, temperature = epoch_outputs.logits, epoch_outputs.target, float(module.temperature)
+        logits, target = epoch_outputs.logits, epoch_outputs.target
+        temperature = float(module.answering_temperature if stage == "test" else module.temperature)
         found = before_and_after(logits, target, module.task, temperature)
         if not found["patches"]:
             raise UserError("no patch has finite logits, so there is nothing to calibrate.")

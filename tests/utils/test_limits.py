@@ -65,3 +65,12 @@ def test_tables_have_a_bound_on_rows_columns_and_bytes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"many\.parquet: refused, it unpacks to more than"):
         read_table(tmp_path / "many.parquet", ["a"])
     assert time.monotonic() - start < 2
+
+
+def test_rows_of_text_have_a_bound_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eurosat_cls.utils.limits.ROWS", 3)
+    monkeypatch.setattr("eurosat_cls.utils.limits.COLUMNS", 4)
+    for text in ("a\n" + "1\n" * 5, "a\n1,2,3,4,5\n"):
+        (tmp_path / "a.csv").write_text(text)
+        with pytest.raises(UserError, match=r"a\.csv: refused, it has more than 3 rows, or 4 columns"):
+            limits.read_rows(tmp_path / "a.csv")

@@ -111,20 +111,11 @@ def test_no_command_reads_a_matplotlibrc_of_the_current_folder() -> None:
         "import matplotlib, os, sys\n"
         "print(matplotlib.rcParams['font.size'], os.path.exists('here'), 'torch' in sys.modules)"
     )
-    place = Path("matplotlibrc")
     Path("here").touch()
-    makers = (
-        lambda: place.write_bytes(b"font.size: 3\n"),
-        lambda: place.write_bytes(b"\xff"),
-        lambda: os.mkfifo(place),
-    )
-    for make in makers:
-        place.unlink(missing_ok=True)
-        make()
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=subprocess_env(), capture_output=True, text=True, timeout=100
-        )
-        assert (done.returncode, done.stdout, done.stderr) == (0, "10.0 True True\n", "")
+    Path("matplotlibrc").write_bytes(b"font.size: 3\n\xff")  # which older versions evaluate, and none can read
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=subprocess_env(), capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "10.0 True True\n", "")
 
 
 @pytest.mark.slow

@@ -6,16 +6,21 @@ import sys
 # Wall: nothing of the current folder is imported by `python -m eurosat_cls`, which puts it before all other places, as
 # does an empty one in PYTHONPATH: a stranger's run folder may hold a yaml.py. Where this package itself lies in it, it
 # comes last, also for the processes of a training on several devices. Nothing but these two modules is there yet.
-if sys.argv[:1] == ["-m"] and any(
-    word == __name__ or word[:1] + word[-12:] == f"-m{__name__}" for word in (w.split(".")[0] for w in sys.orig_argv)
-):
-    _here, _named = os.getcwd(), [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    _wanted = _here in map(os.path.abspath, _named)
-    _kept = sys.path[1:] if sys.path[:1] == [_here] else sys.path
-    sys.path[:] = [place for place in _kept if place and (_wanted or place != _here)]
-    if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == _here:
-        sys.path.append(_here)
-        os.environ["PYTHONPATH"] = os.pathsep.join([*_named, _here])
+if sys.argv[:1] == ["-m"]:
+    _word = sys.orig_argv[-len(sys.argv)]  # the last one before the arguments
+    _module = _word[max(0, _word.find(__name__)) :] if _word.startswith("-") else _word
+    if _module.partition(".")[0] == __name__:
+        _here, _named = os.getcwd(), [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        _wanted = _here in map(os.path.abspath, _named)
+        _kept = sys.path[1:] if sys.path[:1] == [_here] else sys.path
+        sys.path[:] = [place for place in _kept if place and (_wanted or place != _here)]
+        if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == _here:
+            sys.path.append(_here)
+            os.environ["PYTHONPATH"] = os.pathsep.join([*_named, _here])
+    if _module.startswith(f"{__name__}."):  # a process that a command has started; a command does so when it runs
+        from eurosat_cls.utils.children import load_elsewhere
+
+        load_elsewhere()
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

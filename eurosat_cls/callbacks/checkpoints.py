@@ -16,6 +16,7 @@ from eurosat_cls.checkpoints.files import copy_checkpoint
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import remove_parts
 from eurosat_cls.utils.lightning_private import validates_next
+from eurosat_cls.utils.limits import COUNT, NUMBER, checked
 from eurosat_cls.utils.signals import Stopped, StopRequest
 
 
@@ -66,8 +67,10 @@ class Checkpoints(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from an earlier best."""
-        self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
-        self._metric = state_dict.get("metric")
+        found = checked(
+            state_dict, {"best_score": NUMBER, "best_epoch": COUNT, "metric": NUMBER}, "the best checkpoint"
+        )
+        self.best_score, self.best_epoch, self._metric = map(found.get, ("best_score", "best_epoch", "metric"))
 
     def folder(self, trainer: Trainer) -> Path:
         """Where the checkpoints go."""

@@ -12,6 +12,7 @@ from eurosat_cls.models.directions import contradiction
 from eurosat_cls.models.optimization import OptimizedModule
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.files import write_json, writing
+from eurosat_cls.utils.limits import NUMBER, checked
 
 
 class StopAtTarget(Callback):
@@ -55,7 +56,7 @@ class StopAtTarget(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from an earlier best."""
-        self.best = state_dict["best"]
+        self.best = checked(state_dict, {"best": NUMBER}, "StopAtTarget").get("best")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End a training that had reached its target before."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from eurosat_cls.utils.errors import UserError
-from eurosat_cls.utils.files import reading
+from eurosat_cls.utils.limits import read_bytes
 from eurosat_cls.utils.network import check_local
 
 KEY = "eurosat_cls"  # of the card among a file's metadata
@@ -65,8 +65,7 @@ def _read_onnx(path: Path) -> tuple[str | None, Any]:
         raise UserError(f"{path}: ONNX needs further packages: pip install 'eurosat-cls[export]'")
     import onnx
 
-    with reading(path):
-        content = path.read_bytes()
+    content = read_bytes(path, 2**31)  # more, no such message has
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
@@ -74,39 +73,38 @@ def _read_onnx(path: Path) -> tuple[str | None, Any]:
         raise UserError(f"{path}: not an ONNX file, or truncated.") from error
     found = {entry.key: entry.value for entry in model.metadata_props}
     if KEY in found:
-        _check_graph(model, str(path))
+        _check_parts(model, len(content), str(path))
     return found.get(KEY), lambda card: {"state_dict": _state(card), GRAPH: content}
 
 
-def _check_graph(model: Any, where: str) -> None:
-    """Refuse a graph that reads other files, or calls what is no operator of the standard.
+def _check_parts(model: Any, num_bytes: int, where: str) -> None:
+    """Refuse a model that reads other files, calls what is no operator of the standard, or is larger than its file.
 
     Raises:
         UserError: naming what it refers to.
     """
-    domains = {entry.domain for entry in model.opset_import} - {"", "ai.onnx"}
-    if domains or model.functions:
-        raise UserError(f"{where}: refused, it uses operators beyond the standard ones ({', '.join(domains)[:60]}).")
-    for graph in _graphs(model.graph):
-        tensors = [*graph.initializer, *(part for sparse in graph.sparse_initializer for part in
-                                         (sparse.values, sparse.indices))]  # fmt: skip
-        for node in graph.node:
-            if node.domain not in ("", "ai.onnx"):
-                raise UserError(f"{where}: refused, it uses an operator of {node.domain[:60]!r}.")
-            for attribute in node.attribute:
-                tensors += [attribute.t, *attribute.tensors]
-        if any(tensor.data_location == tensor.EXTERNAL or tensor.external_data for tensor in tensors):
+    for part in _parts(model):
+        kind = part.DESCRIPTOR.name
+        if kind in ("NodeProto", "OperatorSetIdProto") and part.domain not in ("", "ai.onnx"):
+            raise UserError(f"{where}: refused, it uses operators beyond the standard ones ({part.domain[:60]!r}).")
+        if kind in ("FunctionProto", "SparseTensorProto", "TrainingInfoProto"):
+            raise UserError(f"{where}: refused, it holds a {kind}, which no export of ours does.")
+        if kind != "TensorProto":
+            continue
+        if part.data_location == part.EXTERNAL or part.external_data:
             raise UserError(f"{where}: refused, its weights are in other files, which it names; ours are in the file.")
+        if min(part.dims, default=0) < 0 or prod(part.dims) > 8 * num_bytes:  # bits, at least
+            raise UserError(f"{where}: refused, it has a tensor of {list(part.dims)[:8]}, larger than the file.")
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
-    """Yield a graph and those within its nodes."""
-    waiting = [graph]
+def _parts(message: Any) -> Iterator[Any]:
+    """Yield a message of protocol buffers and all within it, through whatever fields."""
+    waiting = [message]
     while waiting:
-        graph = waiting.pop()
-        yield graph
-        waiting += [inner for node in graph.node for attribute in node.attribute
-                    for inner in (attribute.g, *attribute.graphs) if inner.node or inner.initializer]  # fmt: skip
+        yield (part := waiting.pop())
+        for field, value in part.ListFields():
+            if field.message_type is not None:
+                waiting += [value] if hasattr(value, "ListFields") else value
 
 
 def _state(card: Mapping[str, Any]) -> dict[str, torch.Tensor]:

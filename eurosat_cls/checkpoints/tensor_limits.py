@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.limits import COUNT, NUMBER, TEXT, Kind, checked
 
 _TYPES = {
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
@@ -25,6 +26,11 @@ _TYPES = {
 _SPARE_NUMBERS = 150_000_000  # such as a head that is built and thrown away
 _SPARE_STEPS = 20_000
 _DAYS = 10**9  # epochs and steps that no training reaches
+_RECORDS: dict[str, Kind | Mapping[str, Any]] = {
+    "execution": {"precision": TEXT, "memory_format": TEXT}, "plateau_metric": NUMBER, "run": {},
+}  # fmt: skip
+_OF_DATA = {**dict.fromkeys(("split_method", "split_sha256", "source", "fingerprint", "labels"), TEXT),
+            **dict.fromkeys(("seed", "global_batch", "patch_size"), COUNT)}  # fmt: skip
 
 
 def check_tensors(content: Any, num_bytes: int, where: str) -> None:
@@ -66,8 +72,14 @@ def check_form(checkpoint: Mapping[str, Any], where: str) -> None:
         if names is not None and not (isinstance(names, list | tuple) and all(isinstance(n, str) for n in names)):
             raise UserError(f"{where}: its {key} are no names.")
     version = checkpoint.get("pytorch-lightning_version", "2.0.0")
-    if not isinstance(version, str) or not re.fullmatch(r"\d+\.\d+[\w.+-]*", version, re.ASCII):
-        raise UserError(f"{where}: its pytorch-lightning_version is {repr(version)[:40]}, which is none.")
+    if not isinstance(version, str) or not re.fullmatch(r"[2-9]\.\d+[\w.+-]*", version, re.ASCII):
+        raise UserError(f"{where}: its pytorch-lightning_version is {repr(version)[:40]}, which has written none here.")
+    for key, form in _RECORDS.items():
+        if checkpoint.get(key) is not None:
+            checked(checkpoint[key], form, f"{where}: its {key}")
+    for key, record in checkpoint.items():
+        if isinstance(record, Mapping) and "split_sha256" in record:
+            checked(record, _OF_DATA, f"{where}: its {key}")
     for key in ("epoch", "global_step"):
         if type(count := checkpoint.get(key, 0)) is not int or not 0 <= count <= _DAYS:
             raise UserError(f"{where}: its {key} is {repr(count)[:40]}, which is none.")

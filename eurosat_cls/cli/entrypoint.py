@@ -3,6 +3,8 @@
 import sys
 
 from eurosat_cls.cli.help import answer
+from eurosat_cls.cli.other_commands import configs
+from eurosat_cls.utils.children import load_elsewhere
 from eurosat_cls.utils.cores import limit_threads, load
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.terminal import escaped_output
@@ -22,6 +24,8 @@ def main(args: list[str] | None = None) -> None:
     with escaped_output():
         try:
             text = answer(arguments, _run)
+            if text is None and arguments[0] == "configs":  # lists and copies files, which needs none of the imports
+                return configs(arguments[1:])
         except UserError as error:
             print(f"eurosat_cls: error: {error}", file=sys.stderr)
             raise SystemExit(2) from error
@@ -36,6 +40,7 @@ def _run(arguments: list[str]) -> None:
         print("search: loading its libraries and reading the configuration", file=sys.stderr, flush=True)
     limit_threads()
     before = load()
+    load_elsewhere()
     from eurosat_cls.cli.run import run  # torch and Lightning take seconds to import
 
     run(arguments, before=before)

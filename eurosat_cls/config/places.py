@@ -22,6 +22,7 @@ LOGS = "lightning_logs"  # the folder of runs, below a root
 _ROOT = ("trainer", "default_root_dir")
 _READ = ("data", "ckpt_path", "images")  # sections, and the keys of the model's weights
 _PLACE = re.compile(r"(\w*_)?(path|dir|dirpath|folder|output|file)")
+_NUMBER = re.compile(r"\{[\w/.@-]+(:\d{0,3}(\.\d{1,2})?[a-z%]?)?\}")  # of a metric in the name of a checkpoint
 _LABELS = {"class_names", "classes"}
 
 
@@ -46,6 +47,8 @@ def check_places(tree: Node, trusted: Collection[str]) -> None:
         read = path[0] in _READ or path[-1] == "class_path" or (path[0] == "model" and "weights" in path)
         if read or node.origin.startswith(("--", "text of --config")):
             continue
+        if re.search(r"\$[\w{]", text):  # TensorBoard's logger would write it out
+            raise UserError(f"{where}: {shown}: a variable of the environment is written ${{env:NAME}}.")
         if path == _ROOT:
             if not _is_root(root, node.origin):
                 raise UserError(
@@ -56,11 +59,12 @@ def check_places(tree: Node, trusted: Collection[str]) -> None:
 
 
 def _is_in_its_folder(tree: Node, path: Keys, text: str, root: Path) -> bool:
-    """Whether the name of a file leads nowhere else than below the folder that is named beside it."""
+    """Whether the name of a file leads nowhere else than below the folder beside it, also with numbers filled in."""
     beside = nearest(tree, path[:-1])[0].value if path[-1] == "filename" else {}
     folder = beside["dirpath"].value if "dirpath" in beside else None
     base = Path(folder).expanduser() if isinstance(folder, str) else root
-    return path[-1] != "filename" or _is_below(str(base / text), base, "file")
+    rest = _NUMBER.sub("", text)  # other formats pad with slashes, or without end
+    return path[-1] != "filename" or (not {"{", "}"} & set(rest) and _is_below(str(base / text), base, "file"))
 
 
 def _is_root(root: Path, origin: str) -> bool:

@@ -12,6 +12,7 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +21,7 @@ from eurosat_cls.config.limits import plain_mapping, walk
 from eurosat_cls.config.settings import bases, elements
 from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.network import allow
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 _TASKS = ("Binary", "Multiclass", "Multilabel")
@@ -119,7 +121,7 @@ def check_object(found: Any, path: str, where: str, kind: Any = Any) -> None:
     """Judge what a name has turned out to be, as :func:`resolve`: in a list of its role, or of a trusted package."""
     home = getattr(found, "__module__", None) or ""
     if trust.is_trusted(home) and (inspect.isclass(found) or inspect.isroutine(found)):
-        return
+        return allow()
     allowed = [base.cls for base in bases(kind)] if kind is not Any else []
     if not _listed(found, "function") and not any(_may_be(found, base) for base in allowed or (None,)):
         way = f"; --trust {home} if you want it" if home.partition(".")[0] in trust.PACKAGES[1:] else ""
@@ -186,10 +188,8 @@ def parameters(found: Any) -> dict[str, Any]:
     """Return the types of a class's arguments, those that it hands on to its bases included."""
     hints: dict[str, Any] = {}
     for cls in reversed(getattr(found, "__mro__", (found,))):
-        try:
+        with suppress(NameError, TypeError):  # types that only exist for checkers, or none
             hints |= typing.get_type_hints(vars(cls).get("__init__"))
-        except (NameError, TypeError):  # types that only exist for checkers, or none
-            continue
     return hints
 
 
@@ -198,8 +198,7 @@ def check_settings(
 ) -> None:
     """Judge the class paths among the settings in a checkpoint, before any of them is imported.
 
-    Those ``besides`` are allowed though nobody trusts their package; only a configuration ``of_run`` names weights to
-    start from.
+    ``besides`` says what needs no trust; only a configuration ``of_run`` names weights to start from.
 
     Raises:
         UserError: for the first that is refused.

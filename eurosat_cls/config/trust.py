@@ -50,7 +50,7 @@ def trusting(packages: Sequence[str] = (), folders: Sequence[Path] = ()) -> Iter
     token = _trusted.set(named)
     sys.meta_path.append(finder)  # last, so that nothing installed is replaced
     try:
-        with online(bool(named)):  # a logger that is trusted talks to its server
+        with online(False):  # until one of their classes is taken
             yield named
     finally:
         sys.meta_path.remove(finder)

@@ -12,6 +12,7 @@ from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.store.reader import PatchReader
 from eurosat_cls.data.store.store import Store
 from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.limits import COUNT, checked
 
 
 class PatchDataset(Dataset[Batch]):
@@ -141,9 +142,10 @@ class PatchLoader(DataLoader[Batch]):
         """Leave out what was read of the epoch.
 
         Raises:
-            UserError: when the rest of it would be other patches than those that are left.
+            UserError: when the rest of it would be other patches than those that are left, and for another state.
         """
         batches = self.sampler
+        checked(state, dict.fromkeys(("batches", "global_batch", "seed"), COUNT), "the checkpoint: where its epoch is")
         if state["seed"] != batches.seed:
             raise UserError(
                 f"The checkpoint is in the middle of an epoch whose order follows from seed {state['seed']}; continue "

@@ -24,6 +24,7 @@ from eurosat_cls.models.optimization import OptimizedModule, OptimizerFactory, S
 from eurosat_cls.models.restoring import Restored, after_restoring, before_restoring, keep_plateau_metric
 from eurosat_cls.models.resume import STATE, progress_of, restore_progress
 from eurosat_cls.models.stage_scores import StageScores
+from eurosat_cls.models.states import settle_optimizers
 from eurosat_cls.utils.configurable import Configurable
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.lightning_private import end_epoch_as_others
@@ -75,6 +76,7 @@ class PatchModule(OptimizedModule, Configurable):
         self.memory_format, self.compile_encoder = memory_format, compile
         self._saved_progress: dict[str, Any] | None = None
         self._restored: Restored | None = None
+        self._checkpoint: dict[str, Any] | None = None  # while what it holds is restored
         self._logs_anew = True
 
     def keep_arguments(self, arguments: Mapping[str, Any]) -> None:
@@ -114,6 +116,11 @@ class PatchModule(OptimizedModule, Configurable):
         with Budget(checkpoint["state_dict"], str(checkpoint_path)):
             return super().load_from_checkpoint(checkpoint_path, map_location=map_location, strict=strict, **settings)
 
+    @property
+    def is_restoring(self) -> bool:
+        """Whether a trainer is taking up what a checkpoint holds."""
+        return self._checkpoint is not None
+
     def known_mode(self, monitor: str) -> Mode | None:
         """Return whether more or less of a logged name is better, as its metric says."""
         return known_mode(monitor, dict(self.val_scores.metrics.items(keep_base=True)))
@@ -137,6 +144,7 @@ class PatchModule(OptimizedModule, Configurable):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what on_save_checkpoint kept, for a training that goes on."""
+        self._checkpoint = None if self._trainer is None else checkpoint
         resuming = self._trainer is not None and self.trainer.state.fn == "fit"
         self.loaded_steps = None if resuming else checkpoint.get("global_step")
         self._saved_progress = checkpoint.get(STATE) if resuming else None
@@ -150,6 +158,8 @@ class PatchModule(OptimizedModule, Configurable):
     def on_fit_start(self) -> None:
         """Load weights to start from; a checkpoint to go on from has been read by now."""
         self.loaded_steps = None
+        if self._checkpoint is not None:
+            settle_optimizers(self.trainer, self._checkpoint)
         if self.weights is not None:
             self.weights.load_into(self)
             self.weights = None
@@ -181,6 +191,7 @@ class PatchModule(OptimizedModule, Configurable):
         if self._restored is not None:
             after_restoring(self, self._restored)
             self._restored = None
+        self._checkpoint = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Let an epoch that was resumed end as others do."""
@@ -189,6 +200,7 @@ class PatchModule(OptimizedModule, Configurable):
     # --- what goes in -------------------------------------------------------------------------------------------
 
     def _restart_input(self) -> None:
+        self._checkpoint = None
         self.input_check.restart()
 
     on_validation_start = on_test_start = on_predict_start = _restart_input

@@ -58,6 +58,9 @@ def before_restoring(module: OptimizedModule, checkpoint: dict[str, Any]) -> Res
     Raises:
         UserError: for states of another form, and when its epoch is beyond the last one of the training.
     """
+    if missing := [key for key in ("loops", "optimizer_states", "lr_schedulers") if key not in checkpoint]:
+        path = module.trainer.ckpt_path
+        raise UserError(f"{path}: has no {missing[0]} to go on from; take its weights by --model.init_args.weights.")
     settle_states(module.trainer, checkpoint)
     saved, epoch = checkpoint.get("hyper_parameters", {}), checkpoint.get("epoch", 0)
     last = module.trainer.max_epochs

@@ -7,6 +7,7 @@ the metrics of the training batches that the epoch has seen so far.
 from typing import Any
 
 from lightning.pytorch import Trainer
+from torch import Tensor
 from torchmetrics import Metric
 
 from eurosat_cls.models.stage_scores import StageScores
@@ -69,6 +70,8 @@ def _state_of(metric: Metric) -> tuple[int, dict[str, Any]]:
 def _set_state(metric: Metric, updates: int, state: dict[str, Any]) -> None:
     for name, default in metric._defaults.items():
         value = state[name]
+        if isinstance(default, Tensor) and metric._reductions[name] is not None and value.shape != default.shape:
+            raise ValueError(f"{name} is {list(value.shape)}")
         if isinstance(default, list):
             parts = value if isinstance(value, list) else [value]  # one tensor after processes were brought together
             setattr(metric, name, [part.to(metric.device) for part in parts])

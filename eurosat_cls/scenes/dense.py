@@ -16,7 +16,7 @@ from eurosat_cls.scenes.strips import Strip
 from eurosat_cls.scenes.windows import classify_strip
 from eurosat_cls.utils.errors import UserError
 
-TILE = 1024  # pixels along a side that are classified at once, without the margin
+TILE = 768  # pixels along a side that are classified at once, without the margin
 LARGEST_FIELD = 1024  # pixels within which the receptive field must lie
 SAMPLE = 256  # windows that are classified both ways
 _REFUSED = "--method dense needs a convolutional encoder with a fixed stride: "

@@ -23,30 +23,30 @@ _SETTINGS = {
     # no side files (.ovr, .msk, .aux.xml): GDAL opens them with any driver, network ones included
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_VRT_ENABLE_PYTHON": "NO",
-    "GDAL_CACHEMAX": 320 * 2**20,  # bytes: two rows of tiles of the 13 bands of a product
     "CPL_VSIL_CURL_ALLOWED_FILENAME": "nothing",
 }
+_LEAST_CACHE, _MOST_CACHE = 64 * 2**20, 320 * 2**20  # bytes; the most holds two rows of blocks of a whole product
 _LONGEST_REASON = 160
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # said in a scene's notes
 _SAMPLED, _WINDOWS = 256, 4  # pixels along a side that a sample has, and windows that make them up
 
 
 @contextmanager
-def safely() -> Iterator[None]:
-    """Let GDAL neither run code that a file holds nor look beyond the files it is given."""
-    with rasterio.Env(**_SETTINGS):
+def safely(cache: int = _LEAST_CACHE) -> Iterator[None]:
+    """Let GDAL neither run code that a file holds nor look beyond the files it is given; it keeps so many bytes."""
+    with rasterio.Env(**_SETTINGS, GDAL_CACHEMAX=cache):
         yield
 
 
 @contextmanager
-def reading(path: str, what: str = "it") -> Iterator[None]:
-    """Read a file safely.
+def reading(path: str, what: str = "it", cache: int = _LEAST_CACHE) -> Iterator[None]:
+    """Read a file safely; GDAL keeps so many bytes of blocks.
 
     Raises:
         UserError: naming the file and what of it cannot be read.
     """
     try:
-        with safely():
+        with safely(cache):
             yield
     except UserError:
         raise
@@ -89,6 +89,15 @@ def reason_of(error: BaseException, name: str) -> str:
     return text[:_LONGEST_REASON] or type(error).__name__
 
 
+def _rows_of_blocks(dataset: DatasetReader) -> int:
+    """Bytes of two rows of a raster's blocks: strips begin and end within blocks, which are to be decoded once."""
+    if dataset.driver == "VRT":  # its files have blocks of their own
+        return _MOST_CACHE
+    itemsizes = (np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    blocks = zip(dataset.block_shapes, itemsizes, strict=True)
+    return sum(2 * height * dataset.width * itemsize for (height, _), itemsize in blocks)
+
+
 def _brought_to(grid: Grid, dataset: DatasetReader) -> DatasetReader:
     # It is warped in blocks that are the same for every window.
     shape = {"transform": grid.transform, "height": grid.height, "width": grid.width}
@@ -102,6 +111,7 @@ class Handles:
     def __init__(self) -> None:
         self._local = threading.local()
         self._all: list[DatasetReader] = []
+        self._bytes: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def get(self, path: str, grid: Grid | None = None) -> DatasetReader:
@@ -112,7 +122,13 @@ class Handles:
             opened[path, grid] = dataset
             with self._lock:
                 self._all.append(dataset)
+                self._bytes[path] = _rows_of_blocks(dataset)
         return opened[path, grid]
+
+    @property
+    def cache(self) -> int:
+        """Bytes that GDAL may keep of what it has decoded."""
+        return min(_MOST_CACHE, max(_LEAST_CACHE, sum(self._bytes.values())))
 
     def read(
         self, path: str, indexes: Sequence[int], window: tuple[slice, slice], grid: Grid | None = None
@@ -132,13 +148,13 @@ class Handles:
             UserError: naming file and place of what cannot be read.
         """
         dataset, (rows, cols) = self.get(path, grid), window
-        with reading(path, f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"):
+        with reading(path, f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}", self.cache):
             values: np.ndarray = dataset.read(list(indexes), window=Window.from_slices(rows, cols))
         return values
 
     def read_mask(self, path: str, window: tuple[slice, slice]) -> np.ndarray:
         """Read a window of what a raster's own mask or alpha band leaves visible, bool ``[h, w]``."""
-        with reading(path, "its mask"):
+        with reading(path, "its mask", self.cache):
             mask: np.ndarray = self.get(path).read_masks(1, window=Window.from_slices(*window))
         visible: np.ndarray = mask != 0
         return visible
@@ -149,7 +165,7 @@ class Handles:
         height, width = dataset.shape
         if dataset.overviews(index):
             shape = (min(height, _SAMPLED), min(width, _SAMPLED))
-            with reading(path, "an overview"):
+            with reading(path, "an overview", self.cache):
                 values: np.ndarray = dataset.read(index, out_shape=shape)
             return values.ravel()
         side, parts = _SAMPLED // _WINDOWS, []

@@ -90,7 +90,7 @@ def draw_parallel(rows: Sequence["Row"], monitor: str, mode: str, name: str) -> 
     shown = varied[:MOST_AXES]
     left_out = f"; {len(varied) - len(shown)} parameters are left out" if len(varied) > len(shown) else ""
     figure = new_figure(
-        max(7.0, 1.6 * (len(shown) + 1) + 1.2), 5.2, "Search: parameters and figure of each trial", name + left_out
+        max(7.0, 1.6 * (len(shown) + 1) + 1.2), 5.2, "Search: parameters and metric of each trial", name + left_out
     )
     axes = figure.add_subplot()
     values = np.array([row.value for row in rows], dtype=float)

@@ -14,7 +14,8 @@ from eurosat_cls.models.resume import within_epoch
 from eurosat_cls.training.dry_run import dry_run
 from eurosat_cls.training.precision import check_precision, device_of, supports_bf16
 from eurosat_cls.training.sync_batch_norm import SyncedBatchNorm
-from eurosat_cls.utils.errors import UserError
+from eurosat_cls.utils.distributed import is_lost_process
+from eurosat_cls.utils.errors import UserError, find_user_error
 from eurosat_cls.utils.lightning_private import PRECISION_INPUT, leave_signals, start_next_epoch
 from eurosat_cls.utils.names import own_name
 from eurosat_cls.utils.threads import share_among
@@ -73,6 +74,16 @@ class Trainer(LightningTrainer):
         leave_signals(self)
         if self.num_devices > 1 and self.strategy.root_device.type == "cpu":
             share_among(self.num_devices)
+
+    def _run(self, model: LightningModule, ckpt_path: Any = None, weights_only: bool | None = None) -> Any:
+        try:
+            return super()._run(model, ckpt_path, weights_only)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
+            of_states = isinstance(model, PatchModule) and model.is_restoring and not is_lost_process(error)
+            if not of_states or find_user_error(error) or isinstance(error, torch.OutOfMemoryError):
+                raise
+            said = f"{type(error).__name__}: {error}".splitlines()[0][:150]
+            raise UserError(f"{ckpt_path}: what it holds cannot be restored ({said}).") from error
 
     def _run_stage(self) -> Any:
         if not within_epoch(self):

@@ -1,7 +1,7 @@
 """The private parts of Lightning that this package leans on, each with its reason, as they are in Lightning 2.6.6.
 
 `setup.cfg` holds Lightning below 2.7 for them. Private methods that a class of this package overrides stand with their
-class: ``Trainer._run_stage`` in `training/trainer.py`; ``LightningCLI._prepare_subcommand_parser``,
+class: ``Trainer._run`` and ``._run_stage`` in `training/trainer.py`; ``LightningCLI._prepare_subcommand_parser``,
 ``._prepare_subcommand_kwargs`` and ``._run_subcommand`` in `cli/application.py`.
 """
 

@@ -1,9 +1,10 @@
 """Wall: no network unless the user says so.
 
 While a command runs no connection is opened and no name is looked up, by whatever code of whatever library, except
-inside :func:`online`: downloads of published data and weights that a setting names, packages that the user trusts, and
-a scheduler that the user names. Nothing that reads a file takes the address of something elsewhere. Connections that a
-library opens in C, such as those of several training processes to each other, are not seen.
+inside :func:`online`: downloads of published data and weights that a setting names, and a scheduler that the user
+names; and from when a class is taken that only the user's trust allows (:func:`allow`), such as a logger with a server.
+Nothing that reads a file takes the address of something elsewhere. Connections that a library opens in C, such as those
+of several training processes to each other, are not seen.
 """
 
 import re
@@ -39,6 +40,11 @@ def offline() -> Iterator[None]:
 def online(wanted: bool = True) -> Iterator[None]:
     """Allow connections inside the block, if ``wanted``: to where the user has said."""
     yield from _set(wanted or _open[-1])
+
+
+def allow() -> None:
+    """Allow connections for the rest of the innermost block."""
+    _open[-1] = True
 
 
 def check_local(path: str | Path, kind: str) -> None:

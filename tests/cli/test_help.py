@@ -44,6 +44,7 @@ def test_help_of_a_search_does_not_wait_for_torch() -> None:
         "fit --help",
         pytest.param("fit --help-all", marks=pytest.mark.slow),
         "report --help",
+        "configs",
         "fitt",
         "",
     ],

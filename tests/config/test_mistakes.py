@@ -100,6 +100,7 @@ def test_types_and_defaults_of_a_class_are_those_of_its_signature() -> None:
         "blocks: Sequence[int] = (2, 2, 2, 2)",
         "stem_stride: int = 2",
         "downsample: stride | average = stride",
+        "stem_kernel: int = 3",
     ]
     assert bases(int | str | None) == []
     assert bases(list[ResNet]) == []

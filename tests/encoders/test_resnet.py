@@ -58,7 +58,8 @@ def test_saving_and_loading_gives_equal_outputs() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"widths": (8,)}, {"widths": (), "blocks": ()}, {"stem_stride": 0}, {"blocks": (1, 0, 1, 1)}]
+    "bad",
+    [{"widths": (8,)}, {"widths": (), "blocks": ()}, {"stem_stride": 0}, {"stem_kernel": 0}, {"blocks": (1, 0, 1, 1)}],
 )
 def test_impossible_shapes_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(UserError, match="ResNet"):
@@ -75,3 +76,10 @@ def test_average_downsampling_is_exact_under_flips_and_strides_are_not(how: str)
     same = torch.allclose(encoder.forward_map(x.flip(-1)), encoder.forward_map(x).flip(-1))
     assert same == (how == "average")
     assert encoder.forward_map(x[..., :9, :13]).shape == (2, 8, 5, 7)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (3, 4, 1), (4, 4, 0), (8, 4, 2)])
+def test_a_stem_lies_centred_on_the_patch(kernel: int, stride: int, padding: int) -> None:
+    encoder = ResNet(1, widths=(4,), blocks=(1,), stem_stride=stride, stem_kernel=kernel)
+    assert encoder.stem[0].padding == (padding, padding)
+    assert encoder.forward_map(torch.zeros(1, 1, 64, 64)).shape[-1] == 64 // stride

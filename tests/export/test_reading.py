@@ -88,24 +88,81 @@ def nested() -> onnx.ModelProto:
     return model
 
 
+def elsewhere(kind: str) -> onnx.ModelProto:
+    """The same within an attribute, of one tensor or of several, of a graph or of several, in a graph in a graph."""
+    model, weight = graph(), external().graph.initializer[0]
+    inner = external().graph
+    value = {"t": weight, "tensors": [weight], "g": inner, "graphs": [inner, inner]}[kind.removesuffix(" deep")]
+    node = helper.make_node("Constant", [], ["y"])
+    node.attribute.append(helper.make_attribute("value", value))
+    if kind.endswith(" deep"):
+        middle = helper.make_graph([node], "middle", [], [])
+        node = helper.make_node(
+            "Loop", [], ["y"], body=helper.make_graph([helper.make_node("If", [], [], then_branch=middle)], "a", [], [])
+        )
+    model.graph.node.append(node)
+    return model
+
+
+def sparse(deep: bool) -> onnx.ModelProto:
+    """A tensor that is written out as a large one when it is read."""
+    model = graph()
+    values = helper.make_tensor("v", TensorProto.FLOAT, [1], [1.0])
+    tensor = helper.make_sparse_tensor(values, helper.make_tensor("i", TensorProto.INT64, [1], [0]), [10**10])
+    if deep:
+        model.graph.node.append(helper.make_node("Constant", [], ["y"], sparse_value=tensor))
+    else:
+        model.graph.sparse_initializer.append(tensor)
+    return model
+
+
 def foreign() -> onnx.ModelProto:
     model = graph()
     model.graph.node.append(helper.make_node("EPContext", ["image"], ["x"], domain="com.microsoft"))
     return model
 
 
-@pytest.mark.parametrize("model", [external(), nested()])
+@pytest.mark.parametrize(
+    "model", [external(), nested(), *(elsewhere(f"{kind}{deep}") for kind in ("t", "tensors", "g", "graphs")
+                                      for deep in ("", " deep"))],
+)  # fmt: skip
 def test_weights_in_other_files_are_refused(model: onnx.ModelProto) -> None:
     with pytest.raises(UserError, match="its weights are in other files"):
         eurosat_cls.load(written(model, card()))
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_tensors_that_grow_when_they_are_read_are_refused(deep: bool) -> None:
+    with pytest.raises(UserError, match="it holds a SparseTensorProto"):
+        eurosat_cls.load(written(sparse(deep), card()))
+    model = graph()
+    node = helper.make_node("Constant", [], ["y"], value=TensorProto(data_type=1, dims=[10**5, 10**5]))
+    model.graph.node.append(node)
+    with pytest.raises(UserError, match=r"a tensor of \[100000, 100000\], larger than the file"):
+        eurosat_cls.load(written(model, card()))
+    node.attribute[0].t.dims[:] = [-1]
+    model.graph.node[-1].CopyFrom(node)
+    with pytest.raises(UserError, match=r"a tensor of \[-1\]"):
+        eurosat_cls.load(written(model, card()))
+
+
+def test_functions_and_trainings_within_a_file_are_refused() -> None:
+    model = graph()
+    model.functions.add(name="f", domain="")
+    with pytest.raises(UserError, match="it holds a FunctionProto"):
+        eurosat_cls.load(written(model, card()))
+    model = graph()
+    model.training_info.add()
+    with pytest.raises(UserError, match="it holds a TrainingInfoProto"):
+        eurosat_cls.load(written(model, card()))
+
+
 def test_operators_beyond_the_standard_are_refused() -> None:
-    with pytest.raises(UserError, match=r"an operator of 'com.microsoft'"):
+    with pytest.raises(UserError, match=r"beyond the standard ones \('com.microsoft'\)"):
         eurosat_cls.load(written(foreign(), card()))
     model = graph()
     model.opset_import.append(helper.make_opsetid("mine", 1))
-    with pytest.raises(UserError, match=r"operators beyond the standard ones \(mine\)"):
+    with pytest.raises(UserError, match=r"operators beyond the standard ones \('mine'\)"):
         eurosat_cls.load(written(model, card()))
 
 

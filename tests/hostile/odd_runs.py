@@ -45,10 +45,10 @@ ODD: list[Any] = [
 TAGGED = ("a: 2001-01-01", "a: 1" + ":59" * 3000, "a: &a [*a]", "? [1]\n: 2", "a: !!set {x}", "<<: 3", "- 1")
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
+def places(value: Any) -> list[tuple[Any, Any]]:
     """Where a value can be changed: containers, each with a key of it."""
     items = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
-    return [(value, key) for key, _ in items] + [place for _, item in items for place in _places(item)]
+    return [(value, key) for key, _ in items] + [place for _, item in items for place in places(item)]
 
 
 def write_odd_run(folder: Path, seed: int) -> None:
@@ -57,7 +57,7 @@ def write_odd_run(folder: Path, seed: int) -> None:
     folder.mkdir(parents=True)
     contents: dict[str, Any] = copy.deepcopy({"config.yaml": CONFIG, **JSON})
     for _ in range(draw.randint(1, 3)):
-        container, key = draw.choice(_places(contents[draw.choice(list(contents))]))
+        container, key = draw.choice(places(contents[draw.choice(list(contents))]))
         container[key] = copy.deepcopy(draw.choice(ODD))
     texts = {name: json.dumps(content) for name, content in contents.items()}
     with_tags = draw.random() < 0.2  # YAML that JSON is not: dates, sexagesimal numbers, anchors
@@ -112,4 +112,5 @@ def report_odd_runs(place: Path, seeds: range) -> dict[int, str]:
 
 
 if __name__ == "__main__":
-    print(report_odd_runs(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3]))))
+    wrong = report_odd_runs(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit("\n".join(f"seed {seed}: {what}" for seed, what in wrong.items()))

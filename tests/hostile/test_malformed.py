@@ -78,12 +78,15 @@ def test_a_config_is_a_regular_file_of_a_megabyte(tmp_path: Path) -> None:
 def test_nothing_of_the_current_folder_is_imported(module: str) -> None:
     for name in ("yaml", "torch", "lightning", "typing", "numpy", "jinja2", "matplotlib", "optuna"):
         Path(f"{name}.py").write_text("import pathlib\npathlib.Path('won').touch()\n")
-    Path("config.yaml").write_text("model: {}\n")
-    command = [sys.executable, "-m", module, *(["report", "."] if module == "eurosat_cls" else [])]
-    done = subprocess.run(command, env=subprocess_env(), capture_output=True, text=True, check=False)
+    Path("run").mkdir()
+    Path("run/config.yaml").write_text("model: {}\n")
+    Path("libcuda.so.1").write_text("no library")  # that a CUDA library of torch's would look for
+    os.mkfifo("matplotlibrc")
+    command = [sys.executable, "-m", module, *(["report", "run"] if module == "eurosat_cls" else [])]
+    done = subprocess.run(command, env=subprocess_env(), capture_output=True, text=True, check=False, timeout=100)
     assert not Path("won").exists()
     assert "ImportError" not in done.stderr
-    assert Path("report.html").exists() == (module == "eurosat_cls")
+    assert Path("run/report.html").exists() == (module == "eurosat_cls")
 
 
 @pytest.mark.slow
@@ -99,6 +102,29 @@ def test_nor_by_a_process_that_is_started() -> None:
     command = [sys.executable, "-c", "import yaml, torch, pickle, multiprocessing"]
     subprocess.run(command, env=python_environment(), check=True)
     assert sys.version_info < (3, 11) or not Path("won").exists()
+
+
+@pytest.mark.slow
+def test_no_command_reads_a_matplotlibrc_of_the_current_folder() -> None:
+    code = (
+        "from eurosat_cls.utils.children import load_elsewhere\nload_elsewhere()\n"
+        "import matplotlib, os, sys\n"
+        "print(matplotlib.rcParams['font.size'], os.path.exists('here'), 'torch' in sys.modules)"
+    )
+    place = Path("matplotlibrc")
+    Path("here").touch()
+    makers = (
+        lambda: place.write_bytes(b"font.size: 3\n"),
+        lambda: place.write_bytes(b"\xff"),
+        lambda: os.mkfifo(place),
+    )
+    for make in makers:
+        place.unlink(missing_ok=True)
+        make()
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=subprocess_env(), capture_output=True, text=True, timeout=100
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "10.0 True True\n", "")
 
 
 @pytest.mark.slow

@@ -1,6 +1,11 @@
 """The states in a checkpoint are data: no path in them says what is removed or written."""
 
-from collections.abc import Callable
+import copy
+import os
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +13,17 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from torch.optim.lr_scheduler import OneCycleLR
 
-from eurosat_cls import UserError
+import eurosat_cls
+from eurosat_cls import Classifier, UserError
 from eurosat_cls.callbacks import Checkpoints
-from eurosat_cls.models.states import settle_states
+from eurosat_cls.data import Demo
+from eurosat_cls.encoders import ResNet
+from eurosat_cls.models.states import _try_step, settle_states
+from eurosat_cls.optimizers import SAM
 from tests.conftest import BARE
+from tests.hostile.odd_runs import ODD, places
 
 Run = Callable[..., tuple[int, str]]
 
@@ -97,3 +108,127 @@ def test_what_a_checkpoint_names_is_not_removed(run: Run, trained: None, tmp_pat
     assert code == 0, printed
     assert (home / "thesis" / "chapter.txt").read_text() == "chapter"
     assert (home / "x.ckpt").is_file()
+
+
+# --- what a training goes on from -------------------------------------------------------------------------------------
+
+
+def train(epochs: int, path: str | None, folder: str = "kept") -> dict[str, Any]:
+    """Train so far, and return what is left then."""
+    settings = {**BARE, "enable_checkpointing": True, "callbacks": [Checkpoints(dirpath=folder)]}
+    trainer = eurosat_cls.Trainer(max_epochs=epochs, accelerator="cpu", precision="32-true", **settings)
+    data = Demo(patches_per_class=10, batch_size=30)
+    model = Classifier(
+        partial(ResNet, widths=(4,), blocks=(1,)), data.class_names, ["B04", "B03", "B02"], mean=[90.0] * 3,
+        std=[30.0] * 3, optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9),
+        lr_scheduler=partial(OneCycleLR, max_lr=0.1),
+    )  # fmt: skip
+    trainer.fit(model, datamodule=data, ckpt_path=path)
+    found: dict[str, Any] = torch.load(f"{folder}/last.ckpt", weights_only=True)
+    return found
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a training of one epoch leaves."""
+    return train(1, None, str(tmp_path_factory.mktemp("left")))
+
+
+def go_on(checkpoint: dict[str, Any], keys: Sequence[Any], value: Any) -> None:
+    """Go on from a checkpoint in which something has another value."""
+    evil = copy.deepcopy(checkpoint)
+    inside: Any = evil
+    for key in keys[:-1]:
+        inside = inside[key]
+    inside[keys[-1]] = value
+    torch.save(evil, "evil.ckpt")
+    train(2, "evil.ckpt")
+
+
+OPTIMIZER, GROUP = ("optimizer_states", 0), ("optimizer_states", 0, "param_groups", 0)
+SCHEDULE, EPOCH = ("lr_schedulers", 0), ("loops", "fit_loop", "epoch_progress")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("keys", "values", "named"),
+    [((*GROUP, "params"), ["", 5, None, [], [True, *range(1, 100)], torch.zeros(3)], "a group is not of"),
+     ((*GROUP, "lr"), ["x", None, [0.1], torch.zeros(3), True], "lr is"), (GROUP, ["", [1]], "a group is not of"),
+     ((*OPTIMIZER, "param_groups"), ["", [], {}], "its groups are not"), ((*OPTIMIZER, "state"), [[]], "its groups"),
+     ((*OPTIMIZER, "state", 0), ["x", [1]], "no mapping"), (OPTIMIZER, ["x", None], "its groups are not"),
+     (("optimizer_states",), [5, "x", [{}, {}], {0: 1}], "its optimizer_states are no states"),
+     ((*OPTIMIZER, "state", 0, "momentum_buffer"), [torch.zeros(5), 3, "x", []], "cannot be restored"),
+     ((*SCHEDULE, "last_epoch"), ["x", 1.5, -1, 10**18, None, float("nan")], "OneCycleLR: is damaged"),
+     (SCHEDULE, ["x", [1]], "OneCycleLR: is damaged"), (("lr_schedulers",), [{}, [1, 2]], "its lr_schedulers are no"),
+     (("loops",), ["x", [1]], "its loops are no states"), (("loops", "fit_loop"), [5], "fit_loop: is damaged"),
+     ((*EPOCH, "current", "ready"), [1.5, torch.zeros(2), True, None], "fit_loop: is damaged"),
+     (("execution",), [5, {"precision": []}], "its execution"), (("Demo",), ["x"], "cannot be restored"),
+     (("Demo", "seed"), ["x"], "its Demo: seed: is"), (("progress",), [5, {"random": 5}], "random numbers or metrics")],
+)  # fmt: skip
+def test_a_training_goes_on_from_states_of_its_own_form_only(
+    left: dict[str, Any], keys: Sequence[Any], values: list[Any], named: str
+) -> None:
+    for value in values:
+        with pytest.raises(UserError, match=named):
+            go_on(left, keys, value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", ["loops", "optimizer_states", "lr_schedulers"])
+def test_weights_alone_are_no_training(left: dict[str, Any], missing: str) -> None:
+    torch.save({key: value for key, value in left.items() if key != missing}, "a.ckpt")
+    with pytest.raises(UserError, match=f"has no {missing} to go on from; take its weights by"):
+        train(2, "a.ckpt")
+
+
+@pytest.mark.slow
+def test_flags_texts_and_further_names_of_a_state_are_those_of_the_configuration(left: dict[str, Any]) -> None:
+    evil = copy.deepcopy(left)
+    evil["optimizer_states"][0]["param_groups"][0].update(maximize=True, nesterov="x", foreach=5, planted=5)
+    evil["lr_schedulers"][0].update(step=5, optimizer=5, _anneal_func_type="x", get_lr=None)
+    torch.save(evil, "evil.ckpt")
+    torch.save(left, "good.ckpt")
+    found, wanted = (train(2, name) for name in ("evil.ckpt", "good.ckpt"))
+    assert all(torch.equal(found["state_dict"][name], tensor) for name, tensor in wanted["state_dict"].items())
+    assert found["lr_schedulers"] == wanted["lr_schedulers"]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [torch.optim.AdamW, torch.optim.Adafactor, torch.optim.Rprop, torch.optim.Adagrad, partial(SAM, momentum=0.9),
+     partial(torch.optim.LBFGS, line_search_fn="strong_wolfe"), partial(torch.optim.Adam, amsgrad=True, fused=True)],
+)  # fmt: skip
+def test_a_step_that_is_tried_leaves_no_trace(optimizer: Any) -> None:
+    weights = [torch.nn.Parameter(torch.randn(4, 3)), torch.nn.Parameter(torch.randn(5))]
+
+    def closure() -> torch.Tensor:
+        used.zero_grad()
+        loss: torch.Tensor = (weights[0] ** 2).sum()  # the other one stays as it is, as a frozen one does
+        loss.backward()
+        return loss
+
+    used, anew = optimizer(weights), optimizer(weights)
+    for _ in range(3):
+        used.step(closure)
+    state = used.state_dict()
+    before = copy.deepcopy((weights, state))
+    _try_step(anew, state)
+    assert repr((weights, state)) == repr(before)
+    assert all(weight.grad is None for weight in weights)
+
+
+SEED, COUNT = 17, int(os.environ.get("GARBLED", 12))
+TENSORS = [torch.zeros(2, 3), torch.tensor(5), torch.tensor(float("nan")), torch.zeros(0)]
+
+
+@pytest.mark.slow
+def test_a_garbled_checkpoint_is_gone_on_from_or_a_mistake(left: dict[str, Any]) -> None:
+    chosen = random.Random(SEED)
+    for _ in range(COUNT):
+        evil = copy.deepcopy(left)
+        container, key = chosen.choice(places({k: v for k, v in evil.items() if k != "state_dict"})[1:])
+        if isinstance(container, dict | list):
+            container[key] = copy.deepcopy(chosen.choice([*ODD, *TENSORS]))
+        torch.save(evil, "evil.ckpt")
+        with suppress(UserError):  # whatever else is raised is an accident
+            train(2, "evil.ckpt")

@@ -1,7 +1,6 @@
 """What a config or a checkpoint may name, reach, write and keep: tried from outside."""
 
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -117,23 +116,35 @@ def test_whatever_opens_a_connection_is_stopped(listener: tuple[str, list[Any]])
     socket.create_connection((host, int(port))).close()
 
 
-def test_a_command_is_offline_unless_the_user_trusts_somebody(
+CALLER = """
+import socket
+import torch
+
+def call():
+    socket.create_connection(("{}", {})).close()
+
+class Loss(torch.nn.CrossEntropyLoss):
+    def __init__(self, weight: torch.Tensor | None = None):
+        super().__init__(weight)
+        call()
+"""
+
+
+def test_a_command_is_offline_until_it_takes_a_class_that_the_user_trusts(
     run: Run, tmp_path: Path, listener: tuple[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host, port = listener[0].split(":")
-    (tmp_path / "caller.py").write_text(f"import socket\nsocket.create_connection(('{host}', {port})).close()\n")
+    (tmp_path / "caller.py").write_text(CALLER.format(*listener[0].split(":")))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("eurosat_cls.cli.application.EuroSATCLI.before_instantiate_classes", lambda self: _call())
-    code, printed = run("summary")
-    assert (code, "no setting asked for the network" in printed) == (2, True)
-    assert "SystemExit" not in printed
-    run("summary", "--trust", "caller")
-    assert "caller" in sys.modules
-
-
-def _call() -> None:
-    __import__("caller")
-    raise SystemExit(0)
+    before = "eurosat_cls.cli.application.EuroSATCLI.before_instantiate_classes"
+    trusting = ("--trust", "caller")
+    with monkeypatch.context() as patched:
+        patched.setattr(before, lambda self: __import__("caller").call())
+        for options in ((), trusting):  # a package that nothing names has no say
+            code, printed = run("summary", *options)
+            assert (code, "no setting asked for the network" in printed) == (2, True)
+    assert not listener[1]
+    code, printed = run("summary", *trusting, "--model.init_args.loss", "caller.Loss")
+    assert code == 0, printed
 
 
 # --- 4: places --------------------------------------------------------------------------------------------------------
@@ -158,6 +169,13 @@ def test_a_file_writes_below_the_root_only(tmp_path: Path, writer: str, place: s
     assert "is outside of" in from_file(nested(key, make(place.format(home=home))))
 
 
+@pytest.mark.parametrize("place", ["$STAND_IN_TOKEN", "$${STAND_IN_TOKEN}", "x/$HOME"])
+@pytest.mark.parametrize("writer", ["logger", "name", "checkpoint"])
+def test_no_variable_is_named_in_another_way(writer: str, place: str) -> None:
+    key, make = WRITERS[writer]
+    assert "a variable of the environment is written ${env:NAME}" in from_file(nested(key, make(place)))
+
+
 def test_a_link_does_not_lead_out(tmp_path: Path) -> None:
     (home := tmp_path.parent / f"{tmp_path.name}_home").mkdir()
     Path("inside").symlink_to(home)
@@ -178,6 +196,9 @@ def test_the_name_of_a_file_leads_not_out_of_the_folder_beside_it(tmp_path: Path
     Path("here/link").symlink_to(home)
     callback = part(f"{CALLBACKS}.ModelCheckpoint", dirpath="here", filename="link/x")
     assert "filename: link/x is outside of" in from_file({"trainer": {"callbacks": [callback]}})
+    for name in ("{epoch:/>3}", "{epoch:.>2}/x", "{val/loss:999999999}", "{", "{epoch!r}", "{0[epoch]}"):
+        callback = part(f"{CALLBACKS}.ModelCheckpoint", dirpath="here", filename=name)
+        assert f"filename: {name} is outside of" in from_file({"trainer": {"callbacks": [callback]}})
     Path("fine.yaml").write_text(yaml.safe_dump({"trainer": {"callbacks": [part(f"{CALLBACKS}.ModelCheckpoint",
                                  dirpath="here", filename="{epoch}-{val/loss:.2f}")]}}))  # fmt: skip
     parsed("fit", *BASE, "--config", "fine.yaml")

@@ -14,6 +14,7 @@ from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.lightning_private import LeaveTraining
+from eurosat_cls.utils.limits import COUNT, checked
 
 
 class BatchSizeFinder(Finder):
@@ -48,7 +49,7 @@ class BatchSizeFinder(Finder):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up that size."""
-        self.batch_size = state_dict["batch_size"]
+        self.batch_size = checked(state_dict, {"batch_size": COUNT}, "BatchSizeFinder").get("batch_size")
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, before loaders are made; a checkpoint to go on from has been read by now."""

@@ -13,6 +13,11 @@ from eurosat_cls.callbacks.freeze import Freeze
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.utils.errors import UserError
 from eurosat_cls.utils.lightning_private import LeaveTraining
+from eurosat_cls.utils.limits import NUMBER, Kind, checked
+
+_RATES = Kind(
+    "two rates", lambda value: isinstance(value, list | tuple) and len(value) == 2 and all(map(NUMBER.fits, value))
+)
 
 
 class LearningRateFinder(Finder):
@@ -49,7 +54,8 @@ class LearningRateFinder(Finder):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up what was found."""
-        self._done, self.rates = state_dict["done"], state_dict["rates"]
+        found = checked(state_dict, {"rates": _RATES}, "LearningRateFinder")
+        self._done, self.rates = bool(found.get("done")), found.get("rates")
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse what cannot be tested."""

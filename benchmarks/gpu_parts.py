@@ -228,7 +228,7 @@ def two_processes(job: Job) -> None:
     """Two processes on one device as two machines of one: NCCL refuses that in recent versions, gloo does not."""
     given = ["--config", str(CONFIG), "--config", DEMO, "--data.init_args.patches_per_class", str(FEW), *SHORT,
              "--trainer.max_epochs", "2", *job.on_device, "--data.init_args.augment", "[]"]  # fmt: skip
-    single = _end(_start(job, "single", [*given, "--data.init_args.batch_size", "64"], {}), job.left / 2)
+    single = _end(_start("single", [*given, "--data.init_args.batch_size", "64"], {}), job.left / 2)
     job.keep(single=single)
     for backend in ("nccl", "gloo") if job.device == "cuda" else ("gloo",):
         with socket.socket() as probe:
@@ -239,12 +239,12 @@ def two_processes(job: Job) -> None:
                "--trainer.strategy.init_args.process_group_backend", backend]  # fmt: skip
         shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 1,
                   "LOCAL_RANK": 0, "TORCHELASTIC_RUN_ID": "gpu"}  # fmt: skip
-        started = [_start(job, backend, two, {**shared, "RANK": r, "GROUP_RANK": r}) for r in (0, 1)]
-        seconds = job.left / (2 if backend == "nccl" else 1) - 2
-        job.keep(**{backend: [_end(process, seconds) for process in started]})
+        started = [_start(backend, two, {**shared, "RANK": r, "GROUP_RANK": r}) for r in (0, 1)]
+        until = time.monotonic() + job.left / (2 if backend == "nccl" else 1) - 2
+        job.keep(**{backend: [_end(process, until - time.monotonic()) for process in started]})
 
 
-def _start(job: Job, folder: str, options: list[str], more: dict[str, object]) -> "subprocess.Popen[str]":
+def _start(folder: str, options: list[str], more: dict[str, object]) -> "subprocess.Popen[str]":
     Path(folder).mkdir(exist_ok=True)
     env = {**os.environ, **{name: str(value) for name, value in more.items()}}
     command = [sys.executable, "-m", "eurosat_cls", "fit", *options]
@@ -268,13 +268,13 @@ def _end(process: "subprocess.Popen[str]", seconds: float) -> dict[str, Any]:
 def training(job: Job) -> None:
     """The recipe from the command to ``test.json``: when it reached 98 % of validation, and what the test says."""
     real = bool(os.environ.get("EUROSAT_ROOT"))
-    data = EuroSAT() if real else Demo()
-    planned, images = (80, len(data.split.train)) if real else (15, len(data.split.train))
+    data, planned = (EuroSAT(), 80) if real else (Demo(), 15)
+    images = len(data.split.train)
     left = job.left - TESTING - 15  # the start and the pictures
     epochs = max(1, min(planned, int(0.8 * left * job.rate / images) if job.rate else planned))
     options = ["--config", str(CONFIG), *([] if real else ["--config", DEMO])]
     begin = time.monotonic()
-    process = _start(job, ".", [*options, *job.on_device, "--trainer.max_epochs", str(epochs)], {})
+    process = _start(".", [*options, *job.on_device, "--trainer.max_epochs", str(epochs)], {})
     job.keep(data=data.store.source, epochs=epochs, of=planned, target=TARGET)
     # It saves what it has when it is asked to end, and can be tested all the same.
     timer = threading.Timer(max(1.0, job.left - TESTING), process.send_signal, [signal.SIGTERM])

@@ -134,6 +134,7 @@ def fit(folder: Path, epochs: int = 3, resume: Path | None = None, callbacks: An
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", [False, True])
 def test_every_checkpoint_holds_the_temperature_of_its_own_validation(tmp_path: Path, average: bool) -> None:
     fit(tmp_path, callbacks=[WeightAverage(decay=0.8)] if average else [])
@@ -162,6 +163,7 @@ def test_load_and_predict_calibrate_when_asked(tmp_path: Path) -> None:
     assert np.abs(before.confidence - after.confidence).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_before_loads_and_says_when_it_cannot_be_calibrated(tmp_path: Path) -> None:
     fit(tmp_path)
     saved = torch.load(tmp_path / "best.ckpt", weights_only=True)

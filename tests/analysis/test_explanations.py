@@ -250,6 +250,7 @@ def test_a_test_in_inference_mode_can_be_explained_and_stays_in_it() -> None:
     assert maps.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", [LinearHead, MulticlassClassification])
 def test_a_compiled_network_is_not_compiled_again_for_a_picture(decoder: Any) -> None:
     network = model(decoder=decoder)

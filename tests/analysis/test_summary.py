@@ -28,6 +28,7 @@ def cifar_resnet18() -> nn.Module:
     return nn.Sequential(ResNet(3, widths=[64, 128, 256, 512], stem_stride=1), nn.Linear(512, 10))
 
 
+@pytest.mark.slow
 def test_cifar_resnet18_has_its_known_metrics() -> None:
     found = layers(cifar_resnet18(), torch.zeros(64, 3, 32, 32))
     assert found[0].parameters == 11_173_962
@@ -36,6 +37,7 @@ def test_cifar_resnet18_has_its_known_metrics() -> None:
     assert "0.555 G per patch, 35.55 G per batch of 64" in totals(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "published"),
     [

@@ -33,6 +33,7 @@ def fit(tmp_path: Path, average: WeightAverage, epochs: int, resume: Path | None
     return model
 
 
+@pytest.mark.slow
 def test_an_ema_follows_its_formula(tmp_path: Path) -> None:
     seen: list[torch.Tensor] = []
 

@@ -31,6 +31,7 @@ def test_views_of_one_number_are_not_written_out(tmp_path: Path, key: str) -> No
         eurosat_cls.load(checkpoint(tmp_path / "evil.ckpt", content={"optimizer_states": shared}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoder",
     [

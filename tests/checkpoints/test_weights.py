@@ -110,6 +110,7 @@ def test_a_damaged_safetensors_file_is_named(tmp_path: Path) -> None:
         Weights(str(path)).load_into(model(1))
 
 
+@pytest.mark.slow
 def test_a_training_starts_from_them_and_a_resumed_one_does_not(tmp_path: Path) -> None:
     data = Demo(patches_per_class=10, batch_size=20)
     arguments: dict[str, Any] = {

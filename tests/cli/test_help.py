@@ -29,6 +29,7 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) ->
     assert all(f"\n  {name} " in printed for name in (*help.CONFIGURED, *help.OTHERS))
 
 
+@pytest.mark.slow
 def test_help_of_a_search_does_not_wait_for_torch() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "eurosat_cls", "search", "--help"]
     printed = subprocess.run(command, env=subprocess_env(), capture_output=True, text=True)

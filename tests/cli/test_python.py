@@ -76,6 +76,7 @@ def test_what_the_page_shows_is_the_run_of_the_command_and_its_test(
     assert not list(Path().glob("*.png"))
 
 
+@pytest.mark.slow
 def test_pictures_are_figures_that_a_notebook_shows(evaluation: Evaluation, tmp_path: Path) -> None:
     (figure,) = evaluation.figures(ConfusionMatrix()).values()
     assert type(figure)._repr_png_(figure).startswith(b"\x89PNG")  # type: ignore[attr-defined]

@@ -60,6 +60,7 @@ def test_a_contradiction_is_refused_with_its_place(name: str) -> None:
     assert config.trainer.callbacks[0].init_args.mode == "max"
 
 
+@pytest.mark.slow
 def test_contradictions_elsewhere_are_refused() -> None:
     with pytest.raises(UserError, match="'min' contradicts val/accuracy"):
         settled("--checkpoint.mode", "min")
@@ -79,6 +80,7 @@ def test_what_nobody_knows_is_left_alone() -> None:
     assert config.trainer.callbacks[0].init_args.mode == "min"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "interval"),
     [

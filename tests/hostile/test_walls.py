@@ -190,6 +190,7 @@ def test_a_file_that_is_called_like_an_option_is_a_file(tmp_path: Path, name: st
     assert "would be kept or lead somewhere" in said(f"--config={name}")
 
 
+@pytest.mark.slow
 def test_the_name_of_a_file_leads_not_out_of_the_folder_beside_it(tmp_path: Path) -> None:
     (home := tmp_path.parent / f"{tmp_path.name}_home").mkdir()
     Path("here").mkdir()

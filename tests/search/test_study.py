@@ -75,6 +75,7 @@ def test_a_database_serves_too(tmp_path: Path) -> None:
         study.tell(study.ask(), 0.5)
 
 
+@pytest.mark.slow
 def test_a_database_that_stays_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eurosat_cls.search.study.BUSY_SECONDS", 0.2)
     place = f"sqlite:///{tmp_path / 'search.db'}"

@@ -113,6 +113,7 @@ def test_axes_begin_at_a_corner_only_where_the_curves_are() -> None:
     assert hard.axes[-1].get_xlim()[0] < 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 10, 60])
 def test_label_counts(classes: int) -> None:
     true = np.arange(classes) * 100

@@ -114,6 +114,7 @@ def test_everything_is_as_it_was_found(fails: bool) -> None:
     assert callback.heard == 3  # the training's own three steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"precision": "32-true"}, {"accumulate_grad_batches": 2}])
 def test_a_training_goes_as_if_nothing_had_been(settings: dict[str, Any]) -> None:
     def rehearse(trainer: Any, module: Any) -> None:

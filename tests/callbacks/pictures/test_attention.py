@@ -37,6 +37,7 @@ def test_they_are_drawn_every_so_many_epochs_as_one_series(run: Run) -> None:
     assert (RUN / "attention_maps.png").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_by_default_at_epochs_1_11_and_21(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
     monkeypatch.setattr(AttentionMaps, "_draw", lambda self, trainer, module: drawn.append(trainer.current_epoch + 1))

@@ -53,6 +53,7 @@ def test_a_training_and_its_test_leave_the_picture(run: Run, encoder: str | None
         assert np.asarray(picture).std() > 20
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:AttentionMaps")
 def test_a_training_that_is_looked_into_gives_the_same_weights(tmp_path: Path) -> None:
     alone = train(tmp_path, [])

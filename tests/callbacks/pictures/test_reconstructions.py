@@ -33,6 +33,7 @@ def fit(callback: Reconstructions, folder: Path, epochs: int = 2, **settings: An
     return data
 
 
+@pytest.mark.slow
 def test_tensorboard_gets_a_picture_after_every_validation(tmp_path: Path) -> None:
     fit(Reconstructions(), tmp_path)
     events = EventAccumulator(str(tmp_path / "version_0"))

@@ -103,6 +103,8 @@ def mapper_for(checkpoint: str, out: str, options: MapOptions, trust: tuple[str,
     Raises:
         UserError: for what is no checkpoint of a classifier.
     """
+    # what oneDNN has made for one shape of tile keeps memory of its own; maps have many shapes
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     file = checkpoint_in(Path(checkpoint))
     with trusting(trust):
         model = load(file, trust)

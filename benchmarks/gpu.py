@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 # In this order, with the seconds of 460 that each may take; what is not used is for the last one.
-PARTS = {"machine": 40, "parity": 80, "steps": 100, "fit": 70, "two_processes": 70, "training": 100}
+PARTS = {"machine": 40, "parity": 70, "steps": 110, "fit": 70, "two_processes": 70, "training": 100}
 LAST = "training"
 ENDING = 5.0  # seconds that are left for writing and for killing
 _WORDS = 1500  # letters of what a process said, that are kept of a failure

@@ -59,7 +59,6 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
     Attributes:
         task: what a label means, see :data:`eurosat_cls.data.batch.TaskName`.
         train_available: training patches of the split, of which the settings above may take some.
-        memory_format: what the model that is trained brings batches into.
 
     Raises:
         UserError: for a batch size below 1; later for anything wrong with the source or the split.
@@ -88,7 +87,6 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
         self.labels = labels
         self.batch_size, self.augment, self.predict_split = batch_size, list(augment or ()), predict_split
         self._first_index = self.train_available = 0
-        self.memory_format = torch.contiguous_format
 
     @abstractmethod
     def open_store(self) -> Store:
@@ -282,8 +280,7 @@ class PatchDataModule(LightningDataModule, Configurable, ABC):
             batch = batch._replace(target=shares)
         epoch, epochs = self.trainer.current_epoch, self.trainer.max_epochs
         generator = generator_for(epoch, self._first_index)
-        ends = epochs if epochs and epochs > 0 else None
-        return augment_batch(self.augment, batch, epoch, generator, ends, self.memory_format)
+        return augment_batch(self.augment, batch, epoch, generator, epochs if epochs and epochs > 0 else None)
 
     def _one_hot(self, target: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.one_hot(target, len(self.class_names)).float()

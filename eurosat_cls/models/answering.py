@@ -12,7 +12,6 @@ from eurosat_cls.checkpoints.portable import EVIDENCE
 from eurosat_cls.data.augment import dihedral_view
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.data.files.patches import as_patches
-from eurosat_cls.data.module import PatchDataModule
 from eurosat_cls.data.unit import UnitName
 from eurosat_cls.models.base import PatchModule
 from eurosat_cls.models.evidence import LACKING, ONE_VIEW, UNFAMILIAR, Evidence, pooled
@@ -47,13 +46,6 @@ class Answering(PatchModule):
     error_rate: float | None = None
     min_familiarity: float | None = None
 
-    def on_fit_start(self) -> None:
-        """Let the data know what batches are brought into."""
-        super().on_fit_start()
-        if isinstance(data := getattr(self.trainer, "datamodule", None), PatchDataModule):
-            last = self.memory_format == "channels_last"
-            data.memory_format = torch.channels_last if last else torch.contiguous_format
-
     def _encode(self, image: Tensor) -> Any:
         if self.memory_format == "channels_last":
             image = image.contiguous(memory_format=torch.channels_last)
@@ -72,8 +64,9 @@ class Answering(PatchModule):
     @property
     def answering_temperature(self) -> Tensor:
         """The temperature of what is averaged: eight views have one of their own where the checkpoint knows it."""
-        own = self.evidence.view_temperature if self.test_time_augmentation and self.evidence else ()
-        return own[0].to(self.temperature.device) if len(own) else self.temperature
+        if self.test_time_augmentation and self.evidence is not None and len(self.evidence.view_temperature):
+            return self.evidence.view_temperature[0].to(self.temperature.device)
+        return self.temperature
 
     def expected(self, logits: Tensor, temperature: Tensor | None = None) -> Tensor:
         """Logits ``[B, outputs]`` -> probabilities ``[B, K]`` at the temperature, whatever ``calibrate`` says."""

@@ -33,7 +33,7 @@ def fit_evidence(
     """
     train, val = (_some(indices) for indices in (data.split.train, data.split.val))
     with evaluating(model), torch.inference_mode():
-        with _looking(model, several=False):
+        with _one_view(model):
             _, features = _run(model, data, train, precision)
             logits, seen = _run(model, data, val, precision)
         label = _labels(data, train)
@@ -52,9 +52,9 @@ def fit_evidence(
 
 
 @contextmanager
-def _looking(model: Answering, several: bool) -> Iterator[None]:
-    """Let a model see one view, or the mean of eight."""
-    before, model.test_time_augmentation = model.test_time_augmentation, several
+def _one_view(model: Answering) -> Iterator[None]:
+    """Let a model answer by one view."""
+    before, model.test_time_augmentation = model.test_time_augmentation, False
     try:
         yield
     finally:

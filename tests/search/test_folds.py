@@ -73,6 +73,24 @@ def test_mistakes_are_named_before_anything_runs(
         read_folds(2, None, {"data": {"class_path": "mine.Data", "init_args": {}}})
 
 
+@pytest.mark.parametrize("folds", ["21", "1000000"])
+def test_more_folds_than_patches_are_refused_before_the_first_trial(
+    folds: str, quick: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["search", *quick, "--folds", folds]) == 2
+    said = capsys.readouterr().err
+    assert f"error: split: folds is {folds}, but the smallest class, DemoAnnualCrop, has 20 patches" in said
+    assert not Path("lightning_logs").exists()
+
+
+def test_a_training_that_cannot_be_is_refused_for_all_seeds(
+    quick: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["search", *quick, "--seeds", "0-4", "--data.init_args.batch_size", "1000"]) == 2
+    assert "There are 120 training patches, fewer than one batch" in capsys.readouterr().err
+    assert not Path("lightning_logs").exists()
+
+
 @pytest.fixture
 def search(tmp_path: Path, quick: list[str]) -> Path:
     """The folder of a search whose two folds, of two seeds each, have been tested; the first patch is an error."""

@@ -13,6 +13,7 @@ from eurosat_cls import Classifier, UserError
 from eurosat_cls.encoders import ResNet
 from eurosat_cls.models.network import Network
 from eurosat_cls.training import execution, timing
+from eurosat_cls.training.precision import device_of
 
 CPU = torch.device("cpu")
 SHAPE = (4, 3, 32, 32)
@@ -133,3 +134,14 @@ def test_batches_of_single_values_are_a_mistake_of_their_size() -> None:
     model = Classifier(encoder, ["a", "b"], ["B04"], mean=[90.0], std=[30.0])
     with pytest.raises(UserError, match=r"data\.batch_size: there is nothing to normalise over, as a batch of 1 comes"):
         timing.measure(Network(model), (1, 1, 8, 8), CPU, [("32-true", "contiguous", False)])
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda", "mps"])
+def test_a_device_that_is_not_there_is_named_before_anything_is_measured(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=rf"^trainer\.accelerator: {name}: torch finds no such device here; take cpu"):
+        device_of(name)
+    assert device_of("auto") == CPU

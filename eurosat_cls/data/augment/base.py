@@ -34,7 +34,6 @@ class Augmentation(nn.Module, Configurable, ABC):
 
     in_place: ClassVar[bool] = True  # whether apply_all writes into the image that it is given
     needs_shares: ClassVar[bool] = False  # whether targets have to be shares of the classes, floating
-    keeps_layout: ClassVar[bool] = False  # whether apply_all takes channels_last too, and returns it so
 
     def __init__(self, probability: float = 1.0, disable_last_epochs: int = 0) -> None:
         super().__init__()
@@ -88,7 +87,6 @@ def augment_batch(
     epoch: int,
     generator: torch.Generator,
     epochs: int | None = None,
-    memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Batch:
     """Apply augmentations in order.
 
@@ -98,26 +96,17 @@ def augment_batch(
         epoch: current epoch, from 0.
         generator: a CPU generator, seeded for this very batch.
         epochs: length of the training, on which ``disable_last_epochs`` counts back; None where it is not known.
-        memory_format: what the model will bring the image into: the last family does so before, where that saves time.
 
     Returns:
         The changed batch, with the same ``index``.
     """
     given = batch.image
     on = [part for part in augmentations if part.active(epoch, epochs)]
-    families = [(family, list(parts)) for family, parts in groupby(on, _family)]
-    for place, (family, parts) in enumerate(families, start=1):
+    for family, parts in groupby(on, _family):
         if family.in_place and batch.image is given:
             batch = batch._replace(image=copy_of(given))
-        if family.keeps_layout and place == len(families) and _moves_pixels(batch.image):
-            batch = batch._replace(image=batch.image.contiguous(memory_format=memory_format))
-        batch = family.apply_all(parts, batch, epoch, generator)
+        batch = family.apply_all(list(parts), batch, epoch, generator)
     return batch
-
-
-def _moves_pixels(image: Tensor) -> bool:
-    """Whether all bands of a pixel are moved together faster than one by one: on a CPU, from eight bytes on."""
-    return image.device.type == "cpu" and image.shape[1] * image.itemsize >= 8
 
 
 def check_schedule(augmentations: Sequence[Augmentation], epochs: int | None) -> None:

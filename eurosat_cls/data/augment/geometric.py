@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eurosat_cls.data.augment.base import Augmentation
 from eurosat_cls.data.augment.pixels import as_bits
@@ -36,7 +36,6 @@ class Geometric(Augmentation):
     """
 
     in_place: ClassVar[bool] = False
-    keeps_layout: ClassVar[bool] = True
 
     leaves_gaps = False  # whether ``move`` may return positions below 0, which become pixels of value 0
 
@@ -223,22 +222,13 @@ def _take_pixels(image: Tensor, down: Tensor, across: Tensor, gaps: bool) -> Ten
     """Return ``[B, C, H, W]`` whose pixels are those of ``image`` at the flat positions ``down + across``.
 
     One gather is as fast as rotating, padding and copying groups of images, and works for integer images, which
-    torch's reflection padding does not take. In channels_last a pixel is one piece of memory, and is taken as one.
-    With ``gaps``, positions below 0 become 0.
+    torch's reflection padding does not take. With ``gaps``, positions below 0 become 0.
     """
-    count, channels, height, width = image.shape
     positions = (down[:, :, None] + across[:, None, :]).flatten(1)  # [B, H*W]
+    flat = as_bits(image).flatten(2)  # [B, C, H*W]
     inside = positions >= 0 if gaps else None
     positions = positions.clamp_(min=0) if gaps else positions
-    bits = as_bits(image)
-    if image.is_contiguous():
-        taken = bits.flatten(2).gather(2, positions[:, None].expand(-1, channels, -1))  # [B, C, H*W]
-        if inside is not None:
-            taken.mul_(inside[:, None])
-        return taken.view(image.dtype).view(image.shape)
-    pixels = bits.permute(0, 2, 3, 1).reshape(-1, channels)
-    positions += height * width * torch.arange(count, device=image.device)[:, None]
-    taken = nn.functional.embedding(positions, pixels)  # [B, H*W, C]
+    taken = flat.gather(2, positions[:, None].expand(-1, flat.shape[1], -1))
     if inside is not None:
-        taken.mul_(inside[..., None])
-    return taken.view(image.dtype).view(count, height, width, channels).permute(0, 3, 1, 2)
+        taken.mul_(inside[:, None])
+    return taken.view(image.dtype).view(image.shape)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
-from eurosat_cls.data.augment import Augmentation, Crop, Dihedral, Flip, Noise, Shift, augment_batch, dihedral_view
+from eurosat_cls.data.augment import Augmentation, Crop, Dihedral, Flip, Shift, augment_batch, dihedral_view
 from eurosat_cls.data.batch import Batch
 from eurosat_cls.utils.errors import UserError
 from tests.data.augment.helpers import batch, generator, same
@@ -127,29 +127,3 @@ def test_what_cannot_be_done_is_refused() -> None:
         Shift(8)(batch(8), 0, generator())
     with pytest.raises(UserError, match="Flip: horizontal or vertical must be true"):
         Flip(horizontal=False)
-
-
-@pytest.mark.parametrize("parts", [[Dihedral(), Shift(4)], [Crop(4, "zero"), Flip()], [Noise(), Flip(True, True)]])
-@pytest.mark.parametrize(("dtype", "channels"), [(torch.uint8, 3), (torch.uint8, 8), (torch.uint16, 13)])
-def test_the_model_s_memory_format_changes_no_pixel(
-    parts: list[Augmentation], dtype: torch.dtype, channels: int
-) -> None:
-    given = batch(channels=channels, dtype=dtype)
-    plain, last = (
-        augment_batch(parts, given, 3, generator(), None, layout).image
-        for layout in (torch.contiguous_format, torch.channels_last)
-    )
-    assert torch.equal(plain.int(), last.int())
-    assert plain.is_contiguous()
-    assert last.is_contiguous(memory_format=torch.channels_last) == (channels * dtype.itemsize >= 8)
-
-
-def test_a_change_that_writes_into_patches_finds_them_as_they_were() -> None:
-    given = batch(channels=13, dtype=torch.uint16)
-    parts = [Flip(True, True), Noise()]
-    plain, last = (
-        augment_batch(parts, given, 3, generator(), None, layout).image
-        for layout in (torch.contiguous_format, torch.channels_last)
-    )
-    assert last.is_contiguous()
-    assert torch.equal(plain.int(), last.int())

@@ -160,6 +160,7 @@ SCHEDULE, EPOCH = ("lr_schedulers", 0), ("loops", "fit_loop", "epoch_progress")
      ((*OPTIMIZER, "state", 0, "momentum_buffer"), [torch.zeros(5), 3, "x", []], "cannot be restored"),
      ((*SCHEDULE, "last_epoch"), ["x", 1.5, -1, 10**18, None, float("nan")], "OneCycleLR: is damaged"),
      (SCHEDULE, ["x", [1]], "OneCycleLR: is damaged"), (("lr_schedulers",), [{}, [1, 2]], "its lr_schedulers are no"),
+     (("callbacks", "Checkpoints{'monitor': 'val/accuracy', 'mode': 'max'}", "best_epoch"), [[1]], "best_epoch: is"),
      (("loops",), ["x", [1]], "its loops are no states"), (("loops", "fit_loop"), [5], "fit_loop: is damaged"),
      ((*EPOCH, "current", "ready"), [1.5, torch.zeros(2), True, None], "fit_loop: is damaged"),
      (("execution",), [5, {"precision": []}], "its execution"), (("Demo",), ["x"], "cannot be restored"),
@@ -171,6 +172,12 @@ def test_a_training_goes_on_from_states_of_its_own_form_only(
     for value in values:
         with pytest.raises(UserError, match=named):
             go_on(left, keys, value)
+
+
+@pytest.mark.slow
+def test_best_and_last_share_no_bytes() -> None:
+    train(1, None)
+    assert [Path("kept", f"{name}.ckpt").stat().st_nlink for name in ("best", "last")] == [1, 1]
 
 
 @pytest.mark.slow

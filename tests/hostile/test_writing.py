@@ -245,13 +245,6 @@ def test_a_link_is_no_lock(tmp_path: Path) -> None:
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-def test_best_and_last_share_no_bytes(run: Run) -> None:
-    assert run("fit", "--trainer.max_epochs", "1")[0] == 0
-    files = [Path("lightning_logs/version_0/checkpoints", f"{name}.ckpt") for name in ("best", "last")]
-    assert [file.stat().st_nlink for file in files] == [1, 1]
-    assert files[0].read_bytes() == files[1].read_bytes()
-
-
 def test_a_truncated_checkpoint_says_so_and_names_one_that_is_whole(run: Run, trained: None, tmp_path: Path) -> None:
     folder = tmp_path / "lightning_logs" / "version_0" / "checkpoints"
     content = (folder / "last.ckpt").read_bytes()

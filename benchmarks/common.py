@@ -1,18 +1,24 @@
 """What the benchmarks share: the network, its raw training step, and a fair way to take turns."""
 
+import json
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
 from torch import nn
 
 from eurosat_cls import Classifier
+from eurosat_cls.cli import main
 from eurosat_cls.data.sentinel2 import RGB
 from eurosat_cls.encoders import ResNet
 
 BATCH = 128
+CONFIG = Path(__file__).parent.parent / "configs" / "tiny_resnet18.yaml"
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -125,3 +131,13 @@ class Turns(Callback):
 
     def on_train_epoch_end(self, *args: object, **kwargs: object) -> None:
         self.done -= self.done % self.steps  # a turn does not go over the end of an epoch
+
+
+def ours(steps: int, *more: str) -> dict[str, Any]:
+    """``eurosat_cls fit`` with the shipped config, for some steps; return how it was executed."""
+    with tempfile.TemporaryDirectory() as folder:
+        main(["fit", "--config", str(CONFIG), "--trainer.max_epochs", "3", "--trainer.limit_train_batches", str(steps),
+              "--trainer.limit_val_batches", "0", "--trainer.default_root_dir", folder,
+              "--model.init_args.total_steps", "1000", *more])  # fmt: skip
+        record = json.loads((Path(folder) / "lightning_logs" / "version_0" / "environment.json").read_text())
+        return dict(record["execution"])

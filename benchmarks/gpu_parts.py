@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import BATCH, Turns, raw_step, synchronise
-from throughput import CONFIG, ours
+from common import BATCH, CONFIG, Turns, ours, raw_step, synchronise
 
 import eurosat_cls
 from eurosat_cls.cli import main

@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import BATCH, raw_step
-from throughput import CONFIG, ours, report
+from common import BATCH, CONFIG, ours, raw_step
+from throughput import report
 
 from eurosat_cls.data import Dihedral, Shift
 from eurosat_cls.data.loader import EpochBatches, PatchDataset, make_loader

@@ -15,10 +15,9 @@ import statistics
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import torch
-from common import BATCH, Turns
+from common import BATCH, Turns, ours
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningCLI
 from torch import nn
@@ -26,10 +25,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from eurosat_cls.cli import main
 from eurosat_cls.encoders import ResNet
-
-CONFIG = Path(__file__).parent.parent / "configs" / "tiny_resnet18.yaml"
 
 
 class PlainModule(LightningModule):
@@ -66,16 +62,6 @@ class PlainData(LightningDataModule):
             ]
         )
         return DataLoader(ImageFolder(self.root, usual), BATCH, shuffle=True, drop_last=True, num_workers=2)
-
-
-def ours(steps: int, *more: str) -> dict[str, Any]:
-    """``eurosat_cls fit`` with the shipped config, for some steps; return how it was executed."""
-    with tempfile.TemporaryDirectory() as folder:
-        main(["fit", "--config", str(CONFIG), "--trainer.max_epochs", "3", "--trainer.limit_train_batches", str(steps),
-              "--trainer.limit_val_batches", "0", "--trainer.default_root_dir", folder,
-              "--model.init_args.total_steps", "1000", *more])  # fmt: skip
-        record = json.loads((Path(folder) / "lightning_logs" / "version_0" / "environment.json").read_text())
-        return dict(record["execution"])
 
 
 def plain(root: str, steps: int) -> None:

@@ -64,7 +64,7 @@ def test_a_limited_test_has_all_classes_and_says_that_it_is_a_part(run: Run) -> 
     assert "tested on 20 of 40 patches only" in (RUN / "report.html").read_text()
     code, printed = run("validate", *limits, "--trainer.limit_val_batches", "0.25")
     assert "10 of 40 patches: " in printed
-    assert run("test", "--ckpt_path", "best")[1].count(" of 40 patches") == 0
+    assert run("test", "--ckpt_path", "best")[1].count(" of 40 patches: ") == 0
 
 
 def test_a_limited_validation_says_so_before_the_training_and_in_its_checkpoints(run: Run) -> None:

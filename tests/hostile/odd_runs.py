@@ -113,4 +113,4 @@ def report_odd_runs(place: Path, seeds: range) -> dict[int, str]:
 
 if __name__ == "__main__":
     wrong = report_odd_runs(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3])))
-    sys.exit("\n".join(f"seed {seed}: {what}" for seed, what in wrong.items()))
+    sys.exit("\n".join(f"seed {seed}: {what}" for seed, what in wrong.items()) or 0)

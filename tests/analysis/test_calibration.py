@@ -150,6 +150,7 @@ def test_every_checkpoint_holds_the_temperature_of_its_own_validation(tmp_path: 
     assert 1.0 not in found
 
 
+@pytest.mark.slow
 def test_load_and_predict_calibrate_when_asked(tmp_path: Path) -> None:
     fit(tmp_path)
     plain, calibrated = (eurosat_cls.load(tmp_path, calibrate=c) for c in (None, True))

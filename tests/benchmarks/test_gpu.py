@@ -39,6 +39,7 @@ def parts(gpu: ModuleType) -> ModuleType:
     return gpu_parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_part_leaves_what_it_found_and_why_it_ended(gpu: ModuleType, case: str, tmp_path: Path) -> None:
     code, seconds, expected = CASES[case]

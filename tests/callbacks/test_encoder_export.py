@@ -59,6 +59,7 @@ def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
         assert torch.equal(a[name], b[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 def test_the_file_holds_the_encoder_of_the_best_epoch(memory_format: str, tmp_path: Path) -> None:
     trained = fit(tmp_path, Worse(), monitor="val/loss_of_time", memory_format=memory_format)

@@ -140,6 +140,7 @@ def test_what_is_meant_is_there() -> None:
     assert not set(HELPS) - settings("fit") - {"ckpt_path"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "meant"),
     [

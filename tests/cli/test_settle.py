@@ -34,6 +34,7 @@ def metrics(of: dict[str, Any]) -> tuple[str, str]:
     return ("--model.init_args.metrics", json.dumps(of))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("monitor", "own", "mode"),
     [
@@ -52,6 +53,7 @@ def test_what_watches_a_metric_takes_its_direction(monitor: str, own: dict[str, 
     assert config.model.init_args.lr_scheduler.init_args.mode == mode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["EarlyStopping", "StopAtTarget", "ModelCheckpoint"])
 def test_a_contradiction_is_refused_with_its_place(name: str) -> None:
     with pytest.raises(UserError, match=r"callbacks\[0\]\.init_args\.mode: 'min' contradicts val/accuracy, of"):

@@ -86,6 +86,7 @@ def test_nothing_under_a_misspelt_key_is_a_mistake_at_every_depth(text: str, kno
     assert known in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -347,6 +347,7 @@ def test_bands_that_the_adapter_does_not_know_are_refused(folder: Path) -> None:
 # --- cost --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), [(TorchvisionBackbone, "squeezenet1_1"), (TimmBackbone, "resnet10t")])
 def test_building_costs_little_more_than_the_library_s_own_time(kind: type[Backbone], name: str) -> None:
     """A coarse guard in seconds of the processor; benchmarks/backbones.py measures."""

@@ -86,6 +86,7 @@ def test_former_runs_are_upgraded_from_their_own_data(runs: Path, capsys: pytest
     assert "cannot be checked" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_upgrade_from_other_data_writes_nothing(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = runs / "classifier/checkpoints/best.ckpt"
     before = file.read_bytes()
@@ -109,6 +110,7 @@ def test_the_best_checkpoint_of_a_former_run_is_found(runs: Path) -> None:
     assert not differences
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "message"),
     [

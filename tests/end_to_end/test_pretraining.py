@@ -134,6 +134,7 @@ def test_predicting_on_images_of_ones_own(command: Command, tmp_path: Path) -> N
     assert written.read_text().startswith("file,reconstruction_error\n0.png,")
 
 
+@pytest.mark.slow
 def test_a_decoder_of_the_wrong_scale_ends_with_two_lines(command: Command) -> None:
     code, printed = command("fit", "autoencoder", "--model.init_args.decoder.init_args.scale", "8")
     assert code == 2

@@ -130,6 +130,7 @@ def test_settings_that_never_end_are_refused(tmp_path: Path) -> None:
         assert exit_code(["describe", path, "--config"]) == 2
 
 
+@pytest.mark.slow
 def test_states_that_never_end_are_refused_too(tmp_path: Path) -> None:
     bomb: Any = ["x"]
     for _ in range(40):

@@ -46,6 +46,7 @@ LIMITS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LIMITS)
 def test_what_grows_is_refused(kind: str) -> None:
     assert any(word in from_file(LIMITS[kind]) for word in ("grows to", "nested more", "references lead", "too long"))
@@ -131,6 +132,7 @@ def test_what_lies_in_the_current_folder_says_not_how_pictures_are_drawn() -> No
 # --- 9: malformed -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [{"trainer": {"default_root_dir": "a\0b"}}, {"data": {"init_args": {"root": "a\0b"}}}, {"trainer": {None: 2}},

@@ -73,6 +73,7 @@ def test_a_checkpoint_fetches_no_weights(tmp_path: Path) -> None:
 # --- 2: no network ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["ftp", "http", "s3", "memory", "simplecache::hf"])
 @pytest.mark.parametrize(
     ("key", "value"),
@@ -89,6 +90,7 @@ def test_no_setting_is_an_address(key: str, value: str, scheme: str) -> None:
     assert "it is read from local files only; download it first" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["memory::a", "github::a/b", "simplecache::memory", "-://a", "DATA+x://a", "é://a"])
 def test_nor_what_is_put_together_as_one(address: str) -> None:
     assert "it is read from local files only" in from_file({"checkpoint": {"dirpath": address}})
@@ -161,6 +163,7 @@ WRITERS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("place", ["{home}", "../home", "~/home", "here/../../home"])
 def test_a_file_writes_below_the_root_only(tmp_path: Path, writer: str, place: str) -> None:
@@ -169,6 +172,7 @@ def test_a_file_writes_below_the_root_only(tmp_path: Path, writer: str, place: s
     assert "is outside of" in from_file(nested(key, make(place.format(home=home))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["$STAND_IN_TOKEN", "$${STAND_IN_TOKEN}", "x/$HOME"])
 @pytest.mark.parametrize("writer", ["logger", "name", "checkpoint"])
 def test_no_variable_is_named_in_another_way(writer: str, place: str) -> None:
@@ -233,6 +237,7 @@ def test_the_root_of_a_file_is_below_the_folder_of_runs_or_its_own(
 # --- 6: secrets -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value"),
     [("trainer.logger", part(f"{LOGGERS}.TensorBoardLogger", save_dir=".", sub_dir="${env:STAND_IN_TOKEN}")),

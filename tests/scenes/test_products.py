@@ -96,6 +96,7 @@ def test_level_2a_has_the_same_bands_at_their_own_resolutions(tmp_path: Path, ol
         assert open_scene(safe).sources["B02"].factor == 1
 
 
+@pytest.mark.slow
 def test_windows_and_threads_and_pickles_get_what_the_whole_has(new: Path) -> None:
     whole, there = contents(new)
     rng = np.random.default_rng(0)

@@ -73,6 +73,7 @@ def test_mistakes_are_named_before_anything_runs(
         read_folds(2, None, {"data": {"class_path": "mine.Data", "init_args": {}}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", ["21", "1000000"])
 def test_more_folds_than_patches_are_refused_before_the_first_trial(
     folds: str, quick: list[str], capsys: pytest.CaptureFixture[str]
@@ -83,6 +84,7 @@ def test_more_folds_than_patches_are_refused_before_the_first_trial(
     assert not Path("lightning_logs").exists()
 
 
+@pytest.mark.slow
 def test_a_training_that_cannot_be_is_refused_for_all_seeds(
     quick: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ def many() -> list[Row]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [many(), [row(0, 0.5, x=1), row(1, 0.5, x=2)], [row(7, 0.1, "pruned", x=1.5)]])
 @pytest.mark.parametrize("mode", ["max", "min"])
 def test_history_and_parallel_coordinates_of_any_trials(rows: list[Row], mode: str) -> None:

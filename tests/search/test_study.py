@@ -45,6 +45,7 @@ def test_a_study_without_results_takes_new_settings(tmp_path: Path) -> None:
     assert study.trials == []
 
 
+@pytest.mark.slow
 def test_a_study_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
     optuna.create_study(study_name="s", storage=open_storage(str(tmp_path / "journal.log")))
     with pytest.raises(UserError, match="was not made by this command"):

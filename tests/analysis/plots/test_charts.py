@@ -47,6 +47,7 @@ def names(count: int) -> list[str]:
     return [f"HerbaceousVegetation{k}" for k in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 10, 100])
 def test_classes(classes: int) -> None:
     counts = {

@@ -126,6 +126,7 @@ def test_label_counts(classes: int) -> None:
     assert_whole(draw_label_counts(np.zeros(2, int), np.zeros(2, int), names(2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 30, 1500])
 def test_calibration(n: int) -> None:
     logits, target = outcome(4, n=n)

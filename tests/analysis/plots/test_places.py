@@ -18,6 +18,7 @@ def places(count: int, span: tuple[float, float], middle: tuple[float, float] = 
     return PatchPlaces(np.arange(count), x, y, part, blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answered", [False, True])
 @pytest.mark.parametrize(
     ("count", "span", "middle"),

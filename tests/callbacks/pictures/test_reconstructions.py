@@ -49,6 +49,7 @@ def test_tensorboard_gets_a_picture_after_every_validation(tmp_path: Path) -> No
     assert not np.array_equal(pictures[0], pictures[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patches", [1, 3, 8, 100])
 def test_patches_are_spread_over_the_validation_part(
     patches: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

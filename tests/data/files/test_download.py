@@ -196,6 +196,7 @@ def test_what_can_be_had_is_had(server: Server, tmp_path: Path, behaviour: str, 
     assert server.requests == ranges
 
 
+@pytest.mark.slow
 def test_a_server_that_falls_silent_is_asked_for_the_rest(server: Server, tmp_path: Path) -> None:
     get(server.url("stalling"), tmp_path / "a.zip", timeout=1)
     assert contents(tmp_path) == {"a.zip": CONTENT}

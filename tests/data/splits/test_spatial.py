@@ -94,6 +94,7 @@ def smallest_gap(store: Store, split: Split) -> float:
 CASES = {"clusters": clustered(400), "lattice in two zones": lattice()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["blocks", "longitude"])
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("buffer_m", [0.0, 500.0, 1500.0])

@@ -128,7 +128,9 @@ class Handles:
     @property
     def cache(self) -> int:
         """Bytes that GDAL may keep of what it has decoded."""
-        return min(_MOST_CACHE, max(_LEAST_CACHE, sum(self._bytes.values())))
+        with self._lock:  # another thread may be opening a raster
+            known = sum(self._bytes.values())
+        return min(_MOST_CACHE, max(_LEAST_CACHE, known))
 
     def read(
         self, path: str, indexes: Sequence[int], window: tuple[slice, slice], grid: Grid | None = None
